@@ -1,0 +1,1 @@
+//! Backup images on an object store: life cycle, layout, integrity

@@ -1,0 +1,1 @@
+//! libstspiVastDataMT.so: the multi-threaded plug-in

@@ -1,0 +1,1 @@
+//! libstspiVastData.so: the single-threaded plug-in

@@ -1,0 +1,1 @@
+//! NetBackup's side: its processes, jobs and catalogue, replaying scenarios against a plug-in

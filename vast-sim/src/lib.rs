@@ -1,0 +1,1 @@
+//! A VAST cluster in one process: VMS REST and S3 over several VIPs
