@@ -1,1 +1,32 @@
-//! The OpenStorage plug-in interface as this project lays it out: types, numbers, entry points, error codes
+//! The OpenStorage (OST) plug-in interface as this project lays it out.
+//!
+//! No struct layout, numeric flag or limit of the licensed OST SDK is public. Every byte-level choice made here is
+//! therefore **ours and provisional**, and this crate is the only place that makes one: the plug-in and the harness
+//! share it, and replacing it by the licensed definitions must not touch anything else. Passing our own harness proves
+//! behaviour, not binary compatibility with NetBackup.
+//!
+//! Each public item says where it comes from in a `Provenance:` line:
+//!
+//! * **documented**: stated in public vendor documentation or a support article;
+//! * **log**: visible in a public log excerpt;
+//! * **training**: named in a public OpenStorage training deck;
+//! * **provisional**: our own choice (a number, a layout, a limit), to be replaced by the SDK's.
+//!
+//! The C header `include/stspi.h` is generated from this crate; a test fails when it is stale.
+
+#![allow(non_camel_case_types, reason = "the names are the C interface's")]
+
+mod api;
+pub mod constants;
+mod entry;
+pub mod errors;
+pub mod types;
+
+pub use api::{Api, MissingSymbol};
+pub use constants::*;
+pub use entry::{ENTRY_POINT_SOURCE, ENTRY_POINTS};
+pub use errors::*;
+pub use types::*;
+
+#[doc(no_inline)]
+pub use core::ffi::{c_char, c_int, c_void};
