@@ -186,79 +186,129 @@
 // Provenance: log (`<32>` in bptm logs).
 #define STS_LOG_CRITICAL 32
 
-// success (Training).
+// success.
+//
+// Provenance: training.
 #define STS_EOK 0
 
-// one or more invalid arguments (Provisional).
+// one or more invalid arguments.
+//
+// Provenance: provisional.
 #define STS_EINVAL 2060001
 
-// memory allocation (Provisional).
+// memory allocation.
+//
+// Provenance: provisional.
 #define STS_ENOMEM 2060002
 
-// object is busy, cannot be closed (Provisional).
+// object is busy, cannot be closed.
+//
+// Provenance: provisional.
 #define STS_EBUSY 2060005
 
-// offset invalid for object or context (Provisional).
+// offset invalid for object or context.
+//
+// Provenance: provisional.
 #define STS_EOFFSET 2060011
 
-// call should be repeated (Provisional).
+// call should be repeated.
+//
+// Provenance: provisional.
 #define STS_EAGAIN 2060012
 
-// no more entries (Log).
+// no more entries.
+//
+// Provenance: log.
 #define STS_ENOENT 2060013
 
-// operation aborted (Provisional).
+// operation aborted.
+//
+// Provenance: provisional.
 #define STS_EABORT 2060014
 
-// system call failed (Provisional).
+// system call failed.
+//
+// Provenance: provisional.
 #define STS_ESYSCALL 2060017
 
-// error occurred on network socket (Provisional).
+// error occurred on network socket.
+//
+// Provenance: provisional.
 #define STS_ESOCKET 2060019
 
-// software error (Log).
+// software error.
+//
+// Provenance: log.
 #define STS_ESOFTWARE 2060022
 
-// object already exists (Provisional).
+// object already exists.
+//
+// Provenance: provisional.
 #define STS_EEXIST 2060024
 
-// no space left on storage (Provisional).
+// no space left on storage.
+//
+// Provenance: provisional.
 #define STS_ENOSPC 2060025
 
-// authorization failure (Provisional).
+// authorization failure.
+//
+// Provenance: provisional.
 #define STS_EAUTH 2060029
 
-// access not allowed (Documented).
+// access not allowed.
+//
+// Provenance: documented.
 #define STS_EACCESS 2060037
 
-// stored data is damaged (Provisional).
+// stored data is damaged.
+//
+// Provenance: provisional.
 #define STS_ECORRUPT 2060043
 
-// plug-in error (Log).
+// plug-in error.
+//
+// Provenance: log.
 #define STS_EPLUGIN 2060046
 
-// storage server name not claimed (Provisional).
+// storage server name not claimed.
+//
+// Provenance: provisional.
 #define STS_ECLAIM 2060047
 
-// operation not supported (Provisional).
+// operation not supported.
+//
+// Provenance: provisional.
 #define STS_ENOTSUP 2060048
 
-// invalid handle (Provisional).
+// invalid handle.
+//
+// Provenance: provisional.
 #define STS_EHANDLE 2060049
 
-// handle inherited across fork (Provisional).
+// handle inherited across fork.
+//
+// Provenance: provisional.
 #define STS_EFORKED 2060050
 
-// operation timed out (Provisional).
+// operation timed out.
+//
+// Provenance: provisional.
 #define STS_ETIMEDOUT 2060051
 
-// plug-in not initialised (Provisional).
+// plug-in not initialised.
+//
+// Provenance: provisional.
 #define STS_ENOINIT 2060052
 
-// plug-in configuration error (Provisional).
+// plug-in configuration error.
+//
+// Provenance: provisional.
 #define STS_ECONFIG 2060053
 
-// image was taken over by another writer (Provisional).
+// image was taken over by another writer.
+//
+// Provenance: provisional.
 #define STS_EFENCED 2060054
 
 // An open image. Opaque; owned by the plug-in; valid on the thread that made it.

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "turns symbol addresses of a foreign library into function pointers")]
 
+#[allow(clippy::wildcard_imports, reason = "the entry points name their types without a path")]
 use crate::*;
 
 /// A symbol of the interface that a library does not export.

@@ -2,6 +2,9 @@
 //!
 //! `STSPI_HEADER=write cargo test -p ost-abi --test header` regenerates it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,10 +34,13 @@ fn generate() -> String {
 
 /// The error table as constants: the macro that makes them is opaque to the header generator.
 fn error_constants() -> String {
-    ost_abi::STS_ERRORS
-        .iter()
-        .map(|e| format!("/// {} ({:?}).\npub const {}: i32 = {};\n", e.text, e.provenance, e.symbol, e.code))
-        .collect()
+    let mut source = String::new();
+    for e in ost_abi::STS_ERRORS {
+        let provenance = format!("{:?}", e.provenance).to_lowercase();
+        writeln!(source, "/// {}.\n///\n/// Provenance: {provenance}.", e.text).unwrap();
+        writeln!(source, "pub const {}: i32 = {};", e.symbol, e.code).unwrap();
+    }
+    source
 }
 
 #[test]
@@ -55,7 +61,11 @@ fn the_header_declares_every_entry_point_and_error() {
         assert!(header.contains(&format!("{name}(")), "{name} is missing");
     }
     for error in ost_abi::STS_ERRORS {
-        assert!(header.contains(&format!("#define {} {}", error.symbol, error.code)), "{} is missing", error.symbol);
+        assert!(
+            header.contains(&format!("#define {} {}", error.symbol, error.code)),
+            "{} is missing",
+            error.symbol
+        );
     }
 }
 
@@ -75,9 +85,10 @@ fn check_provenance(path: &Path) {
         if line.starts_with("/// Provenance:") {
             documented = true;
         }
-        let item = ["pub const STS", "pub struct ", "pub type ", "pub fn ", "pub enum ", "fn stspi_", "STS_E"]
-            .iter()
-            .any(|p| line.starts_with(p));
+        let item =
+            ["pub const STS", "pub struct ", "pub type ", "pub fn ", "pub enum ", "fn stspi_", "STS_E"]
+                .iter()
+                .any(|p| line.starts_with(p));
         if item && !line.contains("$symbol") && !line.starts_with("STS_ERRORS") {
             items += 1;
             assert!(documented, "{}:{}: no Provenance line: {line}", path.display(), number + 1);

@@ -1,0 +1,66 @@
+//! `cargo ci test`: every step that must hold before a change lands, with its time.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::step::{self, Failure, cargo};
+use crate::{layers, release, tidy};
+
+type Step = (&'static str, fn(&Path) -> Result<(), Failure>);
+
+const STEPS: [Step; 7] = [
+    ("components", components),
+    ("tidy", |root| tidy::run(root).and_then(|()| layers::run(root))),
+    ("format", |root| step::run(&mut cargo(root, &["fmt", "--all", "--", "--check"]))),
+    ("clippy", |root| {
+        let arguments =
+            ["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"];
+        step::run(&mut cargo(root, &arguments))
+    }),
+    ("tests", |root| step::run(&mut cargo(root, &["test", "--workspace", "--all-features", "--locked"]))),
+    ("docs", |root| {
+        let arguments = ["doc", "--workspace", "--no-deps", "--locked"];
+        step::run(cargo(root, &arguments).env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+    ("certification", |root| release::certify(root, &[])),
+];
+
+/// The toolchain's own parts that a minimal installation lacks.
+fn components(root: &Path) -> Result<(), Failure> {
+    for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if step::output(&mut cargo(root, &[tool, "--version"])).is_ok() {
+            continue;
+        }
+        println!("installing {component}");
+        let mut rustup = std::process::Command::new("rustup");
+        step::run(rustup.args(["component", "add", component])).map_err(|e| {
+            Failure::Other(format!(
+                "cargo {tool} is missing and cannot be installed ({e}); install {component}"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{}.{} s", time.as_secs(), time.subsec_millis() / 100)
+}
+
+/// Runs the steps in order and stops at the first that fails.
+pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<(), Failure> {
+    let chosen: Vec<_> =
+        STEPS.iter().filter(|(name, _)| only.is_none_or(|text| name.contains(text))).collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = STEPS.iter().map(|(name, _)| *name).collect();
+        return Err(Failure::Other(format!("no step matches; the steps are: {}", names.join(", "))));
+    }
+    let begun = Instant::now();
+    for (number, (name, step)) in chosen.iter().enumerate() {
+        println!("\n== {}/{} {name}", number + 1, chosen.len());
+        let start = Instant::now();
+        step(root).inspect_err(|_| println!("== {name}: FAILED after {}", seconds(start.elapsed())))?;
+        println!("== {name}: ok in {}", seconds(start.elapsed()));
+    }
+    println!("\nall {} steps passed in {}", chosen.len(), seconds(begun.elapsed()));
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Limits that must not be crossed: requests per image, and memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use image_store::object_store::{Got, ObjectStore, Page, Payload, Precondition, Put, StoreError};
+use image_store::{Close, ImageError, ImageStore, StoreConfig};
+
+use crate::support::{assert_no_orphans, block_on, bytes, environment, identity, image_store, small};
+
+const MIB: u64 = 1 << 20;
+
+/// Holds whole segments as their length and regenerates them: a large image without its memory.
+#[derive(Default)]
+struct Thin {
+    memory: image_store::memory::MemoryStore,
+    puts: AtomicU64,
+    gets: AtomicU64,
+}
+
+impl ObjectStore for Thin {
+    async fn put(&self, key: &str, body: Payload, condition: Precondition) -> Result<Put, StoreError> {
+        self.puts.fetch_add(1, Ordering::Relaxed);
+        if !key.starts_with("segment/") {
+            return self.memory.put(key, body, condition).await;
+        }
+        // All data is zeros: only the footer is kept.
+        let len: usize = body.parts.iter().map(Bytes::len).sum();
+        let footer = body.parts.last().cloned().unwrap_or_default();
+        let mut kept = (len as u64).to_le_bytes().to_vec();
+        kept.extend_from_slice(&footer);
+        let crc32c = crc_fast::crc32_iscsi(&kept);
+        self.memory.put(key, Payload { parts: vec![kept.into()], crc32c }, condition).await
+    }
+
+    async fn get(&self, key: &str, range: Option<std::ops::Range<u64>>) -> Result<Got, StoreError> {
+        self.gets.fetch_add(1, Ordering::Relaxed);
+        if !key.starts_with("segment/") {
+            return self.memory.get(key, range).await;
+        }
+        let kept = self.memory.get(key, None).await?;
+        let len = usize::try_from(u64::from_le_bytes(kept.data[..8].try_into().unwrap())).unwrap();
+        let footer = kept.data.slice(8..);
+        let range = range.unwrap();
+        let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap().min(len);
+        let mut object = vec![0; len];
+        object[len - footer.len()..].copy_from_slice(&footer);
+        Ok(Got { data: Bytes::from(object).slice(range), etag: kept.etag, size: len as u64 })
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.memory.delete(key).await
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        self.memory.delete_many(keys).await
+    }
+
+    async fn list(&self, prefix: &str, next: Option<&str>) -> Result<Page, StoreError> {
+        self.memory.list(prefix, next).await
+    }
+}
+
+#[test]
+fn one_gibibyte_costs_its_segments_and_two_requests_to_write_and_one_to_read() {
+    block_on(async {
+        let thin = Arc::new(Thin::default());
+        let images = ImageStore::new(Arc::clone(&thin), StoreConfig::default(), environment().0).unwrap();
+        let zeros = vec![0; 256 << 10];
+        let mut writer = images.create(&identity("a")).await.unwrap();
+        while writer.size() < 1024 * MIB {
+            writer.append(writer.size(), &zeros).await.unwrap();
+        }
+        writer.close(Close::Complete).await.unwrap();
+        // 16 of 4 MiB, then 60 of 16 MiB.
+        let segments = 76;
+        assert_eq!(thin.puts.load(Ordering::Relaxed), segments + 2);
+        assert_eq!(thin.gets.load(Ordering::Relaxed), 0);
+
+        let mut reader = images.open_read(&identity("a")).await.unwrap();
+        let (mut at, mut buffer) = (0, vec![0; 256 << 10]);
+        while at < 1024 * MIB {
+            at += reader.read_into(at, &mut buffer).await.unwrap() as u64;
+        }
+        assert_eq!(reader.read_into(at, &mut buffer).await.unwrap(), 0);
+        assert_eq!(thin.gets.load(Ordering::Relaxed), segments + 1);
+        assert!(images.write_memory().peak <= images.write_memory().budget, "{:?}", images.write_memory());
+        assert!(images.read_memory().peak <= images.read_memory().budget, "{:?}", images.read_memory());
+        // One writer uses what is configured per writer, however large its image.
+        assert!(images.write_memory().peak <= 5 * 16 * MIB, "{:?}", images.write_memory());
+    });
+}
+
+#[test]
+fn random_reads_fetch_the_blocks_they_need() {
+    block_on(async {
+        let (images, memory, _) = image_store(small());
+        let content = bytes(1, 0, 5000);
+        crate::support::write_image(&images, &identity("a"), &content).await;
+        let mut reader = images.open_read(&identity("a")).await.unwrap();
+        let before = memory.counters();
+        let mut buffer = [0; 10];
+        // Twice in one segment of 128 bytes: its table is fetched once.
+        for (at, gets) in [(2310, 2), (2380, 1)] {
+            let start = memory.counters();
+            assert_eq!(reader.read_into(at, &mut buffer).await.unwrap(), 10);
+            assert_eq!(buffer, content[usize::try_from(at).unwrap()..][..10]);
+            assert_eq!(memory.counters().gets - start.gets, gets, "{at}");
+        }
+        let fetched = memory.counters().bytes_out - before.bytes_out;
+        assert!(fetched <= 2 * 16 + 8 * 4 + 48 + 16, "{fetched}");
+    });
+}
+
+#[test]
+fn many_writers_and_readers_stay_within_the_budget_and_none_waits_for_another() {
+    block_on(async {
+        let (images, memory, _) = image_store(small());
+        let names: Vec<_> = (0..8).map(|number| identity(&format!("image-{number}"))).collect();
+        let mut writers = Vec::new();
+        for name in &names {
+            writers.push(images.create(name).await.unwrap());
+        }
+        let refused = images.create(&identity("one more")).await;
+        assert!(matches!(refused, Err(ImageError::TooManyOpen { open: 8 })), "{refused:?}");
+        // One thread serves them in turn, and all of them hold unfinished segments all the time.
+        for _ in 0..60 {
+            for (seed, writer) in writers.iter_mut().enumerate() {
+                let at = writer.size();
+                writer.append(at, &bytes(seed as u64, at, 29)).await.unwrap();
+            }
+        }
+        for writer in &mut writers {
+            writer.close(Close::Complete).await.unwrap();
+        }
+        drop(writers);
+        let memory_use = images.write_memory();
+        assert!(
+            memory_use.peak <= memory_use.budget && memory_use.peak > memory_use.budget / 2,
+            "{memory_use:?}"
+        );
+        assert_eq!(memory_use.in_use, 0);
+
+        let mut readers = Vec::new();
+        for name in &names {
+            readers.push(images.open_read(name).await.unwrap());
+        }
+        let mut buffer = [0; 29];
+        for at in (0..60 * 29).step_by(29) {
+            for (seed, reader) in readers.iter_mut().enumerate() {
+                assert_eq!(reader.read_into(at, &mut buffer).await.unwrap(), 29);
+                assert_eq!(buffer[..], bytes(seed as u64, at, 29));
+            }
+        }
+        let memory_use = images.read_memory();
+        assert!(memory_use.peak <= memory_use.budget, "{memory_use:?}");
+        drop(readers);
+        tokio::task::yield_now().await;
+        assert_eq!(images.read_memory().in_use, 0);
+        assert_no_orphans(&memory);
+    });
+}
+
+#[test]
+fn properties_cost_one_request() {
+    block_on(async {
+        let (images, memory, _) = image_store(small());
+        crate::support::write_image(&images, &identity("a"), &bytes(1, 0, 5000)).await;
+        let before = memory.counters().requests();
+        images.properties(&identity("a")).await.unwrap();
+        assert_eq!(memory.counters().requests(), before + 1);
+    });
+}
+
+#[test]
+fn eight_streams_share_one_runtime_and_one_budget() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let (images, memory, _) = image_store(small());
+    runtime.block_on(async {
+        let mut streams = tokio::task::JoinSet::new();
+        for seed in 0..8 {
+            let images = images.clone();
+            streams.spawn(async move {
+                let (image, content) = (identity(&format!("stream-{seed}")), bytes(seed, 0, 20_000));
+                let mut writer = images.create(&image).await.unwrap();
+                for piece in content.chunks(777) {
+                    writer.append(writer.size(), piece).await.unwrap();
+                }
+                writer.close(Close::Complete).await.unwrap();
+                drop(writer);
+                assert!(crate::support::read_image(&images, &image).await == content, "stream {seed}");
+            });
+        }
+        while let Some(ended) = streams.join_next().await {
+            ended.unwrap();
+        }
+    });
+    let (writing, reading) = (images.write_memory(), images.read_memory());
+    assert!(writing.peak <= writing.budget && writing.in_use == 0, "{writing:?}");
+    assert!(reading.peak <= reading.budget, "{reading:?}");
+    assert_no_orphans(&memory);
+}

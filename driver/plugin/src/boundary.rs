@@ -1,0 +1,121 @@
+//! The boundary itself: every entry point runs inside [`guard`].
+//!
+//! Whatever happens below, a number comes back: a panic becomes `STS_EPLUGIN`, a failed call its code. The log lines
+//! that a call caused are handed to the host before it returns, on the host's thread. A call that fails before it is
+//! known whose it is (a closed handle, say) leaves its line for the next call of any session.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use ost_abi::{STS_EOK, STS_EPLUGIN};
+use vast_client::Severity;
+
+use crate::fault::Fault;
+use crate::log::{LogQueue, Session};
+use crate::plugin::Plugin;
+
+thread_local! {
+    /// Where the last panic of this thread happened; the payload alone does not say.
+    static PANICKED_AT: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// What one call learns on its way: who listens to its log lines.
+#[derive(Debug)]
+pub(crate) struct Call {
+    name: &'static str,
+    session: RefCell<Session>,
+    queue: RefCell<Option<Arc<LogQueue>>>,
+}
+
+impl Call {
+    /// From here on the call's log lines go to this session.
+    pub(crate) fn heard_by(&self, session: &Session, queue: &Arc<LogQueue>) {
+        if let Ok(mut slot) = self.session.try_borrow_mut() {
+            slot.clone_from(session);
+        }
+        if let Ok(mut slot) = self.queue.try_borrow_mut() {
+            *slot = Some(Arc::clone(queue));
+        }
+    }
+
+    /// As [`Call::heard_by`], before there is a server whose lines could wait.
+    pub(crate) fn session(&self, session: &Session) {
+        if let Ok(mut slot) = self.session.try_borrow_mut() {
+            slot.clone_from(session);
+        }
+    }
+
+    fn finish(self, plugin: &Plugin, result: Result<(), Fault>) -> c_int {
+        let session = self.session.into_inner();
+        if session.is_listening() {
+            plugin.strays(|strays| strays.drain(&session));
+        }
+        if let Some(queue) = self.queue.into_inner() {
+            queue.drain(&session);
+        }
+        let Err(fault) = result else { return STS_EOK };
+        let severity = if fault.quiet { Severity::Debug } else { Severity::Error };
+        let text = ost_abi::sts_error_text(fault.code);
+        let line = format!("{}: {} ({}: {text})", self.name, fault.message, fault.code);
+        if session.is_listening() {
+            session.log(severity, &line);
+        } else {
+            plugin.stray(severity, &line);
+        }
+        fault.code
+    }
+}
+
+/// Remembers where a panic happens instead of printing to the host's standard error.
+pub(crate) fn install_panic_hook() {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(|| "unknown place".to_owned(), ToString::to_string);
+        let _ = PANICKED_AT.try_with(|p| p.set(Some(place)));
+    }));
+}
+
+fn panic_fault(payload: &(dyn Any + Send)) -> Fault {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no text".to_owned());
+    let place = PANICKED_AT.try_with(Cell::take).ok().flatten().unwrap_or_else(|| "unknown place".to_owned());
+    Fault::new(
+        STS_EPLUGIN,
+        format_args!("internal error at {place}: {text}; the handle is closed, please report this"),
+    )
+}
+
+/// Runs the body of an entry point and turns its outcome into a code.
+pub(crate) fn guard(
+    plugin: &Plugin,
+    name: &'static str,
+    body: impl FnOnce(&Call) -> Result<(), Fault>,
+) -> c_int {
+    let call = Call { name, session: RefCell::new(Session::silent()), queue: RefCell::new(None) };
+    let result = panic::catch_unwind(AssertUnwindSafe(|| body(&call)))
+        .unwrap_or_else(|payload| Err(panic_fault(&*payload)));
+    // The host's log function runs below; if that unwinds into us the process is the host's to end.
+    call.finish(plugin, result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_code() {
+        let plugin = Plugin::new(crate::ThreadModel::Single);
+        assert_eq!(guard(&plugin, "test", |_| panic!("on purpose")), STS_EPLUGIN);
+        assert_eq!(guard(&plugin, "test", |_| panic::panic_any(7_u8)), STS_EPLUGIN);
+        assert_eq!(
+            guard(&plugin, "test", |_| Err(Fault::new(ost_abi::STS_ENOSPC, "full"))),
+            ost_abi::STS_ENOSPC
+        );
+        assert_eq!(guard(&plugin, "test", |_| Ok(())), STS_EOK);
+    }
+}

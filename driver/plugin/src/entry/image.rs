@@ -1,0 +1,296 @@
+//! Images: create, open, write, read, flush, close, properties, delete.
+
+#![allow(unsafe_code, reason = "entry points take the host's pointers")]
+#![allow(clippy::missing_safety_doc, reason = "said once, in the module above")]
+
+use std::ffi::{c_int, c_void};
+
+use image_store::{AppendOutcome, Close, ImageInfo, ImageState, ReadOutcome};
+use ost_abi::{
+    STS_BLOCK_SIZE, STS_CLOSEF_IH_COMPLETE, STS_EACCESS, STS_II_BUSY_WRITE, STS_II_IMAGE_CREATED,
+    STS_II_IMAGE_PENDING, STS_MAX_IMAGENAME, STS_MAX_POLICYNAME, STS_O_READ, STS_O_WRITE,
+    bstsp_image_handle_s, sts_image_def_t, sts_image_info_t, sts_lsu_t, sts_stat_t,
+};
+
+use super::lsu::locate;
+use super::{identity, pointer, raw};
+use crate::args;
+use crate::boundary::guard;
+use crate::fault::Fault;
+use crate::handles::Kind;
+use crate::object::{self, Access, Image, Object, with_table};
+use crate::plugin::Plugin;
+use crate::status::image_fault;
+
+/// Opens a handle for an image.
+fn insert(image: Image) -> Result<*mut bstsp_image_handle_s, Fault> {
+    pointer(with_table(|table| table.insert(Kind::Image, Object::Image(Box::new(image))))?)
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_create_image(
+    plugin: &Plugin,
+    lsu: *const sts_lsu_t,
+    image: *const sts_image_def_t,
+    _pending: c_int,
+    handle: *mut *mut bstsp_image_handle_s,
+) -> c_int {
+    guard(plugin, "stspi_create_image", |call| {
+        // SAFETY: the host's promise.
+        let (server, name) = unsafe { locate(call, lsu)? };
+        // SAFETY: as above.
+        let (definition, out) = unsafe { (args::input(image)?, args::output_plain(handle, "handle")?) };
+        let identity = identity(definition)?;
+        let images = server.cluster.images(name)?;
+        let writer = server.cluster.run(images.create(&identity))?.map_err(|e| image_fault(&e))?;
+        out.set(insert(Image { server, access: Access::Write(Box::new(writer)) })?);
+        Ok(())
+    })
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_open_image(
+    plugin: &Plugin,
+    lsu: *const sts_lsu_t,
+    image: *const sts_image_def_t,
+    mode: u32,
+    handle: *mut *mut bstsp_image_handle_s,
+) -> c_int {
+    guard(plugin, "stspi_open_image", |call| {
+        // SAFETY: the host's promise.
+        let (server, name) = unsafe { locate(call, lsu)? };
+        // SAFETY: as above.
+        let (definition, out) = unsafe { (args::input(image)?, args::output_plain(handle, "handle")?) };
+        let identity = identity(definition)?;
+        let images = server.cluster.images(name)?;
+        let access = match mode {
+            STS_O_READ => {
+                let reader = server.cluster.run(images.open_read(&identity))?.map_err(|e| image_fault(&e))?;
+                Access::Read(Box::new(reader))
+            }
+            STS_O_WRITE => {
+                let writer =
+                    server.cluster.run(images.open_write(&identity))?.map_err(|e| image_fault(&e))?;
+                Access::Write(Box::new(writer))
+            }
+            _ => return Err(Fault::invalid(format_args!("mode {mode} is neither read nor write"))),
+        };
+        out.set(insert(Image { server, access })?);
+        Ok(())
+    })
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_write_image(
+    plugin: &Plugin,
+    handle: *mut bstsp_image_handle_s,
+    stat: *const sts_stat_t,
+    buffer: *const c_void,
+    length: u64,
+    offset: u64,
+    written: *mut u64,
+) -> c_int {
+    guard(plugin, "stspi_write_image", |call| {
+        object::image(call, raw(handle), |_| Ok(()))?;
+        // SAFETY: the host's promise, for all three.
+        let (data, out, _stat) = unsafe {
+            (args::buffer(buffer, length)?, args::output_plain(written, "written")?, args::optional(stat)?)
+        };
+        if data.is_empty() || !length.is_multiple_of(STS_BLOCK_SIZE) {
+            let message = format!("length {length} is not a multiple of {STS_BLOCK_SIZE} above 0");
+            return Err(Fault::invalid(message));
+        }
+        object::image(call, raw(handle), |image| write(image, data, offset))?;
+        out.set(length);
+        Ok(())
+    })
+}
+
+/// Copies the host's bytes into segment buffers; crosses into the runtime only when one is full.
+fn write(image: &mut Image, data: &[u8], offset: u64) -> Result<(), Fault> {
+    let cluster = &image.server.cluster;
+    let Access::Write(writer) = &mut image.access else {
+        return Err(Fault::new(STS_EACCESS, "the image is open for reading"));
+    };
+    let mut done = 0;
+    while done < data.len() {
+        let at = offset.saturating_add(done as u64);
+        match writer.try_append(at, &data[done..]).map_err(|e| image_fault(&e))? {
+            AppendOutcome::Done => break,
+            AppendOutcome::NeedsIo { consumed } => {
+                done += consumed;
+                cluster.run(writer.make_room())?.map_err(|e| image_fault(&e))?;
+            }
+        }
+    }
+    cluster.driver.turn();
+    Ok(())
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_read_image(
+    plugin: &Plugin,
+    handle: *mut bstsp_image_handle_s,
+    buffer: *mut c_void,
+    length: u64,
+    offset: u64,
+    read: *mut u64,
+) -> c_int {
+    guard(plugin, "stspi_read_image", |call| {
+        object::image(call, raw(handle), |_| Ok(()))?;
+        // SAFETY: the host's promise, for both.
+        let (into, out) = unsafe { (args::buffer_mut(buffer, length)?, args::output_plain(read, "read")?) };
+        let count = object::image(call, raw(handle), |image| read_into(image, into, offset))?;
+        out.set(count as u64);
+        Ok(())
+    })
+}
+
+/// Fills the host's buffer from verified data; crosses into the runtime only to fetch more.
+fn read_into(image: &mut Image, into: &mut [u8], offset: u64) -> Result<usize, Fault> {
+    let cluster = &image.server.cluster;
+    let Access::Read(reader) = &mut image.access else {
+        return Err(Fault::new(STS_EACCESS, "the image is open for writing"));
+    };
+    let mut done = 0;
+    while done < into.len() {
+        let at = offset.saturating_add(done as u64);
+        match reader.try_read(at, &mut into[done..]) {
+            ReadOutcome::Read(0) => break,
+            ReadOutcome::Read(count) => done += count,
+            ReadOutcome::NeedsIo => {
+                let rest = into.len() - done;
+                cluster.run(reader.fetch(at, rest))?.map_err(|e| image_fault(&e))?;
+            }
+        }
+    }
+    cluster.driver.turn();
+    Ok(done)
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_flush_image(plugin: &Plugin, handle: *mut bstsp_image_handle_s) -> c_int {
+    guard(plugin, "stspi_flush_image", |call| {
+        object::image(call, raw(handle), |image| {
+            let cluster = &image.server.cluster;
+            match &mut image.access {
+                Access::Write(writer) => cluster.run(writer.flush())?.map_err(|e| image_fault(&e)),
+                Access::Read(_) => Err(Fault::new(STS_EACCESS, "the image is open for reading")),
+            }
+        })
+    })
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_close_image(plugin: &Plugin, handle: *mut bstsp_image_handle_s, flags: u32) -> c_int {
+    guard(plugin, "stspi_close_image", |call| {
+        object::image(call, raw(handle), |_| Ok(()))?;
+        if flags & !STS_CLOSEF_IH_COMPLETE != 0 {
+            return Err(Fault::invalid(format_args!("unknown close flags {flags:#x}")));
+        }
+        let Object::Image(image) = with_table(|table| table.remove(raw(handle), Kind::Image))? else {
+            return Err(Fault::new(ost_abi::STS_EPLUGIN, "a handle's kind and object disagree"));
+        };
+        let Image { server, access } = *image;
+        match access {
+            Access::Read(_) => Ok(()),
+            Access::Write(mut writer) => {
+                let how =
+                    if flags & STS_CLOSEF_IH_COMPLETE == 0 { Close::Incomplete } else { Close::Complete };
+                server.cluster.run(writer.close(how))?.map_err(|e| image_fault(&e))
+            }
+        }
+    })
+}
+
+/// What the host sees of an image.
+fn image_info(info: &ImageInfo) -> sts_image_info_t {
+    let mut status = match info.state {
+        ImageState::Pending => STS_II_IMAGE_PENDING,
+        ImageState::Created => STS_II_IMAGE_CREATED,
+    };
+    if info.busy {
+        status |= STS_II_BUSY_WRITE;
+    }
+    sts_image_info_t {
+        size: u32::try_from(size_of::<sts_image_info_t>()).unwrap_or(0),
+        status,
+        imo_size: info.size,
+        create_time: info.created,
+        block_size: STS_BLOCK_SIZE,
+        def: definition(&info.identity),
+    }
+}
+
+/// An identity in the host's shape. Names come from the host and fit.
+pub(super) fn definition(identity: &image_store::ImageIdentity) -> sts_image_def_t {
+    sts_image_def_t {
+        size: u32::try_from(size_of::<sts_image_def_t>()).unwrap_or(0),
+        reserved: 0,
+        img_date: identity.date,
+        img_basename: args::text::<STS_MAX_IMAGENAME>(&identity.base_name),
+        img_policy: args::text::<STS_MAX_POLICYNAME>(&identity.policy),
+    }
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_get_image_prop(
+    plugin: &Plugin,
+    handle: *mut bstsp_image_handle_s,
+    info: *mut sts_image_info_t,
+) -> c_int {
+    guard(plugin, "stspi_get_image_prop", |call| {
+        object::image(call, raw(handle), |_| Ok(()))?;
+        // SAFETY: the host's promise.
+        let out = unsafe { args::output(info)? };
+        let found = object::image(call, raw(handle), |image| {
+            Ok(match &image.access {
+                Access::Write(writer) => writer.info(),
+                Access::Read(reader) => reader.info().clone(),
+            })
+        })?;
+        out.set(image_info(&found));
+        Ok(())
+    })
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_get_image_prop_byname(
+    plugin: &Plugin,
+    lsu: *const sts_lsu_t,
+    image: *const sts_image_def_t,
+    info: *mut sts_image_info_t,
+) -> c_int {
+    guard(plugin, "stspi_get_image_prop_byname", |call| {
+        // SAFETY: the host's promise.
+        let (server, name) = unsafe { locate(call, lsu)? };
+        // SAFETY: as above.
+        let (definition, out) = unsafe { (args::input(image)?, args::output(info)?) };
+        let identity = identity(definition)?;
+        let images = server.cluster.images(name)?;
+        let found = server.cluster.run(images.properties(&identity))?.map_err(|e| image_fault(&e))?;
+        out.set(image_info(&found));
+        Ok(())
+    })
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_delete_image(
+    plugin: &Plugin,
+    lsu: *const sts_lsu_t,
+    image: *const sts_image_def_t,
+    asynchronous: c_int,
+) -> c_int {
+    guard(plugin, "stspi_delete_image", |call| {
+        // SAFETY: the host's promise.
+        let (server, name) = unsafe { locate(call, lsu)? };
+        // SAFETY: as above.
+        let definition = unsafe { args::input(image)? };
+        if !(0..=1).contains(&asynchronous) {
+            return Err(Fault::invalid(format_args!("asynchronous is {asynchronous}, not 0 or 1")));
+        }
+        let identity = identity(definition)?;
+        let images = server.cluster.images(name)?;
+        server.cluster.run(images.delete(&identity))?.map_err(|e| image_fault(&e))
+    })
+}

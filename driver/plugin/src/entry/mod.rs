@@ -1,0 +1,75 @@
+//! The entry points: arguments checked, handles found, work handed to the layers below, results written.
+//!
+//! The handle comes first, so that whatever else is wrong is logged in its session.
+//!
+//! One function for each `stspi_*` symbol, with the plug-in as an extra first argument. The two libraries export them
+//! through [`crate::export`]. All of them are `unsafe` for one reason: the host promises that its pointers point at
+//! what the prototype says (see [`crate::args`] for what is checked all the same).
+
+mod image;
+mod life;
+mod list;
+mod lsu;
+mod server;
+
+pub use image::*;
+pub use life::*;
+pub use list::*;
+pub use lsu::*;
+pub use server::*;
+
+use image_store::ImageIdentity;
+use ost_abi::sts_image_def_t;
+
+use crate::args;
+use crate::fault::Fault;
+
+/// The number behind a handle that the host passes as a pointer.
+fn raw<T>(handle: *mut T) -> u64 {
+    handle.addr() as u64
+}
+
+/// A handle in the shape of the pointer that the host expects.
+fn pointer<T>(raw: u64) -> Result<*mut T, Fault> {
+    usize::try_from(raw).map(std::ptr::without_provenance_mut).map_err(Fault::invalid)
+}
+
+/// The identity in an image definition.
+fn identity(definition: &sts_image_def_t) -> Result<ImageIdentity, Fault> {
+    let base_name = args::field(&definition.img_basename, "img_basename")?;
+    let policy = args::field(&definition.img_policy, "img_policy")?;
+    ImageIdentity::new(base_name, definition.img_date, policy).map_err(|e| crate::status::image_fault(&e))
+}
+
+/// A name that must be text: LSU and server names are in VAST.
+fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Fault> {
+    std::str::from_utf8(bytes).map_err(|_| Fault::invalid(format_args!("{what} is not UTF-8")))
+}
+
+/// Exports every entry point of the interface from the library that calls this, once, with the thread model given.
+#[macro_export]
+macro_rules! export {
+    ($model:expr) => {
+        static PLUGIN: $crate::Plugin = $crate::Plugin::new($model);
+        $crate::abi::for_each_entry_point!($crate::export_functions);
+    };
+}
+
+/// The functions of [`export`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_functions {
+    ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $ty:ty),*);)+) => {
+        $(
+            $(#[$attr])*
+            ///
+            /// # Safety
+            /// Pointers are null or point at what the prototype in `stspi.h` says.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C" fn $name($($arg: $ty),*) -> c_int {
+                // SAFETY: the host's promise, passed on.
+                unsafe { $crate::entry::$name(&PLUGIN, $($arg),*) }
+            }
+        )+
+    };
+}

@@ -1,0 +1,105 @@
+//! What handles stand for, and the table of the calling thread.
+
+use std::collections::VecDeque;
+use std::ffi::c_int;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use image_store::s3::S3Store;
+use image_store::{ImageIdentity, ImagePager, Reader, Writer};
+use ost_abi::STS_EPLUGIN;
+
+use crate::boundary::Call;
+use crate::cluster::Cluster;
+use crate::fault::Fault;
+use crate::handles::{Kind, Table};
+use crate::log::Session;
+
+/// An open server. Images and lists opened through it hold a reference, which is how `close_server` knows of them.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) session: Session,
+    /// One line about the cluster.
+    pub(crate) description: String,
+}
+
+/// An enumeration of LSUs: the names, read when it was opened.
+#[derive(Debug)]
+pub(crate) struct LsuList {
+    pub(crate) server: Rc<Server>,
+    pub(crate) names: VecDeque<String>,
+}
+
+/// An open image.
+pub(crate) struct Image {
+    pub(crate) server: Rc<Server>,
+    pub(crate) access: Access,
+}
+
+/// How an image is open.
+pub(crate) enum Access {
+    Write(Box<Writer<S3Store>>),
+    Read(Box<Reader<S3Store>>),
+}
+
+/// An enumeration of images: one page at a time.
+pub(crate) struct ImageList {
+    pub(crate) server: Rc<Server>,
+    pub(crate) pager: ImagePager<S3Store>,
+    pub(crate) page: VecDeque<ImageIdentity>,
+    pub(crate) finished: bool,
+}
+
+/// Any of them.
+pub(crate) enum Object {
+    Server(Rc<Server>),
+    LsuList(Box<LsuList>),
+    Image(Box<Image>),
+    ImageList(Box<ImageList>),
+}
+
+thread_local! {
+    static HANDLES: Table<Object> = Table::new();
+}
+
+/// The calling thread's handles.
+pub(crate) fn with_table<R>(body: impl FnOnce(&Table<Object>) -> Result<R, Fault>) -> Result<R, Fault> {
+    HANDLES
+        .try_with(body)
+        .unwrap_or_else(|_| Err(Fault::new(STS_EPLUGIN, "called while the thread was ending")))
+}
+
+fn mismatch(code: c_int) -> Fault {
+    Fault::new(code, "a handle's kind and object disagree")
+}
+
+/// A server handle: the server, with the call's log lines going to its session.
+pub(crate) fn server(call: &Call, raw: u64) -> Result<Rc<Server>, Fault> {
+    with_table(|table| {
+        table.with(raw, Kind::Server, |object| match object {
+            Object::Server(server) => {
+                call.heard_by(&server.session, &server.cluster.log);
+                Ok(Rc::clone(server))
+            }
+            _ => Err(mismatch(STS_EPLUGIN)),
+        })
+    })
+}
+
+/// Runs `body` on the image of a handle.
+pub(crate) fn image<R>(
+    call: &Call,
+    raw: u64,
+    body: impl FnOnce(&mut Image) -> Result<R, Fault>,
+) -> Result<R, Fault> {
+    with_table(|table| {
+        table.with(raw, Kind::Image, |object| match object {
+            Object::Image(image) => {
+                call.heard_by(&image.server.session, &image.server.cluster.log);
+                body(image)
+            }
+            _ => Err(mismatch(STS_EPLUGIN)),
+        })
+    })
+}

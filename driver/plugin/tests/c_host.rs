@@ -1,0 +1,222 @@
+//! The real libraries in a host written in C, against a simulated cluster over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by panicking")]
+
+mod host;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use host::{LIBRARIES, MT, Route, ST, World, library};
+use ost_abi::{
+    STS_EACCESS, STS_EAUTH, STS_ECONFIG, STS_ECORRUPT, STS_ENOSPC, STS_ESOCKET, STS_ETIMEDOUT, sts_error_text,
+};
+use vast_sim::{Effect, Fault};
+
+fn code(code: i32) -> String {
+    assert_ne!(sts_error_text(code), "Not an OST error code");
+    code.to_string()
+}
+
+fn busy_server() -> Effect {
+    Effect::Error { status: 503, code: "SlowDown".to_owned(), message: "on purpose".to_owned() }
+}
+
+#[test]
+fn the_libraries_export_the_interface_and_nothing_else() {
+    for name in LIBRARIES {
+        let output = Command::new("nm").args(["-D", "--defined-only"]).arg(library(name)).output().unwrap();
+        assert!(output.status.success(), "nm comes with the C compiler: {output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let exported: BTreeSet<_> = text.lines().filter_map(|l| l.split_whitespace().last()).collect();
+        let wanted: BTreeSet<_> = ost_abi::ENTRY_POINTS.iter().copied().collect();
+        assert_eq!(exported, wanted, "{name}");
+    }
+}
+
+/// The whole of it at once: TLS and host names on both paths, a token that expires, requests that have to be repeated.
+#[test]
+fn st_backs_up_with_one_thread_over_tls_by_name_with_a_token_refresh_and_retries() {
+    let world = World::new(Route::NamesAndTls, None);
+    let faults = world.cluster.faults();
+    let expired = faults.add(Fault::vms(Effect::TokenExpired).skip(1).times(1)).unwrap();
+    let slow = faults.add(Fault::s3(busy_server()).on("PutObject").skip(1).times(2)).unwrap();
+    let reset = faults.add(Fault::s3(Effect::ResetAfterBody).on("PutObject").skip(3).times(1)).unwrap();
+    let said = world.host(ST, "backup", &["24"]);
+    assert_eq!(said.all("name"), ["libstspiVastData"]);
+    assert_eq!(said.number("threads_started"), 0);
+    assert_eq!(said.number("threads_now"), 1);
+    assert!(said.number("names_resolved") >= 5, "{said:?}");
+    for fault in faults.list() {
+        let hits = if fault.id == slow { 2 } else { 1 };
+        assert_eq!(fault.hits, hits, "fault {} of {expired}, {slow}, {reset}: {fault:?}", fault.id);
+    }
+    assert_eq!(world.left(), Vec::<String>::new());
+}
+
+#[test]
+fn every_vip_takes_its_turn() {
+    for name in LIBRARIES {
+        let world = World::new(Route::Pool, None);
+        world.host(name, "backup", &["48"]);
+        let counters = world.cluster.counters();
+        assert_eq!(counters.vips.len(), 4);
+        for (vip, counted) in &counters.vips {
+            assert!(counted.operations.contains_key("PutObject"), "{name}: no write on {vip}: {counted:?}");
+        }
+        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn mt_serves_eight_threads_with_handles_of_their_own() {
+    let world = World::new(Route::Pool, None);
+    let said = world.host(MT, "threads", &[]);
+    assert_eq!(said.number("model"), 2);
+    // Eight of the host, and the plug-in's small runtime however many there are of those.
+    assert_eq!(said.number("threads_started"), 8 + 2);
+    assert_eq!(world.left(), Vec::<String>::new());
+}
+
+#[test]
+fn the_life_of_an_image_and_an_abort_that_leaves_nothing() {
+    for name in LIBRARIES {
+        let world = World::new(Route::Pool, None);
+        world.host(name, "lifecycle", &[]);
+        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn lists_and_properties_agree_with_the_cluster() {
+    let world = World::new(Route::Pool, Some(1 << 30));
+    world.host(ST, "backup", &["2", "keep"]);
+    for name in LIBRARIES {
+        let said = world.host(name, "lists", &["1"]);
+        assert_eq!(said.all("lsu"), [host::LSU]);
+        assert_eq!(said.all("image"), ["client_1588173008_C1_F1"]);
+        assert_eq!(said.number("capacity"), 1 << 30);
+        assert_eq!(said.number("used"), world.cluster.raw_state().bucket(host::LSU).unwrap().bytes);
+        assert!(said.all("description")[0].contains("ONLINE"), "{said:?}");
+    }
+}
+
+#[test]
+fn bad_arguments_and_handles_are_codes_and_log_lines() {
+    for name in LIBRARIES {
+        let world = World::new(Route::Pool, None);
+        let said = world.host(name, "hostile", &[]);
+        assert!(said.log.contains("sts_session_def_v7_t.size"), "{}", said.log);
+        assert!(said.log.contains("belongs to another thread"), "{}", said.log);
+        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn fork_before_during_and_after_use() {
+    for name in LIBRARIES {
+        let world = World::new(Route::NamesAndTls, None);
+        world.host(name, "fork", &[]);
+        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// Connections that the server resets under a default SIGPIPE, and a signal every millisecond.
+#[test]
+fn signals_neither_kill_the_host_nor_disturb_a_backup() {
+    for name in LIBRARIES {
+        let world = World::new(Route::Pool, None);
+        let faults = world.cluster.faults();
+        faults.add(Fault::s3(Effect::ResetBeforeBody).on("PutObject").skip(1).times(2)).unwrap();
+        faults.add(Fault::s3(Effect::AnswerLost).on("PutObject").skip(4).times(1)).unwrap();
+        let said = world.host(name, "signals", &[]);
+        assert!(said.number("ticks") > 0, "{name}: the timer never fired");
+        assert!(faults.list().iter().all(|f| f.hits > 0), "{name}: {:?}", faults.list());
+        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn terminate_unload_and_load_again() {
+    for name in LIBRARIES {
+        let world = World::new(Route::Pool, None);
+        let path = library(name);
+        world.host(name, "reload", &[path.to_str().unwrap()]);
+        let left = world.left();
+        assert_eq!(left.len(), 1, "{name}: only the image that was left open: {left:?}");
+    }
+}
+
+#[test]
+fn wrong_credentials_and_configuration_have_their_codes() {
+    for name in LIBRARIES {
+        let mut world = World::new(Route::Pool, None);
+        let good = world.config(Route::Pool);
+        world.set_key_mode(0o644);
+        let said = world.host(name, "expect", &[&code(STS_ECONFIG), "open"]);
+        assert!(said.log.contains("key.toml"), "{}", said.log);
+        world.set_key_mode(0o600);
+        world.write_config(&good.replace("vip_pool", "vip_pol"));
+        let said = world.host(name, "expect", &[&code(STS_ECONFIG), "open"]);
+        assert!(said.log.contains("vip_pol") && said.log.contains("line"), "{}", said.log);
+        world.write_config(&good.replace(&world.cluster.vms_url(), "https://127.0.0.1:1"));
+        world.host(name, "expect", &[&code(STS_ESOCKET), "open"]);
+        world.write_config(&good);
+        world.password = "wrong".to_owned();
+        let said = world.host(name, "expect", &[&code(STS_EAUTH), "open"]);
+        assert!(!said.log.contains("wrong"), "a password in the log: {}", said.log);
+        world.password = "123456".to_owned();
+        world.host(name, "backup", &["1"]);
+    }
+}
+
+#[test]
+fn a_full_lsu_is_no_space_and_leaves_no_orphan() {
+    for name in LIBRARIES {
+        let world = World::new(Route::Pool, Some(20 << 20));
+        world.host(name, "expect", &[&code(STS_ENOSPC), "write"]);
+        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn a_revoked_key_is_access_denied() {
+    let world = World::new(Route::Pool, None);
+    let denied = Effect::Error { status: 403, code: "AccessDenied".to_owned(), message: String::new() };
+    world.cluster.faults().add(Fault::s3(denied).on("PutObject")).unwrap();
+    for name in LIBRARIES {
+        world.host(name, "expect", &[&code(STS_EACCESS), "create"]);
+    }
+}
+
+/// A cluster that takes requests and never answers: the call ends all the same.
+#[test]
+fn a_silent_cluster_meets_a_deadline() {
+    let world = World::new(Route::Pool, None);
+    let patience = "stall_timeout = 1\ncall_timeout = 2\n";
+    world.write_config(&format!("{}{patience}", world.config(Route::Pool)));
+    world.cluster.faults().add(Fault::s3(Effect::Delay { millis: 3_600_000 }).on("PutObject")).unwrap();
+    for name in LIBRARIES {
+        let begun = std::time::Instant::now();
+        world.host(name, "expect", &[&code(STS_ETIMEDOUT), "create"]);
+        assert!(begun.elapsed().as_secs() < 30, "{name}: {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn damaged_bytes_are_read_again_and_never_returned() {
+    for name in LIBRARIES {
+        let world = World::new(Route::Pool, None);
+        world.host(name, "backup", &["12", "keep"]);
+        let faults = world.cluster.faults();
+        let damage =
+            || Fault::s3(Effect::CorruptBody { offset: 1_000_000 }).on("GetObject").key_prefix("segment/");
+        let once = faults.add(damage().times(1)).unwrap();
+        let said = world.host(name, "read", &["0"]);
+        assert!(said.log.contains("reading it again"), "{name}: {}", said.log);
+        assert_eq!(faults.list().iter().find(|f| f.id == once).unwrap().hits, 1, "{name}");
+        faults.clear();
+        faults.add(damage()).unwrap();
+        world.host(name, "read", &[&code(STS_ECORRUPT)]);
+    }
+}

@@ -1,0 +1,201 @@
+//! A simulated cluster, the real libraries, and the C host that drives them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use vast_sim::{BlockingCluster, Config};
+
+/// The two libraries, by file name.
+pub(crate) const LIBRARIES: [&str; 2] = ["libstspiVastData.so", "libstspiVastDataMT.so"];
+/// The single-threaded one.
+pub(crate) const ST: &str = LIBRARIES[0];
+/// The multi-threaded one.
+pub(crate) const MT: &str = LIBRARIES[1];
+/// The LSU of every test.
+pub(crate) const LSU: &str = "lsu1";
+
+/// The folder of this build: where the test itself was built.
+fn profile_dir() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    exe.parent().unwrap().parent().unwrap().to_owned()
+}
+
+fn succeed(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// The built library of that name, fresh.
+pub(crate) fn library(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let dir = profile_dir();
+        let profile = dir.file_name().unwrap().to_str().unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "-p", "stspi-vast-st", "-p", "stspi-vast-mt"]);
+        cargo.args(["--profile", if profile == "debug" { "dev" } else { profile }]);
+        succeed(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", dir.parent().unwrap()));
+    });
+    let path = profile_dir().join(name);
+    assert!(path.is_file(), "{} was not built", path.display());
+    path
+}
+
+/// The C host, compiled against the committed header.
+pub(crate) fn host_program() -> &'static Path {
+    static HOST: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = HOST.get_or_init(|| {
+        let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let sources = crate_dir.join("tests/c");
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("host");
+        let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+        cc.args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-rdynamic"]);
+        cc.arg("-I").arg(crate_dir.join("../ost-abi/include")).arg("-I").arg(&sources);
+        cc.args(["host.c", "modes.c", "hostile.c"].map(|f| sources.join(f)));
+        succeed(cc.arg("-o").arg(&program).args(["-ldl", "-lpthread"]));
+        (folder, program)
+    });
+    path
+}
+
+/// How the plug-in shall reach the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// VIPs from VMS, plain HTTP.
+    Pool,
+    /// Host names for VMS and S3, TLS on both.
+    NamesAndTls,
+}
+
+/// A cluster with one LSU, and a configuration file for it.
+pub(crate) struct World {
+    pub(crate) cluster: BlockingCluster,
+    folder: tempfile::TempDir,
+    pub(crate) password: String,
+}
+
+/// What the host printed.
+#[derive(Debug)]
+pub(crate) struct Said {
+    values: BTreeMap<String, Vec<String>>,
+    pub(crate) log: String,
+}
+
+impl Said {
+    /// The number printed under a name.
+    pub(crate) fn number(&self, name: &str) -> u64 {
+        self.all(name)[0].parse().unwrap()
+    }
+
+    /// Everything printed under a name.
+    pub(crate) fn all(&self, name: &str) -> &[String] {
+        self.values.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    }
+}
+
+impl World {
+    /// A cluster whose LSU holds at most `quota` bytes.
+    pub(crate) fn new(how: Route, quota: Option<u64>) -> Self {
+        let config = Config { tls_names: vec!["*.cluster.test".to_owned()], ..Config::default() };
+        let cluster = BlockingCluster::start(config, 2).unwrap();
+        let provisioned = cluster.provision(LSU, quota).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let world = Self { cluster, folder, password: "123456".to_owned() };
+        let keys = format!(
+            "access_key = {:?}\nsecret_key = {:?}\n",
+            provisioned.keys.access_key, provisioned.keys.secret_key
+        );
+        fs::write(world.key_file(), keys).unwrap();
+        world.set_key_mode(0o600);
+        let config = world.config(how);
+        world.write_config(&config);
+        world
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.folder.path().join("key.toml")
+    }
+
+    pub(crate) fn set_key_mode(&self, mode: u32) {
+        fs::set_permissions(self.key_file(), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.folder.path().join("vast-ost.toml")
+    }
+
+    pub(crate) fn write_config(&self, text: &str) {
+        fs::write(self.config_path(), text).unwrap();
+    }
+
+    /// The configuration for this cluster.
+    pub(crate) fn config(&self, how: Route) -> String {
+        let port = |url: &str| url.rsplit(':').next().unwrap().to_owned();
+        let vms = self.cluster.vms_url();
+        let common = format!(
+            "[server.vast1]\nca_file = {:?}\nkey_file = {:?}\nconnect_timeout = 2\n",
+            self.cluster.ca_path().display().to_string(),
+            self.key_file().display().to_string()
+        );
+        match how {
+            Route::Pool => {
+                let port = port(&self.cluster.s3_urls()[0]);
+                format!(
+                    "{common}vms = {vms:?}\ns3 = \"http\"\ns3_port = {port}\nvip_pool = {:?}\n",
+                    vast_sim::VIP_POOL
+                )
+            }
+            Route::NamesAndTls => {
+                let endpoints: Vec<String> =
+                    self.cluster.s3_tls_urls().iter().map(|url| name_of(url)).collect();
+                let vms = format!("https://localhost:{}", port(&vms));
+                format!("{common}vms = {vms:?}\ns3 = \"https\"\ns3_endpoints = {endpoints:?}\n")
+            }
+        }
+    }
+
+    /// Runs the host and returns what it printed; it must succeed.
+    pub(crate) fn host(&self, library_name: &str, mode: &str, arguments: &[&str]) -> Said {
+        let output = self.host_output(library_name, mode, arguments);
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{library_name} {mode}: {}\n{log}", output.status);
+        let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            if let Some((name, value)) = line.split_once('=') {
+                values.entry(name.to_owned()).or_default().push(value.to_owned());
+            }
+        }
+        let said = Said { values, log };
+        assert_eq!(said.number("done"), 1);
+        said
+    }
+
+    fn host_output(&self, library_name: &str, mode: &str, arguments: &[&str]) -> Output {
+        let library = library(library_name);
+        let mut host = Command::new(host_program());
+        host.arg(mode).arg(&library).args(["VastData:vast1", "admin", &self.password, LSU]).args(arguments);
+        host.env("VAST_OST_CONFIG", self.config_path());
+        host.output().unwrap()
+    }
+
+    /// Keys of every object and upload in the LSU's bucket, as the cluster itself has them.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let state = self.cluster.raw_state();
+        let bucket = state.bucket(LSU).unwrap();
+        let objects = bucket.objects.iter().map(|o| o.key.clone());
+        let uploads = bucket.uploads.iter().map(|u| format!("upload of {}", u.key));
+        objects.chain(uploads).collect()
+    }
+}
+
+/// `vipN.cluster.test:port` for `https://127.0.0.N:port`.
+fn name_of(url: &str) -> String {
+    let (host, port) = url.trim_start_matches("https://").split_once(':').unwrap();
+    format!("vip{}.cluster.test:{port}", host.rsplit('.').next().unwrap())
+}

@@ -1,0 +1,155 @@
+//! ListObjectsV2: one page of keys with a prefix.
+
+use http::Method;
+use serde::Deserialize;
+
+use super::{Action, Flaw, Outgoing, bucket_path, query_value};
+use crate::counters::Operation;
+use crate::error::Result;
+use crate::net::link::Answer;
+use crate::s3::time::timestamp;
+
+/// One object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedObject {
+    /// The key, whole.
+    pub key: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Last modification in seconds since the epoch, by the server's clock; 0 when the server does not say.
+    pub modified: u64,
+    /// Entity tag, as the server wrote it; empty when it does not say.
+    pub etag: String,
+}
+
+/// One page of a listing, in the server's order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListPage {
+    /// At most 1,000 objects.
+    pub objects: Vec<ListedObject>,
+    /// Pass it to the next call; `None` on the last page.
+    pub next: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ListObjectsV2<'a> {
+    pub(crate) prefix: &'a str,
+    pub(crate) next: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListBucketResult {
+    #[serde(default)]
+    is_truncated: bool,
+    next_continuation_token: Option<String>,
+    #[serde(default)]
+    contents: Vec<Contents>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Contents {
+    key: String,
+    #[serde(default)]
+    size: u64,
+    last_modified: Option<String>,
+    #[serde(rename = "ETag", default)]
+    etag: String,
+}
+
+impl Action for ListObjectsV2<'_> {
+    type Output = ListPage;
+
+    const OPERATION: Operation = Operation::ListObjectsV2;
+
+    fn label(&self, bucket: &str) -> String {
+        format!("LIST {bucket}/{}*", self.prefix)
+    }
+
+    fn build(&self, bucket: &str) -> Result<Outgoing> {
+        let mut target = format!("{}?list-type=2&prefix={}", bucket_path(bucket), query_value(self.prefix));
+        if let Some(next) = self.next {
+            target.push_str("&continuation-token=");
+            target.push_str(&query_value(next));
+        }
+        Ok(Outgoing::new(Method::GET, target))
+    }
+
+    fn parse(&self, answer: Answer) -> std::result::Result<ListPage, Flaw> {
+        let text =
+            std::str::from_utf8(&answer.body).map_err(|e| Flaw(format!("the listing is not UTF-8: {e}")))?;
+        let result: ListBucketResult =
+            quick_xml::de::from_str(text).map_err(|e| Flaw(format!("the listing cannot be read: {e}")))?;
+        let next = match (result.is_truncated, result.next_continuation_token) {
+            (false, _) => None,
+            (true, Some(next)) if !next.is_empty() => Some(next),
+            (true, _) => return Err(Flaw("the listing is cut and does not say where it goes on".to_owned())),
+        };
+        let objects = result.contents.into_iter().map(|object| ListedObject {
+            modified: object.last_modified.as_deref().and_then(timestamp).unwrap_or(0),
+            key: object.key,
+            size: object.size,
+            etag: object.etag,
+        });
+        Ok(ListPage { objects: objects.collect(), next })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::s3::actions::testing::answer;
+
+    const LIST: ListObjectsV2<'static> = ListObjectsV2 { prefix: "a b/", next: Some("t=1") };
+
+    #[test]
+    fn prefix_and_token_are_encoded() {
+        assert_eq!(
+            LIST.build("lsu").unwrap().target,
+            "/lsu?list-type=2&prefix=a%20b%2F&continuation-token=t%3D1"
+        );
+    }
+
+    #[test]
+    fn a_page_is_read_with_entities_and_unknown_elements() {
+        let xml = r#"<?xml version="1.0" encoding="UTF-8"?>
+            <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>lsu</Name><Prefix>a</Prefix>
+            <KeyCount>2</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>true</IsTruncated>
+            <Contents><Key>a&amp;b &lt;c&gt;</Key><LastModified>2009-10-12T17:50:30.000Z</LastModified>
+            <ETag>&quot;fba9&quot;</ETag><Size>434234</Size><StorageClass>STANDARD</StorageClass></Contents>
+            <CommonPrefixes><Prefix>x</Prefix></CommonPrefixes>
+            <Contents><Key>second</Key><Size>5</Size></Contents>
+            <NextContinuationToken>1ueG/==</NextContinuationToken></ListBucketResult>"#;
+        let page = LIST.parse(answer(200, &[], xml)).unwrap();
+        assert_eq!(page.next.as_deref(), Some("1ueG/=="));
+        assert_eq!(
+            page.objects[0],
+            ListedObject {
+                key: "a&b <c>".into(),
+                size: 434_234,
+                modified: 1_255_369_830,
+                etag: "\"fba9\"".into()
+            }
+        );
+        assert_eq!((page.objects[1].key.as_str(), page.objects[1].size), ("second", 5));
+    }
+
+    #[test]
+    fn an_empty_page_is_the_last() {
+        let xml = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+        assert_eq!(LIST.parse(answer(200, &[], xml)).unwrap(), ListPage::default());
+    }
+
+    #[test]
+    fn a_page_that_is_cut_or_broken_is_flawed() {
+        for xml in [
+            "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+            "<ListBucketResult><Contents><Key>a</Key>",
+            "<ListBucketResult><Contents><Size>x</Size></Contents></ListBucketResult>",
+            "",
+        ] {
+            assert!(LIST.parse(answer(200, &[], xml)).is_err(), "{xml}");
+        }
+    }
+}

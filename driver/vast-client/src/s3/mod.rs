@@ -1,0 +1,9 @@
+//! The data path: S3 operations, their signatures, and how they are carried out over the VIPs.
+
+pub(crate) mod actions;
+pub(crate) mod answer;
+pub(crate) mod bucket;
+pub(crate) mod executor;
+pub(crate) mod sign;
+pub(crate) mod time;
+pub(crate) mod vips;

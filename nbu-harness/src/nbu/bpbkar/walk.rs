@@ -1,0 +1,217 @@
+//! Walks a directory tree and sends each file. Directories come before what is in them, names in byte order.
+//!
+//! What cannot be read is skipped with a warning; other file systems below the root are not entered.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::content::{Layout, changed, layout, send_range};
+use super::outlet::Outlet;
+use super::{Failure, Records};
+use crate::nbu::catalog::{FileKind, FileRecord};
+use crate::nbu::path_bytes::PathBytes;
+use crate::nbu::status::status_text;
+use crate::nbu::tar_stream::{Head, encode_map};
+
+/// NetBackup's status for a file list of which nothing exists.
+const NOTHING_EXISTS: i32 = 71;
+
+/// Sends the tree below `root`.
+pub(super) fn send_tree(root: &Path, outlet: &mut Outlet, records: &mut Records) -> Result<(), Failure> {
+    let nothing = |error: io::Error| {
+        let text = format!("{}: {}: {error}", status_text(NOTHING_EXISTS), root.display());
+        Failure { status: NOTHING_EXISTS, text }
+    };
+    let metadata = std::fs::metadata(root).map_err(nothing)?;
+    if !metadata.is_dir() {
+        return Err(nothing(io::ErrorKind::NotADirectory.into()));
+    }
+    // A root that is a symbolic link is followed, nothing below it is.
+    let root = root.canonicalize().map_err(nothing)?;
+    let mut walk = Walk { device: metadata.dev(), links: HashMap::new(), outlet, records };
+    walk.special(b".", FileKind::Directory, &metadata, None)?;
+    // Directories to be entered; the last is next. Paths are relative to the root.
+    let mut waiting = vec![PathBuf::new()];
+    while let Some(directory) = waiting.pop() {
+        let mut below = walk.directory(&root, &directory)?;
+        // The next in order has to be on top.
+        below.reverse();
+        waiting.append(&mut below);
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    device: u64,
+    /// Paths of files with more than one name, by device and inode.
+    links: HashMap<(u64, u64), PathBytes>,
+    outlet: &'a mut Outlet,
+    records: &'a mut Records,
+}
+
+impl Walk<'_> {
+    /// Sends what is in a directory; returns the directories in it, whose own members have been sent.
+    fn directory(&mut self, root: &Path, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+        let names = match names(&root.join(directory)) {
+            Ok(names) => names,
+            Err(e) => {
+                self.records.warn(directory.as_os_str().as_bytes(), format!("the directory cannot be read: {e}"))?;
+                return Ok(Vec::new());
+            }
+        };
+        let mut below = Vec::new();
+        for name in names {
+            let relative = directory.join(&name);
+            let path = root.join(&relative);
+            match std::fs::symlink_metadata(&path) {
+                Ok(metadata) => {
+                    self.entry(&path, relative.as_os_str().as_bytes(), &metadata)?;
+                    if metadata.is_dir() && metadata.dev() == self.device {
+                        below.push(relative);
+                    }
+                }
+                Err(e) => self.skipped(relative.as_os_str().as_bytes(), &e)?,
+            }
+        }
+        Ok(below)
+    }
+
+    fn entry(&mut self, path: &Path, relative: &[u8], metadata: &Metadata) -> Result<(), Failure> {
+        let kind = metadata.file_type();
+        if kind.is_dir() {
+            self.special(relative, FileKind::Directory, metadata, None)
+        } else if kind.is_symlink() {
+            match std::fs::read_link(path) {
+                Ok(target) => {
+                    let target = target.into_os_string().into_vec();
+                    self.special(relative, FileKind::Symlink, metadata, Some(&target))
+                }
+                Err(e) => self.skipped(relative, &e),
+            }
+        } else if kind.is_file() {
+            self.file(path, relative, metadata)
+        } else if kind.is_fifo() {
+            self.special(relative, FileKind::Fifo, metadata, None)
+        } else if kind.is_char_device() {
+            self.special(relative, FileKind::CharacterDevice, metadata, None)
+        } else if kind.is_block_device() {
+            self.special(relative, FileKind::BlockDevice, metadata, None)
+        } else {
+            // A socket means nothing without the program behind it; NetBackup leaves them out too.
+            Ok(())
+        }
+    }
+
+    fn file(&mut self, path: &Path, relative: &[u8], seen: &Metadata) -> Result<(), Failure> {
+        if seen.nlink() > 1
+            && let Some(first) = self.links.get(&(seen.dev(), seen.ino())).cloned()
+        {
+            return self.special(relative, FileKind::HardLink, seen, Some(&first.0));
+        }
+        // Neither follow a link nor wait for a pipe that took the file's place.
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let (file, metadata) = match opened.and_then(|f| f.metadata().map(|m| (f, m))) {
+            Ok((file, metadata)) if metadata.is_file() => (file, metadata),
+            Ok(_) => {
+                return self.skipped(relative, &io::Error::other("it is not a regular file any more"));
+            }
+            Err(e) => return self.skipped(relative, &e),
+        };
+        if metadata.nlink() > 1 {
+            self.links.insert((metadata.dev(), metadata.ino()), PathBytes::from(relative));
+        }
+        self.content(&file, relative, &metadata)
+    }
+
+    fn content(&mut self, file: &File, relative: &[u8], metadata: &Metadata) -> Result<(), Failure> {
+        let size = metadata.len();
+        let (map, ranges) = match layout(file, metadata) {
+            Layout::Whole => (Vec::new(), vec![(0, size)]),
+            Layout::Sparse(segments) => {
+                (encode_map(&segments, size), segments.iter().map(|s| (s.offset, s.length)).collect())
+            }
+        };
+        let stored = map.len() as u64 + ranges.iter().map(|(_, length)| length).sum::<u64>();
+        let head = Head { stored, sparse: !map.is_empty(), size, ..head(relative, FileKind::File, metadata) };
+        let start = self.outlet.position();
+        let data_offset = self.outlet.header(&head)?;
+        self.outlet.write(&map)?;
+        let mut trouble = None;
+        for (offset, length) in ranges {
+            let sent = send_range(file, offset, length, self.outlet)?;
+            trouble = trouble.or(sent.err());
+        }
+        self.outlet.pad()?;
+        if let Some(trouble) = trouble.or_else(|| changed(file, metadata)) {
+            self.records.warn(relative, trouble)?;
+        }
+        self.records.add(record(&head, start, data_offset))
+    }
+
+    /// Sends a member without content.
+    fn special(
+        &mut self,
+        relative: &[u8],
+        kind: FileKind,
+        metadata: &Metadata,
+        link: Option<&[u8]>,
+    ) -> Result<(), Failure> {
+        let head = Head { link, ..head(relative, kind, metadata) };
+        let start = self.outlet.position();
+        let data_offset = self.outlet.header(&head)?;
+        self.records.add(record(&head, start, data_offset))
+    }
+
+    fn skipped(&mut self, relative: &[u8], error: &io::Error) -> Result<(), Failure> {
+        let vanished = error.kind() == io::ErrorKind::NotFound;
+        let text = if vanished { "vanished before it was read".to_owned() } else { format!("skipped: {error}") };
+        self.records.warn(relative, text)
+    }
+}
+
+fn names(directory: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = std::fs::read_dir(directory)?.map(|e| e.map(|e| e.file_name())).collect::<io::Result<Vec<_>>>()?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn head<'a>(path: &'a [u8], kind: FileKind, metadata: &Metadata) -> Head<'a> {
+    let device = metadata.rdev();
+    Head {
+        path,
+        kind,
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        mtime: metadata.mtime(),
+        mtime_nsec: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
+        size: 0,
+        stored: 0,
+        sparse: false,
+        link: None,
+        device: (rustix::fs::major(device), rustix::fs::minor(device)),
+    }
+}
+
+fn record(head: &Head<'_>, start: u64, data_offset: u64) -> FileRecord {
+    FileRecord {
+        path: PathBytes::from(head.path),
+        kind: head.kind,
+        start,
+        data_offset,
+        data_length: head.stored,
+        size: head.size,
+        mode: head.mode,
+        uid: head.uid,
+        gid: head.gid,
+        mtime: head.mtime,
+        mtime_nsec: head.mtime_nsec,
+        link: head.link.map(PathBytes::from),
+    }
+}

@@ -1,0 +1,197 @@
+//! What bptm and bpdm share: the order, the control connection, the open storage server, log lines, and how a failure
+//! becomes a status.
+
+use std::time::Duration;
+
+use crate::nbu::install::Timeouts;
+use crate::nbu::plugin::{ImageId, Plugin, Server, Session};
+use crate::nbu::process::link::{Link, LinkError};
+use crate::nbu::process::message::{FromMover, MoverOrder, ToMover};
+use crate::nbu::result::{StsFailure, WaitDelay, Warning};
+use crate::nbu::status::{Place, code, map_error, status_text};
+
+use super::ring::{Counted, RingError};
+
+/// Why bptm or bpdm gives up.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) status: i32,
+    pub(crate) text: String,
+    pub(crate) sts: Option<StsFailure>,
+}
+
+impl Failure {
+    pub(crate) fn new(status: i32, what: impl std::fmt::Display) -> Self {
+        Self { status, text: format!("{}: {what}", status_text(status)), sts: None }
+    }
+
+    /// The operator's cancel, or bpbrm's order to give up.
+    pub(crate) fn aborted() -> Self {
+        Self::new(code::CANCELLED, "bpbrm ended the job")
+    }
+}
+
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        let status = match error {
+            LinkError::TimedOut { .. } => code::TIMED_OUT,
+            _ => code::CONNECTION_BROKEN,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<RingError<Self>> for Failure {
+    fn from(error: RingError<Self>) -> Self {
+        match error {
+            RingError::TimedOut => Self::new(code::TIMED_OUT, "no buffer moved between bptm and its child"),
+            RingError::ConsumerGone => Self::new(code::SOCKET_WRITE, "the receiving side of the stream has gone"),
+            RingError::Stopped(failure) => failure,
+        }
+    }
+}
+
+/// The running bptm or bpdm, as far as it is not the plug-in.
+#[derive(Debug)]
+pub(crate) struct Mover {
+    pub(crate) name: &'static str,
+    pub(crate) link: Link,
+    pub(crate) order: MoverOrder,
+}
+
+impl Mover {
+    /// Timeouts of the job.
+    pub(crate) const fn timeouts(&self) -> &Timeouts {
+        &self.order.installation.timeouts
+    }
+
+    /// Writes a line into the log. A broken connection is noticed elsewhere, where something can be done about it.
+    pub(crate) fn log(&mut self, severity: i32, text: impl std::fmt::Display) {
+        let line = format!("<{severity}> {}", self.line(&text));
+        let _ = self.link.send(&FromMover::Log(line));
+    }
+
+    /// A line as the log has it, without the severity: `jobid:process:pid:server: text`.
+    fn line(&self, text: &dyn std::fmt::Display) -> String {
+        let server = &self.order.storage_unit.server;
+        format!("{}:{}:{}:{server}: {text}", self.order.job_id, self.name, std::process::id())
+    }
+
+    /// Hands on what the plug-in has logged.
+    pub(crate) fn pass_log(&mut self, plugin: &Plugin) {
+        for (severity, text) in plugin.take_log() {
+            self.log(severity, text);
+        }
+    }
+
+    /// Fails if bpbrm wants an end, or has gone.
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
+        match self.link.poll::<ToMover>()? {
+            Some(ToMover::Abort) => Err(Failure::aborted()),
+            Some(_) => Err(Failure::new(code::HANDSHAKE, "bpbrm sent a message out of turn")),
+            None if self.link.is_closed() => Err(Failure::new(code::CONNECTION_BROKEN, "bpbrm has gone")),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for bpbrm's answer.
+    pub(crate) fn answer(&mut self, timeout: Duration) -> Result<ToMover, Failure> {
+        match self.link.receive(timeout)? {
+            Some(ToMover::Abort) => Err(Failure::aborted()),
+            Some(answer) => Ok(answer),
+            None => Err(Failure::new(code::CONNECTION_BROKEN, "bpbrm has gone")),
+        }
+    }
+
+    /// Turns a plug-in error into a failure and logs both.
+    pub(crate) fn failed(&mut self, plugin: Option<&Plugin>, sts: StsFailure) -> Failure {
+        if let Some(plugin) = plugin {
+            self.pass_log(plugin);
+        }
+        let mapped = map_error(&self.order.installation.status_rules, sts.place, sts.code);
+        let image = if sts.image.is_empty() { String::new() } else { format!(" of {}", sts.image) };
+        let what = format!("{}{image} failed: error {}: {}", sts.call, sts.code, sts.text);
+        self.log(32, &what);
+        if !mapped.known {
+            let text = format!("error {} is in no table, status {} is a guess", sts.code, mapped.status);
+            self.log(8, &text);
+            let _ = self.link.send(&FromMover::Warning(Warning { path: Vec::new()[..].into(), text }));
+        }
+        Failure { sts: Some(sts), ..Failure::new(mapped.status, what) }
+    }
+
+    /// Loads the plug-in.
+    pub(crate) fn load(&mut self) -> Result<Plugin, Failure> {
+        let path = self.order.installation.plugin.clone();
+        match Plugin::load(&path) {
+            Ok(plugin) => {
+                self.log(2, format!("loaded {}: {}", path.display(), plugin.description()));
+                Ok(plugin)
+            }
+            Err(error) => {
+                self.log(32, &error);
+                let rules = &self.order.installation.status_rules;
+                let status = map_error(rules, Place::Load, ost_abi::STS_EPLUGIN).status;
+                Err(Failure::new(status, error))
+            }
+        }
+    }
+
+    /// Opens the storage server and asks for its properties.
+    pub(crate) fn open<'p>(&mut self, plugin: &'p Plugin) -> Result<Server<'p>, Failure> {
+        let unit = self.order.storage_unit.clone();
+        let session = Session {
+            application: self.name,
+            job_id: self.order.job_id,
+            server: &unit.server,
+            user: &unit.user,
+            password: &unit.password,
+        };
+        let opened = plugin.open_server(&session).and_then(|server| {
+            let description = server.description()?;
+            Ok((server, description))
+        });
+        match opened {
+            Ok((server, description)) => {
+                self.log(4, format!("opened storage server {description}"));
+                self.pass_log(plugin);
+                Ok(server)
+            }
+            Err(sts) => Err(self.failed(Some(plugin), sts)),
+        }
+    }
+
+    /// Asks for the LSU: it must exist. Returns the bytes left, where known.
+    pub(crate) fn check_lsu(&mut self, plugin: &Plugin, server: &Server<'_>) -> Result<Option<u64>, Failure> {
+        let lsu = self.order.storage_unit.lsu.clone();
+        match server.lsu_space(&lsu) {
+            Ok(space) => {
+                let figure = |f: Option<u64>| f.map_or("unknown".to_owned(), |bytes| bytes.to_string());
+                self.log(
+                    4,
+                    format!("LSU {lsu}: capacity {} bytes, used {}", figure(space.capacity), figure(space.used)),
+                );
+                self.pass_log(plugin);
+                Ok(space.free())
+            }
+            Err(sts) if sts.code == ost_abi::STS_ENOENT => {
+                self.log(16, format!("the storage server has no LSU {lsu:?}"));
+                let mut failure = self.failed(Some(plugin), sts);
+                failure.text = format!("{} (the storage server has no LSU {lsu:?})", failure.text);
+                Err(failure)
+            }
+            Err(sts) => Err(self.failed(Some(plugin), sts)),
+        }
+    }
+}
+
+/// The identity of one of the job's images.
+pub(crate) fn image_id<'a>(order: &'a MoverOrder, name: &'a str) -> ImageId<'a> {
+    ImageId { lsu: &order.storage_unit.lsu, name, date: order.backup_time, policy: &order.policy }
+}
+
+/// Counted waits as NetBackup prints them.
+pub(crate) const fn wait_delay(counted: Counted, delay_ms: u32) -> WaitDelay {
+    let quantum = if delay_ms == 0 { 1 } else { delay_ms as u64 } * 1_000_000;
+    WaitDelay { waits: counted.waits, delays: counted.waited_ns / quantum, waited_ns: counted.waited_ns }
+}

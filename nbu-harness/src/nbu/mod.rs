@@ -1,0 +1,34 @@
+//! NetBackup's processes and the jobs that run them.
+//!
+//! A job is one call: [`backup`], [`restore`], [`verify`] or [`expire`]. The call plays nbjm: it starts the job's owner
+//! (`bpbrm`, or `nbdelete` for expiration) as an operating-system process, follows its messages and returns a
+//! [`JobResult`] whatever happens. The owner starts the others: `bpbkar` and `bptm` for a backup, `bptm` and `tar` for
+//! a restore, `bpdm` for deletes. Every one of them is this program executed again, named so that `ps` shows
+//! NetBackup's names; [`dispatch`] is their entry.
+//!
+//! Only `bptm` and `bpdm` load the plug-in. The calls block, may be made from several threads at once, and share
+//! nothing but the [`Catalog`], which lives in files under [`Installation::work_dir`].
+//!
+//! The other side of the plug-in boundary is the provisional interface of the `ost-abi` crate: what runs here proves
+//! behaviour, not binary compatibility with NetBackup.
+
+mod catalog;
+mod install;
+mod job;
+mod path_bytes;
+mod request;
+mod result;
+mod status;
+
+pub use catalog::{Catalog, CatalogError, FileKind, FileRecord, FragmentRecord, ImageRecord};
+pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
+pub use job::{backup, dispatch, expire, restore, verify};
+pub use path_bytes::PathBytes;
+pub use request::{
+    BackupRequest, ExpireRequest, HeaderOrder, RestoreRequest, Selection, Source, VerifyRequest, backup_id,
+};
+pub use result::{
+    BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord, StsFailure, WaitDelay,
+    Warning,
+};
+pub use status::{Place, StatusRule, status_text};

@@ -1,0 +1,54 @@
+//! Scenario files: a flow in NetBackup's own vocabulary, what to do in it and what to expect of it.
+//!
+//! A file is YAML. `file` has its keys exactly as they may be written, `spec` is the same with every default filled
+//! in and every reference resolved, and `diagnostic` says what is wrong with one, where, and what would be right.
+
+mod diagnostic;
+mod file;
+mod resolve;
+mod selections;
+mod spec;
+mod values;
+
+pub use diagnostic::Diagnostic;
+pub use spec::{
+    BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster, Etag,
+    Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation, JobType, Lsu,
+    RestoreSelection, RestoreStep, S3Scheme, Scenario, Step, StorageExpectation, StorageServer, StorageUnitSpec, Stream,
+    StreamSource,
+};
+pub use values::{ByteSize, Comparator, Comparison, Milliseconds};
+
+use std::path::Path;
+
+/// Largest scenario file that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Reads and checks a scenario file.
+///
+/// # Errors
+/// What is wrong with it: file, line, column, and what would be right.
+pub fn load(path: &Path) -> Result<Scenario, Box<Diagnostic>> {
+    let name = path.display().to_string();
+    let unreadable = |error: std::io::Error| Box::new(Diagnostic::of_file(&name, format!("cannot read it: {error}")));
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_FILE {
+        let message = format!("{size} bytes are too many for a scenario; the limit is {MAX_FILE}");
+        return Err(Box::new(Diagnostic::of_file(&name, message)));
+    }
+    parse(&name, &std::fs::read_to_string(path).map_err(unreadable)?)
+}
+
+/// Checks the text of a scenario; `name` stands for the file in diagnostics.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(name: &str, text: &str) -> Result<Scenario, Box<Diagnostic>> {
+    match serde_saphyr::from_str::<file::ScenarioFile>(text) {
+        Ok(file) => resolve::resolve(file).map_err(|problem| Box::new(problem.into_diagnostic(name, text))),
+        Err(error) => Err(Box::new(Diagnostic::of_yaml(name, text, &error))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! From the file to the specification: defaults filled in, references resolved, ranges checked.
+
+use super::diagnostic::{Diagnostic, nearest};
+use super::file::{Buffers, ClusterFile, FaultFile, RestoreFile, ScenarioFile, StepFile, Unit};
+use super::selections;
+use super::spec::{
+    Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step, StorageUnitSpec,
+};
+use super::values::ByteSize;
+use crate::nbu::DataBuffers;
+use serde_saphyr::{Location, Spanned};
+
+/// NetBackup's default maximum fragment size of a disk storage unit: 524,288 MiB.
+const MAX_FRAGMENT: ByteSize = ByteSize(524_288 << 20);
+const MAX_STEPS: usize = 1000;
+const MAX_JOBS: usize = 64;
+
+/// Something that the YAML reader cannot see is wrong.
+#[derive(Debug)]
+pub(super) struct Problem {
+    place: Location,
+    message: String,
+    help: Option<String>,
+}
+
+impl Problem {
+    fn new(place: Location, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { place, message: message.into(), help: Some(help.into()) }
+    }
+
+    pub(super) fn into_diagnostic(self, file: &str, text: &str) -> Diagnostic {
+        Diagnostic::at(file, text, self.place, self.message, self.help)
+    }
+}
+
+pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
+    let id = scenario_id(file.scenario)?;
+    let cluster = file.storage.cluster.map_or_else(|| Ok(Cluster::Embedded(EmbeddedCluster::default())), cluster)?;
+    let mut lsus: Vec<Lsu> = Vec::new();
+    for lsu in file.storage.lsus {
+        if lsus.iter().any(|other| other.name == lsu.name.value) {
+            return Err(twice(&lsu.name, "LSU"));
+        }
+        lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota });
+    }
+    let units = units(file.storage.units)?;
+    let labels: Vec<&str> = units.iter().map(|unit| unit.label.as_str()).collect();
+    let Some(policy_unit) = labels.iter().position(|label| *label == file.policy.storage.value) else {
+        let message = format!("there is no storage unit `{}`", file.policy.storage.value);
+        let help = nearest("label", &file.policy.storage.value, &labels);
+        return Err(Problem::new(file.policy.storage.referenced, message, help));
+    };
+    let lines: Vec<&str> = file.selections.iter().map(|line| line.value.as_str()).collect();
+    let streams = selections::parse(&lines, file.seed).map_err(|(index, message, help)| {
+        let place = file.selections.get(index).or(file.selections.last()).map_or(file.run.referenced, |l| l.referenced);
+        Problem { place, message, help }
+    })?;
+    let run = steps(file.run, &lsus, &cluster)?;
+    Ok(Scenario {
+        id,
+        title: file.title,
+        seed: file.seed,
+        buffers: buffers(file.nbu.buffers)?,
+        fork: file.nbu.fork,
+        cluster,
+        server: file.storage.server,
+        lsus,
+        units,
+        policy: file.policy.name.value,
+        client: file.policy.client,
+        schedule: file.policy.schedule,
+        policy_unit,
+        header: file.policy.header,
+        streams,
+        run,
+        expect: file.expect,
+    })
+}
+
+fn scenario_id(id: Spanned<String>) -> Result<String, Problem> {
+    let mut parts = id.value.split('-');
+    let right = parts.next() == Some("NBU")
+        && parts.next().is_some_and(|flow| flow.len() >= 2 && flow.bytes().all(|b| b.is_ascii_uppercase()))
+        && parts.next().is_some_and(|number| number.len() == 3 && number.bytes().all(|b| b.is_ascii_digit()))
+        && parts.next().is_none();
+    match right {
+        true => Ok(id.value),
+        false => {
+            let message = format!("`{}` is not a scenario id", id.value);
+            Err(Problem::new(id.referenced, message, "expected NBU-, the flow in capitals, - and three digits: NBU-BKP-001"))
+        }
+    }
+}
+
+fn bucket_name(name: Spanned<String>) -> Result<String, Problem> {
+    let valid = (3..=63).contains(&name.value.len())
+        && name.value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !name.value.starts_with('-')
+        && !name.value.ends_with('-');
+    match valid {
+        true => Ok(name.value),
+        false => {
+            let message = format!("`{}` cannot be the name of an LSU", name.value);
+            Err(Problem::new(name.referenced, message, "expected a bucket name: 3 to 63 lower-case letters, digits and -"))
+        }
+    }
+}
+
+fn twice(name: &Spanned<String>, what: &str) -> Problem {
+    Problem::new(name.referenced, format!("there is another {what} `{}`", name.value), "give each its own name")
+}
+
+fn cluster(cluster: Spanned<ClusterFile>) -> Result<Cluster, Problem> {
+    match cluster.value {
+        ClusterFile::Embedded(embedded) if !(1..=64).contains(&embedded.vips) => {
+            let message = format!("a cluster cannot have {} VIPs", embedded.vips);
+            Err(Problem::new(cluster.referenced, message, "expected 1 to 64"))
+        }
+        ClusterFile::Embedded(embedded) => Ok(Cluster::Embedded(embedded)),
+        ClusterFile::External(external) => Ok(Cluster::External(external)),
+    }
+}
+
+fn units(units: Vec<Unit>) -> Result<Vec<StorageUnitSpec>, Problem> {
+    let mut resolved: Vec<StorageUnitSpec> = Vec::new();
+    for unit in units {
+        if resolved.iter().any(|other| other.label == unit.label.value) {
+            return Err(twice(&unit.label, "storage unit"));
+        }
+        if let Some(size) = unit.max_fragment.as_ref().filter(|size| size.value.0 < 1 << 20) {
+            return Err(Problem::new(size.referenced, "a fragment cannot be so small", "expected at least 1m"));
+        }
+        if let Some(jobs) = unit.max_concurrent_jobs.as_ref().filter(|jobs| !(1..=MAX_JOBS).contains(&jobs.value)) {
+            return Err(Problem::new(jobs.referenced, "not a number of jobs", format!("expected 1 to {MAX_JOBS}")));
+        }
+        resolved.push(StorageUnitSpec {
+            label: unit.label.value,
+            lsu: unit.lsu,
+            max_fragment: unit.max_fragment.map_or(MAX_FRAGMENT, |size| size.value),
+            max_concurrent_jobs: unit.max_concurrent_jobs.map_or(1, |jobs| jobs.value),
+        });
+    }
+    Ok(resolved)
+}
+
+fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
+    let mut buffers = DataBuffers::default();
+    if let Some(size) = given.size {
+        let wrong = || Problem::new(size.referenced, "not a buffer size", "expected 1k to 64m, a multiple of 1k");
+        let bytes = u32::try_from(size.value.0).map_err(|_| wrong())?;
+        if !(1024..=64 << 20).contains(&bytes) || bytes % 1024 != 0 {
+            return Err(wrong());
+        }
+        buffers.size_data_buffers_disk = bytes;
+    }
+    if let Some(number) = given.number {
+        let all = u64::from(number.value) * u64::from(buffers.size_data_buffers_disk);
+        if number.value == 0 || number.value > 65_536 || all > 4 << 30 {
+            let help = "expected 1 to 65536, and at most 4g for all buffers together";
+            return Err(Problem::new(number.referenced, "not a number of buffers", help));
+        }
+        buffers.number_data_buffers_disk = number.value;
+    }
+    let delay = |given: Option<Spanned<super::Milliseconds>>, default: u32| match given {
+        None => Ok(default),
+        Some(delay) => u32::try_from(delay.value.0)
+            .ok()
+            .filter(|ms| (1..=60_000).contains(ms))
+            .ok_or_else(|| Problem::new(delay.referenced, "not a delay", "expected 1ms to 60s")),
+    };
+    buffers.parent_delay_ms = delay(given.parent_delay, buffers.parent_delay_ms)?;
+    buffers.child_delay_ms = delay(given.child_delay, buffers.child_delay_ms)?;
+    Ok(buffers)
+}
+
+fn steps(run: Spanned<Vec<StepFile>>, lsus: &[Lsu], cluster: &Cluster) -> Result<Vec<Step>, Problem> {
+    if run.value.is_empty() || run.value.len() > MAX_STEPS {
+        let help = format!("expected 1 to {MAX_STEPS} steps such as `- backup: {{}}`");
+        return Err(Problem::new(run.referenced, "a scenario needs something to do", help));
+    }
+    run.value.into_iter().map(|step| step_of(step, lsus, cluster)).collect()
+}
+
+fn step_of(step: StepFile, lsus: &[Lsu], cluster: &Cluster) -> Result<Step, Problem> {
+    let needs_embedded = |place: Location, what: &str| match cluster {
+        Cluster::Embedded(_) => Ok(()),
+        Cluster::External(_) => {
+            Err(Problem::new(place, format!("{what} needs an embedded cluster"), "use `cluster: {embedded: {}}`"))
+        }
+    };
+    Ok(match step {
+        StepFile::Backup(step) => Step::Backup(step),
+        StepFile::Restore(step) => Step::Restore(RestoreStep { selection: restore_selection(step)? }),
+        StepFile::Verify(_) => Step::Verify,
+        StepFile::Expire(_) => Step::Expire,
+        StepFile::Heal(_) => Step::Heal,
+        StepFile::Fill(step) => {
+            needs_embedded(step.referenced, "fill")?;
+            let names: Vec<&str> = lsus.iter().map(|lsu| lsu.name.as_str()).collect();
+            match lsus.iter().find(|lsu| lsu.name == step.value.lsu).map(|lsu| lsu.quota) {
+                Some(Some(quota)) if quota >= step.value.leave => Step::Fill(step.value),
+                Some(_) => {
+                    let help = "give the LSU a quota, not smaller than what is left";
+                    return Err(Problem::new(step.referenced, "this LSU cannot be filled", help));
+                }
+                None => {
+                    let message = format!("there is no LSU `{}`", step.value.lsu);
+                    let help = nearest("LSU", &step.value.lsu, &names);
+                    return Err(Problem::new(step.referenced, message, help));
+                }
+            }
+        }
+        StepFile::Fault(step) => {
+            needs_embedded(step.referenced, "fault")?;
+            Step::Fault(fault(step)?)
+        }
+    })
+}
+
+fn restore_selection(step: RestoreFile) -> Result<RestoreSelection, Problem> {
+    match (step.single_files, step.files) {
+        (None, None) => Ok(RestoreSelection::All),
+        (Some(count), None) if (1..=1000).contains(&count.value) => Ok(RestoreSelection::SingleFiles(count.value)),
+        (Some(count), None) => Err(Problem::new(count.referenced, "not a number of files", "expected 1 to 1000")),
+        (None, Some(files)) if files.value.is_empty() => {
+            Err(Problem::new(files.referenced, "no file is named", "leave the key out to restore everything"))
+        }
+        (None, Some(files)) => Ok(RestoreSelection::Files(files.value)),
+        (Some(_), Some(files)) => {
+            let message = "`files` and `single_files` exclude each other";
+            Err(Problem::new(files.referenced, message, "write two restore steps"))
+        }
+    }
+}
+
+fn fault(step: Spanned<FaultFile>) -> Result<Fault, Problem> {
+    let file = step.value;
+    let wrong = |message: &str, help: &str| Err(Problem::new(step.referenced, message, help));
+    if file.times == 0 {
+        return wrong("a fault that never happens", "expected `times` of at least 1");
+    }
+    if file.effect == FaultEffect::VipDown && file.vip.is_none_or(|vip| vip == 0) {
+        return wrong("vip_down needs to know which VIP", "add `vip: 1` for the first");
+    }
+    if file.operation.is_some() && matches!(file.effect, FaultEffect::VipDown | FaultEffect::ExpireTokens) {
+        return wrong("this effect is not about one operation", "remove `operation`");
+    }
+    Ok(Fault {
+        effect: file.effect,
+        operation: file.operation,
+        vip: file.vip,
+        skip: file.skip,
+        times: file.times,
+        at: file.at,
+    })
+}

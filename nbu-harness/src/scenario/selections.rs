@@ -1,0 +1,235 @@
+//! The file list of a policy: paths and directives as NetBackup has them, and three directives of our own.
+//!
+//! | line | meaning |
+//! |---|---|
+//! | `NEW_STREAM` | another data stream begins |
+//! | `/a/path` | this directory and everything below it |
+//! | `GEN_DATA` | synthetic data; `GEN_KBSIZE`, `GEN_MAXFILES`, `GEN_PERCENT_RANDOM`, `GEN_FILENAME_OFFSET` describe it |
+//! | `GEN_SEED=n` | (ours) seed of the synthetic data or generated tree; default: the scenario's seed and the stream |
+//! | `GEN_TREE` | (ours) a generated tree; `GEN_TREE_FILES`, `GEN_TREE_BYTES`, `GEN_TREE_CHANGING` (0 or 1) describe it |
+//! | `RUST_SYSROOT`, `RUST_SYSROOT=i/n` | (ours) the Rust toolchain's directory, or the i-th of n parts of it |
+
+use super::diagnostic::nearest;
+use super::spec::{Stream, StreamSource};
+use super::values::ByteSize;
+use crate::data::{GenData, TreeSpec};
+use std::path::PathBuf;
+
+const DIRECTIVES: &[&str] = &[
+    "NEW_STREAM",
+    "GEN_DATA",
+    "GEN_KBSIZE",
+    "GEN_MAXFILES",
+    "GEN_PERCENT_RANDOM",
+    "GEN_FILENAME_OFFSET",
+    "GEN_SEED",
+    "GEN_TREE",
+    "GEN_TREE_FILES",
+    "GEN_TREE_BYTES",
+    "GEN_TREE_CHANGING",
+    "RUST_SYSROOT",
+];
+
+/// Most parts that the Rust toolchain's directory is split into.
+const MAX_PARTS: u32 = 64;
+/// Limits of what is generated: a scenario should not fill a disk by a slip of the keyboard.
+const MAX_TREE_FILES: u64 = 1_000_000;
+const MAX_TREE_BYTES: u64 = 1 << 40;
+const MAX_GEN_FILES: u64 = 10_000_000;
+
+/// What is wrong with a line: its index in the list, what, and what would be right.
+pub(super) type Wrong = (usize, String, Option<String>);
+
+/// Reads the list into streams.
+pub(super) fn parse(lines: &[&str], seed: u64) -> Result<Vec<Stream>, Wrong> {
+    let mut streams = Vec::new();
+    let mut builder = Builder::default();
+    for (index, line) in lines.iter().enumerate() {
+        if *line == "NEW_STREAM" {
+            // The first one may come before the first stream, as NetBackup wants it.
+            if !builder.is_empty() {
+                streams.push(std::mem::take(&mut builder).finish(streams.len(), seed)?);
+            }
+            builder.first_line = index + 1;
+        } else {
+            builder.line(index, line)?;
+        }
+    }
+    streams.push(builder.finish(streams.len(), seed)?);
+    Ok(streams)
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Begun {
+    Path(PathBuf),
+    Sysroot { part: u32, of: u32 },
+    Data,
+    Tree,
+}
+
+#[derive(Debug, Default)]
+struct Builder {
+    first_line: usize,
+    source: Option<Begun>,
+    /// Directive, its line, its value.
+    settings: Vec<(&'static str, usize, u64)>,
+}
+
+impl Builder {
+    fn is_empty(&self) -> bool {
+        self.source.is_none() && self.settings.is_empty()
+    }
+
+    fn line(&mut self, index: usize, line: &str) -> Result<(), Wrong> {
+        if line.starts_with('/') {
+            return self.begin(index, Begun::Path(PathBuf::from(line)));
+        }
+        let (name, value) = line.split_once('=').map_or((line, None), |(name, value)| (name, Some(value)));
+        let Some(name) = DIRECTIVES.iter().find(|directive| **directive == name) else {
+            let help = format!("{}; a path must begin with /", nearest("directive", name, DIRECTIVES));
+            return Err((index, format!("`{line}` is neither a path nor a directive"), Some(help)));
+        };
+        match (*name, value) {
+            ("GEN_DATA", None) => self.begin(index, Begun::Data),
+            ("GEN_TREE", None) => self.begin(index, Begun::Tree),
+            ("RUST_SYSROOT", None) => self.begin(index, Begun::Sysroot { part: 1, of: 1 }),
+            ("RUST_SYSROOT", Some(part)) => {
+                let parsed = part.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+                match parsed {
+                    Some((part, of)) if 1 <= part && part <= of && of <= MAX_PARTS => {
+                        self.begin(index, Begun::Sysroot { part, of })
+                    }
+                    _ => Err(wrong_value(index, line, &format!("i/n with 1 <= i <= n <= {MAX_PARTS}, such as 2/4"))),
+                }
+            }
+            ("NEW_STREAM" | "GEN_DATA" | "GEN_TREE", Some(_)) => {
+                Err((index, format!("`{name}` takes no value"), Some(format!("write `{name}`"))))
+            }
+            (name, value) => self.setting(index, line, name, value.unwrap_or_default()),
+        }
+    }
+
+    fn begin(&mut self, index: usize, source: Begun) -> Result<(), Wrong> {
+        match self.source.replace(source) {
+            None => Ok(()),
+            Some(_) => {
+                let help = "put a NEW_STREAM line between them";
+                Err((index, "a stream has one source only, and this is its second".into(), Some(help.into())))
+            }
+        }
+    }
+
+    fn setting(&mut self, index: usize, line: &str, name: &'static str, value: &str) -> Result<(), Wrong> {
+        let (range, expected) = match name {
+            "GEN_KBSIZE" => (0..=MAX_TREE_BYTES >> 10, "KiB per file"),
+            "GEN_MAXFILES" => (1..=MAX_GEN_FILES, "a number of files, at most 10000000"),
+            "GEN_PERCENT_RANDOM" => (0..=100, "0 to 100"),
+            "GEN_TREE_FILES" => (0..=MAX_TREE_FILES, "a number of files, at most 1000000"),
+            "GEN_TREE_BYTES" => (0..=MAX_TREE_BYTES, "a size, at most 1t"),
+            "GEN_TREE_CHANGING" => (0..=1, "0 or 1"),
+            _ => (0..=u64::MAX, "a number"),
+        };
+        let number = match name {
+            "GEN_TREE_BYTES" => value.parse::<ByteSize>().ok().map(|size| size.0),
+            _ => value.parse().ok(),
+        };
+        match number.filter(|number| range.contains(number)) {
+            Some(_) if self.settings.iter().any(|(other, ..)| *other == name) => {
+                Err((index, format!("`{name}` is given twice for one stream"), Some("remove one of the two".into())))
+            }
+            Some(number) => {
+                self.settings.push((name, index, number));
+                Ok(())
+            }
+            None => Err(wrong_value(index, line, expected)),
+        }
+    }
+
+    fn finish(self, streams_before: usize, seed: u64) -> Result<Stream, Wrong> {
+        let Some(source) = self.source else {
+            let message = "this stream has no source".to_owned();
+            let help = "give a path, GEN_DATA, GEN_TREE or RUST_SYSROOT".to_owned();
+            return Err((self.first_line, message, Some(help)));
+        };
+        let prefix = match source {
+            Begun::Data => "GEN_",
+            Begun::Tree => "GEN_TREE_",
+            Begun::Path(_) | Begun::Sysroot { .. } => "no directive",
+        };
+        let foreign = |name: &str| {
+            name != "GEN_SEED" && (!name.starts_with(prefix) || (prefix == "GEN_" && name.starts_with("GEN_TREE_")))
+                || (name == "GEN_SEED" && prefix == "no directive")
+        };
+        if let Some((name, index, _)) = self.settings.iter().find(|(name, ..)| foreign(name)) {
+            let help = "GEN_TREE_* belong to GEN_TREE, the other GEN_* to GEN_DATA";
+            return Err((*index, format!("`{name}` does not belong to this stream's source"), Some(help.into())));
+        }
+        let given = |name| self.settings.iter().find(|(other, ..)| *other == name).map(|(.., value)| *value);
+        let seed = given("GEN_SEED").unwrap_or_else(|| seed.wrapping_mul(1000).wrapping_add(streams_before as u64));
+        let source = match source {
+            Begun::Path(path) => StreamSource::Directory(path),
+            Begun::Sysroot { part, of } => StreamSource::RustSysroot { part, of },
+            Begun::Tree => StreamSource::GeneratedTree(TreeSpec {
+                seed,
+                files: u32::try_from(given("GEN_TREE_FILES").unwrap_or(1000)).unwrap_or(u32::MAX),
+                bytes: given("GEN_TREE_BYTES").unwrap_or(16 << 20),
+                changing: given("GEN_TREE_CHANGING") == Some(1),
+            }),
+            Begun::Data => {
+                let default = GenData::with_seed(seed);
+                StreamSource::Synthetic(GenData {
+                    kb_size: given("GEN_KBSIZE").unwrap_or(default.kb_size),
+                    max_files: given("GEN_MAXFILES").unwrap_or(default.max_files),
+                    percent_random: given("GEN_PERCENT_RANDOM")
+                        .and_then(|percent| u8::try_from(percent).ok())
+                        .unwrap_or(default.percent_random),
+                    filename_offset: given("GEN_FILENAME_OFFSET").unwrap_or(default.filename_offset),
+                    seed,
+                })
+            }
+        };
+        Ok(Stream { number: streams_before + 1, source })
+    }
+}
+
+fn wrong_value(index: usize, line: &str, expected: &str) -> Wrong {
+    (index, format!("`{line}` has a value that is not valid"), Some(format!("expected {expected}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_cut_at_new_stream() {
+        let lines =
+            ["NEW_STREAM", "/etc", "NEW_STREAM", "GEN_DATA", "GEN_KBSIZE=4", "GEN_SEED=7", "NEW_STREAM", "RUST_SYSROOT=2/4"];
+        let streams = parse(&lines, 5).unwrap();
+        assert_eq!(streams.iter().map(|stream| stream.number).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(streams[0].source, StreamSource::Directory("/etc".into()));
+        let synthetic = GenData { kb_size: 4, ..GenData::with_seed(7) };
+        assert_eq!(streams[1].source, StreamSource::Synthetic(synthetic));
+        assert_eq!(streams[2].source, StreamSource::RustSysroot { part: 2, of: 4 });
+    }
+
+    #[test]
+    fn every_wrong_line_is_named_with_what_would_be_right() {
+        let cases: [(&[&str], usize, &str, &str); 9] = [
+            (&["GEN_DATA", "GEN_KBSIZ=4"], 1, "neither a path nor a directive", "did you mean `GEN_KBSIZE`"),
+            (&["etc"], 0, "neither a path", "must begin with /"),
+            (&["GEN_DATA", "GEN_PERCENT_RANDOM=101"], 1, "not valid", "0 to 100"),
+            (&["/etc", "/usr"], 1, "second", "NEW_STREAM"),
+            (&["NEW_STREAM", "GEN_SEED=1"], 1, "no source", "GEN_DATA"),
+            (&["/etc", "GEN_KBSIZE=1"], 1, "does not belong", "GEN_DATA"),
+            (&["GEN_DATA", "GEN_TREE_FILES=1"], 1, "does not belong", "GEN_TREE"),
+            (&["GEN_DATA", "GEN_SEED=1", "GEN_SEED=2"], 2, "twice", "remove"),
+            (&["RUST_SYSROOT=5/4"], 0, "not valid", "2/4"),
+        ];
+        for (lines, at, message, help) in cases {
+            let (index, said, helped) = parse(lines, 0).unwrap_err();
+            assert_eq!(index, at, "{lines:?}: {said}");
+            assert!(said.contains(message), "{lines:?}: {said}");
+            assert!(helped.as_ref().unwrap().contains(help), "{lines:?}: {helped:?}");
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! A scenario with every default filled in: what the engine runs and what the JSON result prints.
+
+use super::values::{ByteSize, Comparison, Milliseconds};
+use crate::data::{GenData, TreeSpec};
+use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// One flow, what to do in it and what to expect of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Scenario {
+    /// Stable id, such as `NBU-BKP-001`.
+    pub id: String,
+    /// One line for people.
+    pub title: String,
+    /// Decides everything that is generated or picked.
+    pub seed: u64,
+    /// NetBackup's buffer settings.
+    pub buffers: DataBuffers,
+    /// When bptm forks its child.
+    pub fork: ForkPoint,
+    /// The cluster that stands behind the storage server.
+    pub cluster: Cluster,
+    /// The storage server.
+    pub server: StorageServer,
+    /// LSUs to provide, each an S3 view.
+    pub lsus: Vec<Lsu>,
+    /// Storage units.
+    pub units: Vec<StorageUnitSpec>,
+    /// The policy's name.
+    pub policy: String,
+    /// The client's name.
+    pub client: String,
+    /// The schedule's name.
+    pub schedule: String,
+    /// Index in `units` of the unit that the policy writes to.
+    pub policy_unit: usize,
+    /// Where the header image comes.
+    pub header: HeaderOrder,
+    /// Data streams of the policy's file list.
+    pub streams: Vec<Stream>,
+    /// What to do, in order.
+    pub run: Vec<Step>,
+    /// What to expect.
+    pub expect: Expectations,
+}
+
+impl Scenario {
+    /// The unit that the policy writes to.
+    pub fn unit(&self) -> &StorageUnitSpec {
+        &self.units[self.policy_unit]
+    }
+
+    /// Gives every `GEN_DATA` stream this many bytes, in files as they were (the last bytes that do not fill a file
+    /// are left out), and returns how many streams that concerned.
+    pub fn resize_synthetic(&mut self, bytes: u64) -> usize {
+        let mut resized = 0;
+        for stream in &mut self.streams {
+            if let StreamSource::Synthetic(data) = &mut stream.source {
+                data.max_files = (bytes / 1024 / data.kb_size.max(1)).max(1);
+                resized += 1;
+            }
+        }
+        resized
+    }
+}
+
+/// The cluster behind the storage server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cluster {
+    /// One in this process.
+    Embedded(EmbeddedCluster),
+    /// One that runs elsewhere: its raw state cannot be examined.
+    External(ExternalCluster),
+}
+
+/// How S3 entity tags are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Etag {
+    /// MD5 of the content, as AWS does; costs the server 1.5 CPU seconds per GB.
+    Md5,
+    /// Unique and meaningless.
+    Opaque,
+}
+
+/// HTTP with or without TLS on the data path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum S3Scheme {
+    /// Plain.
+    Http,
+    /// TLS.
+    Https,
+}
+
+impl S3Scheme {
+    /// As a plug-in's configuration spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Settings of the embedded cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbeddedCluster {
+    /// Number of virtual IP addresses, 1 to 64.
+    pub vips: u8,
+    /// Capacity of the whole cluster.
+    pub capacity: ByteSize,
+    /// How entity tags are made.
+    pub etag: Etag,
+    /// HTTP or HTTPS on the data path.
+    pub s3: S3Scheme,
+    /// How long an access token of the management API lives.
+    pub access_token_lifetime: Milliseconds,
+}
+
+impl Default for EmbeddedCluster {
+    fn default() -> Self {
+        Self {
+            vips: 4,
+            capacity: ByteSize(10 << 40),
+            etag: Etag::Opaque,
+            s3: S3Scheme::Http,
+            access_token_lifetime: Milliseconds(3_600_000),
+        }
+    }
+}
+
+/// Where an external cluster is, and how to use it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalCluster {
+    /// Address of the management API: `https://host[:port]`.
+    pub vms: String,
+    /// User of the management API.
+    pub user: String,
+    /// Environment variable that holds the password: a scenario is no place for one.
+    pub password_env: String,
+    /// Certificate authority of the management API, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// HTTP or HTTPS on the data path.
+    #[serde(default = "ExternalCluster::default_s3")]
+    pub s3: S3Scheme,
+    /// Port of the data path; default: the scheme's.
+    pub s3_port: Option<u16>,
+    /// VIP pool whose addresses are used.
+    pub vip_pool: String,
+    /// TOML file, mode 0600, with `access_key` and `secret_key`.
+    pub key_file: PathBuf,
+}
+
+impl ExternalCluster {
+    const fn default_s3() -> S3Scheme {
+        S3Scheme::Https
+    }
+}
+
+/// The storage server as NetBackup knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageServer {
+    /// Name behind the type: `vast1` in `VastData:vast1`.
+    pub name: String,
+    /// Overrides the user that the cluster has: for what must fail.
+    pub user: Option<String>,
+    /// Overrides the password that the cluster has: for what must fail.
+    pub password: Option<String>,
+    /// Overrides the management address of the cluster: for what must fail.
+    pub vms: Option<String>,
+}
+
+impl Default for StorageServer {
+    fn default() -> Self {
+        Self { name: "vast1".into(), user: None, password: None, vms: None }
+    }
+}
+
+/// An LSU: an S3 view of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lsu {
+    /// Its name, which is the bucket's.
+    pub name: String,
+    /// Hard quota of the view, in bytes.
+    pub quota: Option<ByteSize>,
+}
+
+/// A storage unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StorageUnitSpec {
+    /// Its label.
+    pub label: String,
+    /// Its LSU; one that `lsus` does not have is provided by nobody.
+    pub lsu: String,
+    /// Maximum fragment size.
+    pub max_fragment: ByteSize,
+    /// How many jobs run at a time; others are queued.
+    pub max_concurrent_jobs: usize,
+}
+
+/// One data stream: one backup job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stream {
+    /// Its number, from 1.
+    pub number: usize,
+    /// What it reads.
+    pub source: StreamSource,
+}
+
+/// What a stream reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamSource {
+    /// A directory.
+    Directory(PathBuf),
+    /// Part `part` of `of` parts of the Rust toolchain's directory.
+    RustSysroot {
+        /// From 1.
+        part: u32,
+        /// Number of parts.
+        of: u32,
+    },
+    /// A tree that the harness generates.
+    GeneratedTree(TreeSpec),
+    /// Synthetic data with no disk behind it.
+    Synthetic(GenData),
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Backs up the policy's streams.
+    Backup(BackupStep),
+    /// Restores every backup made so far, each in new processes to a new place.
+    Restore(RestoreStep),
+    /// Verifies every backup made so far.
+    Verify,
+    /// Expires every backup made so far.
+    Expire,
+    /// Takes space of an LSU from outside, so that only some is left.
+    Fill(FillStep),
+    /// Makes the cluster misbehave.
+    Fault(Fault),
+    /// Ends all misbehaviour.
+    Heal,
+}
+
+impl Step {
+    /// The key that the scenario file has for it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
+            Self::Verify => "verify",
+            Self::Expire => "expire",
+            Self::Fill(_) => "fill",
+            Self::Fault(_) => "fault",
+            Self::Heal => "heal",
+        }
+    }
+}
+
+/// A backup of the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackupStep {
+    /// The operator cancels each job when this many bytes of its stream have been written.
+    pub abort_after: Option<ByteSize>,
+}
+
+/// Which files a restore takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoreSelection {
+    /// All of them.
+    #[default]
+    All,
+    /// Single files, each in a job of its own: this many of each backup, picked by the seed, first and last included.
+    SingleFiles(u32),
+    /// The named paths, in one job per backup.
+    Files(Vec<String>),
+}
+
+/// A restore.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct RestoreStep {
+    /// Which files.
+    pub selection: RestoreSelection,
+}
+
+/// Taking space of an LSU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FillStep {
+    /// The LSU; it must have a quota.
+    pub lsu: String,
+    /// What is left of its quota.
+    pub leave: ByteSize,
+}
+
+/// A misbehaviour of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// What happens.
+    pub effect: FaultEffect,
+    /// To which S3 operation; none: to any. Not used by `vip_down` and `expire_tokens`.
+    pub operation: Option<FaultOperation>,
+    /// On which VIP, from 1; none: on any.
+    pub vip: Option<u8>,
+    /// How many operations are left alone first.
+    pub skip: u32,
+    /// How many operations are hit.
+    pub times: u32,
+    /// When the next job has moved this many bytes; none: at once.
+    pub at: Option<ByteSize>,
+}
+
+/// What a fault does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultEffect {
+    /// Answer 503 `SlowDown`.
+    SlowDown,
+    /// Answer 500 `InternalError`.
+    InternalError,
+    /// Reset the connection in the middle of the body.
+    Reset,
+    /// Do what was asked and lose the answer.
+    AnswerLost,
+    /// Send a body with a changed byte.
+    CorruptBody,
+    /// Take the VIP down.
+    VipDown,
+    /// Expire every access token of the management API.
+    ExpireTokens,
+}
+
+/// The S3 operations that faults can single out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultOperation {
+    /// `PutObject`.
+    Put,
+    /// `GetObject`.
+    Get,
+    /// `DeleteObject` and `DeleteObjects`.
+    Delete,
+    /// `ListObjectsV2`.
+    List,
+}
+
+/// NetBackup's job types that scenarios know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobType {
+    /// Backup.
+    Backup,
+    /// Restore.
+    Restore,
+    /// Verify.
+    Verify,
+    /// Image cleanup.
+    #[serde(rename = "Image cleanup")]
+    ImageCleanup,
+}
+
+/// What to expect.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Expectations {
+    /// How jobs end. Every job must match an entry of its type, every entry a job; without any, all end with 0.
+    pub jobs: Vec<JobExpectation>,
+    /// What the catalogue holds after the backups.
+    pub catalog: CatalogExpectation,
+    /// What the cluster holds.
+    pub storage: StorageExpectation,
+    /// What restores give.
+    pub data: DataExpectation,
+    /// Whether wait and delay counters are there and fit each other and the elapsed time.
+    pub counters: Option<Consistent>,
+    /// Largest resident size of any bptm.
+    pub bptm_peak_memory: Option<Comparison>,
+    /// Every job ends within this time.
+    pub all_jobs_done_within: Option<Milliseconds>,
+    /// Words that the job details of a failed job have: what a person needs to know.
+    pub job_details_say: Vec<String>,
+    /// Whether all injected faults really happened.
+    pub faults_fired: bool,
+}
+
+/// The only thing that counters can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistent {
+    /// They fit each other and the elapsed time.
+    Consistent,
+}
+
+/// How jobs of a type end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobExpectation {
+    /// Job type.
+    #[serde(rename = "type")]
+    pub job_type: JobType,
+    /// NetBackup status.
+    pub status: i32,
+    /// How many jobs end so; none: at least one.
+    pub count: Option<Comparison>,
+}
+
+/// What the catalogue holds after the backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CatalogExpectation {
+    /// Number of images (backups).
+    pub images: Option<Comparison>,
+    /// Number of data fragments of every backup.
+    pub fragments: Option<Comparison>,
+    /// Whether the header image comes where the policy says, by the order in which images were made.
+    pub header_in_order: bool,
+}
+
+/// What the cluster holds, looked at in its raw state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageExpectation {
+    /// A failed or cancelled step leaves exactly what was there before: no object, no version, no open upload.
+    pub no_orphans: bool,
+    /// After the last step nothing is there.
+    pub empty: bool,
+    /// Every VIP took part.
+    pub all_vips_used: bool,
+}
+
+/// What restores give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataExpectation {
+    /// A full restore equals what was there before the backup.
+    pub restore: Option<ByteIdentical>,
+    /// So does every single file.
+    pub single_file: Option<ByteIdentical>,
+    /// Bytes that a single-file restore read beyond those of its file.
+    pub single_file_read_overhead: Option<Comparison>,
+    /// A file that changed while it was read is reported by the backup.
+    pub changed_file_reported: bool,
+}
+
+/// The only thing that restored data can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ByteIdentical {
+    /// Equal in content, modes, times, owners and links.
+    ByteIdentical,
+}

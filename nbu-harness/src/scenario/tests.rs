@@ -1,0 +1,101 @@
+use super::*;
+
+/// The smallest scenario that is right.
+const SMALL: &str = "\
+scenario: NBU-BKP-900
+title: the smallest one
+storage:
+  lsus: [{name: lsu0}]
+  units: [{label: stu1, lsu: lsu0}]
+policy: {name: p1, storage: stu1}
+selections: [GEN_DATA]
+run:
+  - backup: {}
+";
+
+/// `SMALL` with one piece of text replaced by another: what is said about it.
+fn said(old: &str, new: &str) -> String {
+    assert!(SMALL.contains(old), "{old}");
+    let diagnostic = *parse("a.yaml", &SMALL.replacen(old, new, 1)).unwrap_err();
+    match &diagnostic.help {
+        Some(help) => format!("{diagnostic} [{help}]"),
+        None => diagnostic.to_string(),
+    }
+}
+
+#[test]
+fn the_smallest_scenario_has_every_default() {
+    let scenario = parse("a.yaml", SMALL).unwrap();
+    assert_eq!(scenario.id, "NBU-BKP-900");
+    assert_eq!(scenario.buffers.size_data_buffers_disk, 262_144);
+    assert_eq!(scenario.unit().max_fragment, ByteSize(524_288 << 20));
+    assert_eq!(scenario.run, [Step::Backup(BackupStep::default())]);
+    insta::assert_json_snapshot!("defaults", scenario);
+}
+
+#[test]
+fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
+    let cases = [
+        ("title:", "titel:"),
+        ("scenario: NBU-BKP-900", "scenario: backup-1"),
+        ("title: the smallest one\n", ""),
+        ("storage: stu1", "storage: stu2"),
+        ("lsu: lsu0}", "lsu: lsu0, max_fragmnt: 1g}"),
+        ("lsu: lsu0}", "lsu: lsu0, max_fragment: big}"),
+        ("lsu: lsu0}", "lsu: lsu0, max_fragment: 5k}"),
+        ("lsu: lsu0}", "lsu: lsu0, max_concurrent_jobs: many}"),
+        ("[GEN_DATA]", "[GEN_DATA, GEN_KBSIZ=4]"),
+        ("[GEN_DATA]", "[GEN_DATA, GEN_PERCENT_RANDOM=200]"),
+        ("[GEN_DATA]", "GEN_DATA"),
+        ("backup: {}", "bakup: {}"),
+        ("backup: {}", "backup: {abort_afer: 1m}"),
+        ("backup: {}", "restore: {single_files: 0}"),
+        ("backup: {}", "fill: {lsu: lsu0, leave: 1m}"),
+        ("backup: {}", "fault: {effect: vip_down}"),
+        ("{name: lsu0}", "{name: LSU_0}"),
+        ("{name: lsu0}", "{name: lsu0}, {name: lsu0}"),
+        ("policy: {name: p1", "policy: {name: p1, type: VMware"),
+        ("policy: {name: p1", "policy: {name: p1, name: p2"),
+        ("policy: {name: p1", "policy: {name: p1, header: middle"),
+        ("run:\n", "nbu: {buffers: {SIZE_DATA_BUFFERS: 1}}\nrun:\n"),
+        ("run:\n", "nbu: {buffers: {SIZE_DATA_BUFFERS_DISK: 1000}}\nrun:\n"),
+        ("run:\n", "nbu: {buffers: {parent_delay: 15}}\nrun:\n"),
+        ("run:\n", "expect: {catalog: {fragments: '=>3'}}\nrun:\n"),
+        ("run:\n  - backup: {}\n", "run: []\n"),
+        ("units: [{", "units: [{{"),
+        ("storage:\n", "storage:\n\tx: 1\n"),
+    ];
+    let report: Vec<String> = cases.iter().map(|(old, new)| format!("{new:?}\n  {}", said(old, new))).collect();
+    insta::assert_snapshot!("mistakes", report.join("\n"));
+}
+
+#[test]
+fn the_report_shows_the_line() {
+    let diagnostic = parse("scenarios/a.yaml", &SMALL.replace("policy:", "polcy:")).unwrap_err();
+    insta::assert_snapshot!("report", diagnostic.render(false));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let diagnostic = load(Path::new("/no/such.yaml")).unwrap_err();
+    assert!(diagnostic.to_string().starts_with("/no/such.yaml: cannot read it: "), "{diagnostic}");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused_before_it_is_read() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(MAX_FILE + 1).unwrap();
+    assert!(load(file.path()).unwrap_err().message.contains("too many"));
+}
+
+proptest::proptest! {
+    /// No text, however broken, makes the reader panic.
+    #[test]
+    fn any_text_gets_an_answer(at in 0..SMALL.len(), garbage in "[ -~\\n\u{e9}]{0,12}", cut in 0..40usize) {
+        let end = (at + cut).min(SMALL.len());
+        let text = format!("{}{garbage}{}", &SMALL[..at], &SMALL[end..]);
+        if let Err(diagnostic) = parse("a.yaml", &text) {
+            proptest::prop_assert!(!diagnostic.render(false).is_empty());
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What a cluster is made of before it starts: addresses, credentials, limits, and the injected clock and randomness.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::env::{Clock, Entropy, SystemClock};
+use crate::error::StartError;
+
+/// How ETags of objects are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EtagMode {
+    /// MD5 of the content, as AWS and VAST do. Costs about 1.5 CPU seconds per GB.
+    #[default]
+    Md5,
+    /// Random, unique per write: for measurements. Clients must treat ETags as opaque anyway.
+    Opaque,
+}
+
+/// What S3 answers when a write would exceed a hard limit.
+///
+/// VAST does not document its code; this is a setting so that a driver can be tested against any answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaAnswer {
+    /// HTTP status, 400 to 599.
+    pub status: u16,
+    /// S3 error code.
+    pub code: String,
+}
+
+impl Default for QuotaAnswer {
+    fn default() -> Self {
+        Self { status: 403, code: "QuotaExceeded".to_owned() }
+    }
+}
+
+/// A cluster to start. `Config::default()` is a working cluster in memory, on loopback, on free ports.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the VMS REST API listens (HTTPS). Port 0 takes any free one.
+    pub vms_listen: SocketAddr,
+    /// Virtual addresses of the S3 data path, each with its own listener. At least one.
+    pub vips: Vec<IpAddr>,
+    /// Port of plain S3 on every VIP. Port 0 takes one that is free on all of them.
+    pub s3_port: u16,
+    /// Port of S3 over TLS on every VIP. Port 0 as above.
+    pub s3_tls_port: u16,
+    /// VMS administrator name.
+    pub user: String,
+    /// VMS administrator password.
+    pub password: String,
+    /// Where to keep everything; none keeps it in memory.
+    pub data_dir: Option<PathBuf>,
+    /// How ETags are made.
+    pub etag: EtagMode,
+    /// Capacity of the whole cluster in bytes.
+    pub capacity: u64,
+    /// More host names for the server certificates, beside `localhost` and all addresses.
+    pub tls_names: Vec<String>,
+    /// How long an access token lives.
+    pub access_token_lifetime: Duration,
+    /// How long a refresh token lives.
+    pub refresh_token_lifetime: Duration,
+    /// What S3 answers when a hard limit is reached.
+    pub quota_answer: QuotaAnswer,
+    /// Size below which a part (other than the last) makes completion fail with `EntityTooSmall`, in bytes.
+    pub min_part_size: u64,
+    /// Software version that the cluster reports: digits and dots only, since clients parse it as numbers.
+    pub sw_version: String,
+    /// Time source.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness; none seeds one from the operating system.
+    pub entropy: Option<Arc<dyn Entropy>>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            vms_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            vips: default_vips(),
+            s3_port: 0,
+            s3_tls_port: 0,
+            user: "admin".to_owned(),
+            password: "123456".to_owned(),
+            data_dir: None,
+            etag: EtagMode::Md5,
+            capacity: 10 << 40,
+            tls_names: Vec::new(),
+            access_token_lifetime: Duration::from_hours(1),
+            refresh_token_lifetime: Duration::from_hours(24),
+            quota_answer: QuotaAnswer::default(),
+            min_part_size: 5 << 20,
+            sw_version: "5.4.1.20.10960402906660116571".to_owned(),
+            clock: Arc::new(SystemClock),
+            entropy: None,
+        }
+    }
+}
+
+/// 127.0.0.11 to 127.0.0.14: apart from 127.0.0.1, so that a client that ignores the VIP list is found out.
+pub fn default_vips() -> Vec<IpAddr> {
+    (11..=14).map(|n| IpAddr::V4(Ipv4Addr::new(127, 0, 0, n))).collect()
+}
+
+/// Most VIPs that one simulated cluster serves.
+const MAX_VIPS: usize = 64;
+
+impl Config {
+    /// Says what is wrong with this configuration, if anything.
+    ///
+    /// # Errors
+    /// [`StartError::Config`] names the setting, the value and what would be right.
+    pub fn check(&self) -> Result<(), StartError> {
+        let refuse = |what: String| Err(StartError::Config(what));
+        if self.vips.is_empty() || self.vips.len() > MAX_VIPS {
+            return refuse(format!("vips: {} given, 1 to {MAX_VIPS} needed", self.vips.len()));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        if let Some(twice) = self.vips.iter().find(|ip| !seen.insert(**ip)) {
+            return refuse(format!("vips: {twice} is listed twice; each VIP needs its own address"));
+        }
+        if let Some(any) = self.vips.iter().find(|ip| ip.is_unspecified()) {
+            return refuse(format!("vips: {any} is not an address that clients can connect to"));
+        }
+        if self.s3_port != 0 && self.s3_port == self.s3_tls_port {
+            return refuse(format!("s3-port and s3-tls-port are both {}; they must differ", self.s3_port));
+        }
+        if self.user.is_empty() || self.user.contains(':') || self.password.is_empty() {
+            return refuse(
+                "user and password must not be empty, and user must not contain a colon".to_owned(),
+            );
+        }
+        if self.capacity == 0 {
+            return refuse("capacity must be at least 1 byte".to_owned());
+        }
+        if self.access_token_lifetime.is_zero() || self.refresh_token_lifetime.is_zero() {
+            return refuse("token lifetimes must be longer than zero".to_owned());
+        }
+        if !(400..=599).contains(&self.quota_answer.status) || self.quota_answer.code.is_empty() {
+            return refuse("quota answer: status must be 400 to 599 and the code not empty".to_owned());
+        }
+        if self.sw_version.is_empty() || self.sw_version.split('.').any(|p| p.parse::<u64>().is_err()) {
+            return refuse(format!("sw_version {:?}: must be numbers separated by dots", self.sw_version));
+        }
+        if let Some(bad) = self.tls_names.iter().find(|n| !is_host_name(n)) {
+            return refuse(format!("tls-name {bad:?} is not a host name"));
+        }
+        Ok(())
+    }
+}
+
+fn is_host_name(name: &str) -> bool {
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'*')
+        })
+}

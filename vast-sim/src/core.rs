@@ -1,0 +1,28 @@
+//! What all parts of a running cluster share.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::counters::Counting;
+use crate::env::{Entropy, millis};
+use crate::faults::Faults;
+use crate::store::Store;
+use crate::vms::auth::Tokens;
+
+/// The running cluster without its listeners.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) store: Store,
+    pub(crate) counting: Counting,
+    pub(crate) faults: Faults,
+    pub(crate) tokens: Tokens,
+}
+
+impl Core {
+    /// Milliseconds since 1970 on the cluster's clock.
+    pub(crate) fn now_ms(&self) -> u64 {
+        millis(self.config.clock.now())
+    }
+}

@@ -1,0 +1,176 @@
+//! Bodies on their way through the edge: counted, drained after an early answer, corrupted on demand.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use crate::counters::{OperationCounting, add};
+
+/// How much of an unwanted body is read after an early answer, so that the client sees the answer and not a reset.
+const DRAIN_BYTES: u64 = 256 << 20;
+/// How long that may take.
+const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// A request's body. Dropped early, it is read to its end in the background.
+pub(crate) struct RequestBody {
+    inner: Option<Incoming>,
+    counting: Arc<OperationCounting>,
+    withheld: Withheld,
+}
+
+/// Whether the client still waits for "100 Continue" before it sends the body.
+///
+/// Asking for the body would send it that answer, after the final one: the client, which has no reason to send the body
+/// any more, would have its next request taken for it. So the body is left alone and the connection closed.
+#[derive(Debug, Clone)]
+pub(crate) struct Withheld(Arc<AtomicBool>);
+
+impl Withheld {
+    pub(crate) fn new(headers: &http::HeaderMap) -> Self {
+        let expects = headers
+            .get(http::header::EXPECT)
+            .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Self(Arc::new(AtomicBool::new(expects)))
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn clear(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl RequestBody {
+    pub(crate) fn new(inner: Incoming, counting: Arc<OperationCounting>, withheld: Withheld) -> Self {
+        Self { inner: Some(inner), counting, withheld }
+    }
+
+    /// Takes and drops the whole body.
+    pub(crate) async fn discard(mut self) {
+        self.withheld.clear();
+        if let Some(inner) = self.inner.take() {
+            drain(inner).await;
+        }
+    }
+}
+
+async fn drain(mut body: Incoming) {
+    let read = async {
+        let mut left = DRAIN_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let n = frame.data_ref().map_or(0, |d| d.len() as u64);
+            left = left.saturating_sub(n);
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.take()
+            && !inner.is_end_stream()
+            && !self.withheld.is_set()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(drain(inner));
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.withheld.clear();
+        let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
+        let polled = Pin::new(inner).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                add(&self.counting.bytes_in, frame.data_ref().map_or(0, |d| d.len() as u64));
+            }
+            Poll::Ready(None | Some(Err(_))) => self.inner = None,
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// An answer's body.
+pub(crate) struct AnswerBody {
+    inner: s3s::Body,
+    counting: Arc<OperationCounting>,
+    /// Bytes until the one to change.
+    corrupt_in: Option<u64>,
+}
+
+impl AnswerBody {
+    pub(crate) fn new(inner: s3s::Body, counting: Arc<OperationCounting>, corrupt_in: Option<u64>) -> Self {
+        Self { inner, counting, corrupt_in }
+    }
+
+    fn corrupt(&mut self, data: Bytes) -> Bytes {
+        let Some(at) = self.corrupt_in else { return data };
+        let len = data.len() as u64;
+        if at >= len {
+            self.corrupt_in = Some(at - len);
+            return data;
+        }
+        self.corrupt_in = None;
+        let mut changed = data.to_vec();
+        changed[crate::store::blob::to_usize(at)] ^= 0x20;
+        changed.into()
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = s3s::StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, s3s::StdError>>> {
+        Pin::new(&mut self.inner).poll_frame(cx).map(|frame| {
+            frame.map(|frame| {
+                frame.map(|frame| {
+                    frame.map_data(|data| {
+                        add(&self.counting.bytes_out, data.len() as u64);
+                        self.corrupt(data)
+                    })
+                })
+            })
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

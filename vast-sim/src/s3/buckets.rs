@@ -1,0 +1,114 @@
+//! Bucket operations. A bucket is the S3 face of a view: making one over S3 makes a view, deleting one deletes it.
+
+use s3s::dto::{
+    Bucket as BucketDto, BucketLocationConstraint, CreateBucketInput, CreateBucketOutput, DeleteBucketInput,
+    DeleteBucketOutput, GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput,
+    ListBucketsInput, ListBucketsOutput,
+};
+use s3s::{S3Request, S3Response, S3Result, s3_error};
+
+use super::caller::Caller;
+use super::reply::{self, CoreRef};
+use crate::vms::resources::views;
+
+/// The region of every bucket: VAST has none and clients want one.
+const REGION: &str = "us-east-1";
+
+pub(crate) async fn list(
+    core: CoreRef<'_>,
+    req: S3Request<ListBucketsInput>,
+) -> S3Result<S3Response<ListBucketsOutput>> {
+    let caller = Caller::of(&req)?;
+    let prefix = req.input.prefix.clone().unwrap_or_default();
+    let buckets = core.store.read(|state| {
+        let mine = state.buckets().iter().filter(|(name, b)| caller.owns(b) && name.starts_with(&prefix));
+        mine.map(|(name, b)| BucketDto {
+            name: Some(name.clone()),
+            creation_date: reply::stamp(b.created),
+            ..BucketDto::default()
+        })
+        .collect()
+    });
+    reply::settle(core).await?;
+    Ok(S3Response::new(ListBucketsOutput {
+        buckets: Some(buckets),
+        owner: reply::owner(&caller.name),
+        prefix: req.input.prefix,
+        continuation_token: None,
+    }))
+}
+
+pub(crate) async fn create(
+    core: CoreRef<'_>,
+    req: S3Request<CreateBucketInput>,
+) -> S3Result<S3Response<CreateBucketOutput>> {
+    let caller = Caller::of(&req)?;
+    if req.input.object_lock_enabled_for_bucket == Some(true) {
+        return Err(s3_error!(NotImplemented, "object lock is not available"));
+    }
+    let name = req.input.bucket;
+    core.store.write(|state| {
+        match state.bucket(&name) {
+            Some(b) if b.owner == caller.name => {
+                return Err(s3_error!(BucketAlreadyOwnedByYou, "You already own the bucket {name}."));
+            }
+            Some(_) => return Err(s3_error!(BucketAlreadyExists, "The bucket name {name} is taken.")),
+            None => {}
+        }
+        if !caller.may_create_buckets {
+            return Err(s3_error!(AccessDenied, "The user may not create buckets (allow_create_bucket)."));
+        }
+        views::create_for_bucket(core, state, &name, &caller.name, caller.tenant_id);
+        Ok(())
+    })?;
+    reply::settle(core).await?;
+    Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{name}")) }))
+}
+
+pub(crate) async fn delete(
+    core: CoreRef<'_>,
+    req: S3Request<DeleteBucketInput>,
+) -> S3Result<S3Response<DeleteBucketOutput>> {
+    let caller = Caller::of(&req)?;
+    let name = req.input.bucket;
+    core.store.write(|state| {
+        let bucket = caller.open(state, &name)?;
+        if !caller.may_delete_buckets {
+            return Err(s3_error!(AccessDenied, "The user may not delete buckets (allow_delete_bucket)."));
+        }
+        if !bucket.objects.is_empty() {
+            return Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty"));
+        }
+        let view = bucket.view_id;
+        state.remove_bucket(&name);
+        state.vms.remove("views", view);
+        Ok(())
+    })?;
+    reply::settle(core).await?;
+    Ok(S3Response::with_status(DeleteBucketOutput {}, http::StatusCode::NO_CONTENT))
+}
+
+pub(crate) async fn head(
+    core: CoreRef<'_>,
+    req: S3Request<HeadBucketInput>,
+) -> S3Result<S3Response<HeadBucketOutput>> {
+    let caller = Caller::of(&req)?;
+    core.store.read(|state| caller.open(state, &req.input.bucket).map(|_| ()))?;
+    reply::settle(core).await?;
+    Ok(S3Response::new(HeadBucketOutput {
+        bucket_region: Some(REGION.to_owned()),
+        ..HeadBucketOutput::default()
+    }))
+}
+
+pub(crate) async fn location(
+    core: CoreRef<'_>,
+    req: S3Request<GetBucketLocationInput>,
+) -> S3Result<S3Response<GetBucketLocationOutput>> {
+    let caller = Caller::of(&req)?;
+    core.store.read(|state| caller.open(state, &req.input.bucket).map(|_| ()))?;
+    reply::settle(core).await?;
+    // An empty constraint is how S3 names us-east-1.
+    let location_constraint = Some(BucketLocationConstraint::from(String::new()));
+    Ok(S3Response::new(GetBucketLocationOutput { location_constraint }))
+}

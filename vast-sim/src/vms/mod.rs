@@ -1,0 +1,217 @@
+//! The management side: the VMS REST API over HTTPS, and the simulator's own paths beside it.
+
+pub(crate) mod auth;
+pub(crate) mod engine;
+pub(crate) mod error;
+pub(crate) mod fields;
+mod filter;
+mod paging;
+pub(crate) mod resources;
+mod sim_api;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode, header};
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use crate::core::Core;
+use crate::faults::{self, Effect, Plane};
+use crate::net::conn::{ResetNow, Resetter};
+use engine::{Call, Reply};
+use error::ApiError;
+
+/// Largest request body, in bytes.
+const MAX_BODY: usize = 1 << 20;
+
+/// Everything that the management listener serves.
+pub(crate) fn app(core: &Arc<Core>) -> Router {
+    sim_api::routes().fallback(api).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(Arc::clone(core))
+}
+
+/// Marks a response whose connection is to be reset in its place.
+#[derive(Debug, Clone, Copy)]
+struct Reset;
+
+/// Hands a request to the app; a response marked with [`Reset`] becomes a reset.
+pub(crate) async fn serve(
+    app: Router,
+    request: http::Request<hyper::body::Incoming>,
+    resetter: Resetter,
+) -> Result<Response, ResetNow> {
+    use tower::ServiceExt as _;
+    let answer = match app.oneshot(request.map(Body::new)).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    };
+    if answer.extensions().get::<Reset>().is_some() { Err(resetter.reset()) } else { Ok(answer) }
+}
+
+fn reset() -> Response {
+    let mut response = StatusCode::BAD_GATEWAY.into_response();
+    response.extensions_mut().insert(Reset);
+    response
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        match self.body {
+            Some(body) => (self.status, axum::Json(body)).into_response(),
+            None => self.status.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, axum::Json(self.body)).into_response()
+    }
+}
+
+/// The segments behind `/api/` and an optional version; none when the path is not an API path.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let mut parts = path.split('/').filter(|p| !p.is_empty());
+    if parts.next() != Some("api") {
+        return None;
+    }
+    let mut all: Vec<String> =
+        parts.map(|p| percent_decode_str(p).decode_utf8_lossy().into_owned()).collect();
+    let is_version = |p: &String| {
+        p == "latest"
+            || p.strip_prefix('v').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if all.first().is_some_and(is_version) {
+        all.remove(0);
+    }
+    Some(all)
+}
+
+fn query_pairs(query: &str) -> Vec<(String, String)> {
+    let decode = |s: &str| percent_decode_str(&s.replace('+', " ")).decode_utf8_lossy().into_owned();
+    let pair = |p: &str| {
+        let (name, value) = p.split_once('=').unwrap_or((p, ""));
+        (decode(name), decode(value))
+    };
+    query.split('&').filter(|p| !p.is_empty()).map(pair).collect()
+}
+
+/// `GET views`, `POST users/access_keys`: what counters and faults go by.
+fn operation(method: &Method, segments: &[String]) -> String {
+    let named: Vec<&str> =
+        segments.iter().map(String::as_str).filter(|s| s.parse::<u64>().is_err()).collect();
+    format!("{method} {}", named.join("/"))
+}
+
+async fn api(State(core): State<Arc<Core>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(segments) = segments(parts.uri.path()) else { return ApiError::not_found().into_response() };
+    let operation = operation(&parts.method, &segments);
+    let fault = faults::Request { plane: Plane::Vms, operation: &operation, bucket: "", key: "", vip: "" };
+    let effects = core.faults.take(&fault);
+    let result = guarded(&core, parts, body, segments, effects).await;
+    let failed = result.as_ref().is_none_or(|r| r.status().as_u16() >= 400);
+    core.counting.vms_request(&operation, failed);
+    result.unwrap_or_else(reset)
+}
+
+/// Carries a request out under its faults; none stands for a reset.
+async fn guarded(
+    core: &Arc<Core>,
+    parts: http::request::Parts,
+    body: Body,
+    segments: Vec<String>,
+    effects: Vec<Effect>,
+) -> Option<Response> {
+    let (mut expired, mut lose_answer, mut drop_after_body) = (false, false, false);
+    for effect in effects {
+        match effect {
+            Effect::Delay { millis } => {
+                core.config.clock.sleep(std::time::Duration::from_millis(millis)).await;
+            }
+            Effect::Error { status, code, message } => {
+                let detail = if message.is_empty() { code } else { message };
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                return Some(ApiError::detail(status, &detail).into_response());
+            }
+            Effect::ResetBeforeBody => return None,
+            Effect::ResetAfterBody => drop_after_body = true,
+            Effect::AnswerLost => lose_answer = true,
+            Effect::TokenExpired => expired = true,
+            Effect::CorruptBody { .. } => {}
+        }
+    }
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
+        return Some(ApiError::detail(StatusCode::PAYLOAD_TOO_LARGE, "Body too large.").into_response());
+    };
+    if drop_after_body {
+        return None;
+    }
+    let body = if body.iter().all(u8::is_ascii_whitespace) {
+        Value::Null
+    } else {
+        match serde_json::from_slice(&body) {
+            Ok(value) => value,
+            Err(e) => return Some(ApiError::bad_request(&format!("JSON parse error - {e}")).into_response()),
+        }
+    };
+    let call = Call {
+        origin: origin(&parts.headers, &core.config.vms_listen.to_string()),
+        method: parts.method,
+        segments,
+        query: query_pairs(parts.uri.query().unwrap_or_default()),
+        body,
+    };
+    let result = dispatch(core, &call, &parts.headers, expired);
+    if let Err(error) = core.store.settled().await {
+        return Some(ApiError::detail(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()).into_response());
+    }
+    if lose_answer {
+        None
+    } else {
+        Some(result.map_or_else(IntoResponse::into_response, IntoResponse::into_response))
+    }
+}
+
+fn origin(headers: &HeaderMap, fallback: &str) -> String {
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or(fallback);
+    format!("https://{host}")
+}
+
+fn dispatch(core: &Arc<Core>, call: &Call, headers: &HeaderMap, expired: bool) -> Result<Reply, ApiError> {
+    let names: Vec<&str> = call.segments.iter().map(String::as_str).collect();
+    match (&call.method, &names[..]) {
+        (&Method::POST, ["token"]) => return auth::login(core, &call.body).map(Reply::ok),
+        (&Method::POST, ["token", "refresh"]) => return auth::refresh(core, &call.body).map(Reply::ok),
+        _ => {}
+    }
+    if expired {
+        return Err(ApiError::token_expired());
+    }
+    auth::check(core, headers)?;
+    let resource = names.first().and_then(|kind| resources::by_kind(kind)).ok_or_else(ApiError::not_found)?;
+    engine::handle(core, resource, call)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prefix_leads_to_the_same_place() {
+        for path in
+            ["/api/views/3", "/api/v1/views/3/", "/api/v5/views/3", "/api/latest//views/3/", "//api//views/3"]
+        {
+            assert_eq!(segments(path), Some(vec!["views".to_owned(), "3".to_owned()]), "{path}");
+        }
+        assert_eq!(segments("/api/vips/"), Some(vec!["vips".to_owned()]));
+        assert_eq!(segments("/other"), None);
+        assert_eq!(
+            operation(&Method::POST, &["users".to_owned(), "3".to_owned(), "access_keys".to_owned()]),
+            "POST users/access_keys"
+        );
+    }
+}

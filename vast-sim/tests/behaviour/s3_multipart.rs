@@ -1,0 +1,125 @@
+//! Multipart uploads.
+
+use vast_sim::Config;
+
+use crate::client::{pattern, start, start_with};
+
+const MIN: usize = 5 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_become_one_object() {
+    let (cluster, _, s3) = start().await;
+    let id = s3.create_upload("/data/big").await;
+    let (one, two) = (pattern(1, MIN), pattern(2, 1234));
+    // In any order, one of them twice, one of them never used.
+    let e2 = s3.part("/data/big", &id, 2, two.clone()).await.ok().header("etag").to_owned();
+    s3.part("/data/big", &id, 1, pattern(9, 99)).await.ok();
+    let e1 = s3.part("/data/big", &id, 1, one.clone()).await.ok().header("etag").to_owned();
+    s3.part("/data/big", &id, 7, pattern(7, 7)).await.ok();
+    s3.get("/data/big").await.is(404, "NoSuchKey");
+
+    let listed = s3.get(&format!("/data/big?uploadId={id}")).await.ok();
+    assert_eq!(listed.between("<PartNumber>", "</PartNumber>"), ["1", "2", "7"]);
+    assert_eq!(listed.between("<Size>", "</Size>"), [MIN.to_string(), "1234".to_owned(), "7".to_owned()]);
+    let page = s3.get(&format!("/data/big?uploadId={id}&max-parts=1&part-number-marker=1")).await.ok();
+    assert_eq!(page.between("<PartNumber>", "</PartNumber>"), ["2"]);
+    assert_eq!(page.between("<IsTruncated>", "</IsTruncated>"), ["true"]);
+    assert_eq!(s3.get("/data?uploads").await.ok().between("<UploadId>", "</UploadId>"), [id.clone()]);
+    assert_eq!(cluster.raw_state().bucket("data").unwrap().bytes, (MIN + 1234 + 7) as u64);
+
+    let complete = |parts: Vec<(u32, String)>| {
+        let (s3, id) = (s3.clone(), id.clone());
+        async move {
+            let parts: Vec<(u32, &str)> = parts.iter().map(|(n, e)| (*n, e.as_str())).collect();
+            s3.complete("/data/big", &id, &parts).await
+        }
+    };
+    complete(vec![(2, e2.clone()), (1, e1.clone())]).await.is(400, "InvalidPartOrder");
+    complete(vec![(1, e2.clone())]).await.is(400, "InvalidPart");
+    complete(vec![(3, e2.clone())]).await.is(400, "InvalidPart");
+    complete(vec![(2, e2.clone()), (7, String::new())]).await.is(400, "InvalidPart");
+    let done = complete(vec![(1, e1), (2, e2)]).await.ok();
+    assert!(done.text().contains("-2"), "{}", done.text());
+    complete(vec![]).await.is(404, "NoSuchUpload");
+
+    let got = s3.get("/data/big").await.ok();
+    assert_eq!(got.body, [one, two.clone()].concat());
+    assert!(got.header("etag").ends_with("-2\""));
+    assert_eq!(s3.get("/data/big?partNumber=2").await.ok().body, two);
+    let state = cluster.raw_state();
+    let bucket = state.bucket("data").unwrap();
+    assert_eq!((bucket.uploads.len(), bucket.bytes), (0, (MIN + 1234) as u64));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_parts_and_aborts() {
+    let (cluster, _, s3) = start().await;
+    let id = s3.create_upload("/data/k").await;
+    let e1 = s3.part("/data/k", &id, 1, "small").await.ok().header("etag").to_owned();
+    let e2 = s3.part("/data/k", &id, 2, "last").await.ok().header("etag").to_owned();
+    s3.complete("/data/k", &id, &[(1, &e1), (2, &e2)]).await.is(400, "EntityTooSmall");
+    s3.part("/data/k", &id, 0, "x").await.is(400, "InvalidArgument");
+    s3.part("/data/k", &id, 10_001, "x").await.is(400, "InvalidArgument");
+    assert_eq!(s3.delete(&format!("/data/k?uploadId={id}")).await.status, 204);
+    s3.part("/data/k", &id, 3, "late").await.is(404, "NoSuchUpload");
+    s3.delete(&format!("/data/k?uploadId={id}")).await.is(404, "NoSuchUpload");
+    let state = cluster.raw_state();
+    let bucket = state.bucket("data").unwrap();
+    assert_eq!((bucket.objects.len(), bucket.uploads.len(), bucket.bytes), (0, 0, 0));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completion_is_conditional_and_exclusive() {
+    let config = Config { min_part_size: 1, ..Config::default() };
+    let (cluster, _, s3) = start_with(config, None).await;
+    let mut uploads = Vec::new();
+    for n in 0..4 {
+        let id = s3.create_upload("/data/lock").await;
+        let etag = s3.part("/data/lock", &id, 1, format!("writer {n}")).await.ok().header("etag").to_owned();
+        uploads.push((id, etag));
+    }
+    let tasks = uploads.into_iter().map(|(id, etag)| {
+        let s3 = s3.clone();
+        tokio::spawn(async move {
+            let xml = crate::client::completion(&[(1, &etag)]);
+            s3.send("POST", &format!("/data/lock?uploadId={id}"), &[("if-none-match", "*")], xml)
+                .await
+                .status
+                .as_u16()
+        })
+    });
+    let mut statuses = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        statuses.push(task.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412, 412, 412]);
+    assert_eq!(cluster.raw_state().bucket("data").unwrap().uploads.len(), 3, "the losers stay open");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_are_copied_by_range() {
+    let config = Config { min_part_size: 1, ..Config::default() };
+    let (cluster, _, s3) = start_with(config, None).await;
+    let data = pattern(5, 300_000);
+    s3.put("/data/src", data.clone()).await.ok();
+    let id = s3.create_upload("/data/dst").await;
+    let path = |n: u32| format!("/data/dst?partNumber={n}&uploadId={id}");
+    let copy = |range: &'static str| [("x-amz-copy-source", "/data/src"), ("x-amz-copy-source-range", range)];
+    let mut etags = Vec::new();
+    for (n, range) in [(1, "bytes=100000-299999"), (2, "bytes=0-99999")] {
+        let reply = s3.send("PUT", &path(n), &copy(range), "").await.ok();
+        etags.push(reply.between("<ETag>", "</ETag>").remove(0).replace("&quot;", "\""));
+    }
+    s3.send("PUT", &path(3), &copy("bytes=0-300000"), "").await.is(416, "InvalidRange");
+    s3.send("PUT", &path(3), &copy("bytes=5-"), "").await.is(400, "InvalidArgument");
+    s3.complete("/data/dst", &id, &[(1, &etags[0]), (2, &etags[1])]).await.ok();
+    s3.delete("/data/src").await.ok();
+    assert_eq!(s3.get("/data/dst").await.ok().body, [&data[100_000..], &data[..100_000]].concat());
+    let ranged = s3.send("GET", "/data/dst", &[("range", "bytes=199990-200009")], "").await.ok();
+    assert_eq!(ranged.body, [&data[299_990..], &data[..10]].concat());
+    cluster.stop().await;
+}
