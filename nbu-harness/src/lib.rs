@@ -1,11 +1,24 @@
 //! NetBackup's side: its processes, jobs and catalogue, replaying scenarios against a plug-in.
 //!
-//! * [`nbu`]: the NetBackup processes and the jobs that run them;
-//! * [`data`]: what gets backed up: generated trees, changing files and synthetic streams;
-//! * [`oracle`]: what was there before a backup and what is there after a restore;
-//! * [`scenario`]: scenario files.
+//! Data flows one way through the crate:
+//!
+//! * [`scenario`]: a file says what to do and what to expect;
+//! * [`data`] and [`oracle`]: what gets backed up, and what it looked like before;
+//! * [`nbu`] and [`bpstsinfo`]: the NetBackup processes, the only ones that load the plug-in;
+//! * [`engine`]: runs a scenario and records what happened;
+//! * [`judge`]: compares the record with the expectations;
+//! * [`certify`]: the catalogue of checks over all of it;
+//! * [`bench`]: rates as ratios to plain HTTP;
+//! * [`report`] and [`cli`]: what people and machines get to read.
 
+pub mod bench;
+pub mod bpstsinfo;
+pub mod certify;
+pub mod cli;
 pub mod data;
+pub mod engine;
+pub mod judge;
 pub mod nbu;
 pub mod oracle;
+pub mod report;
 pub mod scenario;

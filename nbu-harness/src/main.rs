@@ -1,9 +1,14 @@
 //! The `nbu-harness` command, and every NetBackup process it re-executes itself as.
 
-use std::process::exit;
+use std::env::args_os;
+use std::process::{ExitCode, exit};
 
-fn main() {
-    if let Some(code) = nbu_harness::nbu::dispatch(std::env::args_os()) {
+fn main() -> ExitCode {
+    // NetBackup's processes fork: they must get their turn before any thread is started.
+    if let Some(code) =
+        nbu_harness::nbu::dispatch(args_os()).or_else(|| nbu_harness::bpstsinfo::dispatch(args_os()))
+    {
         exit(code);
     }
+    nbu_harness::cli::run(args_os()).into()
 }

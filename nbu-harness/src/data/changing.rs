@@ -13,6 +13,8 @@ const BYTES: u64 = 32 << 20;
 const BLOCK: usize = 4096;
 /// How many contents a block can have.
 const VARIANTS: u64 = 8;
+/// Words are compared one by one.
+const WORD: usize = 8;
 
 /// The file: constant in length, and at every moment each 8-byte word of it is one of eight that belong there. So a
 /// copy taken while it changed can still be told from a damaged one.
@@ -28,6 +30,7 @@ impl ChangingFile {
         let this = Self { relative_path: PathBuf::from("changing.db"), seed };
         let path = root.join(&this.relative_path);
         super::tree::write_stream(&path, &this.variant(0), &mut vec![0; 1 << 20])?;
+        super::oddities::set_mtime(&path, 1_640_000_000, 0)?;
         Ok(this)
     }
 
@@ -42,19 +45,22 @@ impl ChangingFile {
     /// A sentence for the report.
     pub fn accepts(&self, copy: &Path) -> Result<(), String> {
         let file = File::open(copy).map_err(|error| format!("cannot open the restored copy: {error}"))?;
-        let len = file.metadata().map_err(|error| format!("cannot examine the restored copy: {error}"))?.len();
+        let len =
+            file.metadata().map_err(|error| format!("cannot examine the restored copy: {error}"))?.len();
         if len != BYTES {
             return Err(format!("the restored copy has {len} bytes, the file always had {BYTES}"));
         }
         let mut data = [0; BLOCK];
-        let mut expected = [[0; BLOCK]; VARIANTS as usize];
+        let mut expected: Vec<(u64, [u8; BLOCK])> =
+            (0..VARIANTS).map(|variant| (variant, [0; BLOCK])).collect();
         for offset in (0..BYTES).step_by(BLOCK) {
-            file.read_exact_at(&mut data, offset).map_err(|error| format!("cannot read the copy: {error}"))?;
-            for (variant, block) in (0..VARIANTS).zip(&mut expected) {
-                self.variant(variant).fill(offset, block);
+            file.read_exact_at(&mut data, offset)
+                .map_err(|error| format!("cannot read the copy: {error}"))?;
+            for (variant, block) in &mut expected {
+                self.variant(*variant).fill(offset, block);
             }
-            for at in (0..BLOCK).step_by(8) {
-                if expected.iter().all(|block| block[at..at + 8] != data[at..at + 8]) {
+            for at in (0..BLOCK).step_by(WORD) {
+                if expected.iter().all(|(_, block)| block[at..at + WORD] != data[at..at + WORD]) {
                     return Err(format!("offset {}: content that the file never held", offset + at as u64));
                 }
             }

@@ -22,7 +22,11 @@ pub(super) fn generate(dir: &Path, seed: u64) -> Result<Vec<String>, DataError> 
     sparse_files(&dir.join("sparse"), seed)?;
     special_files(&dir.join("special"), &mut left_out);
     owners(&dir.join("owners"), &mut left_out)?;
+    for name in ["empty", "symlinks", "names", "deep", "hardlinks", "sparse", "special", "owners"] {
+        set_directory_times(&dir.join(name), 1_600_000_010)?;
+    }
     modes(&dir.join("modes"), &mut left_out)?;
+    set_mtime(&dir.join("modes"), 1_600_000_011, 11)?;
     times(&dir.join("times"), &mut left_out)?;
     Ok(left_out)
 }
@@ -47,6 +51,17 @@ pub(super) fn set_mtime(path: &Path, seconds: i64, nanoseconds: u32) -> Result<(
     let times = Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(DataError::errno("set the time of", path))
+}
+
+/// Sets the time of a directory and of every directory below it.
+pub(super) fn set_directory_times(dir: &Path, seconds: i64) -> Result<(), DataError> {
+    for child in fs::read_dir(dir).map_err(DataError::io("list", dir))? {
+        let child = child.map_err(DataError::io("list", dir))?;
+        if child.file_type().is_ok_and(|kind| kind.is_dir()) {
+            set_directory_times(&child.path(), seconds + 1)?;
+        }
+    }
+    set_mtime(dir, seconds, 250)
 }
 
 fn empty_things(dir: &Path) -> Result<(), DataError> {
@@ -109,7 +124,11 @@ fn deep_paths(dir: &Path, seed: u64) -> Result<std::path::PathBuf, DataError> {
         create_dir(&path)?;
         if level % 3 == 0 {
             let file = path.join(format!("file-{level}"));
-            tree::write_stream(&file, &SyntheticStream::new(seed ^ level, 1000 + level * 977), &mut [0; 4096])?;
+            tree::write_stream(
+                &file,
+                &SyntheticStream::new(seed ^ level, 1000 + level * 977),
+                &mut [0; 4096],
+            )?;
             set_mtime(&file, 1_600_000_100, 100)?;
             if level == 6 {
                 deep = Some(file);
@@ -121,7 +140,8 @@ fn deep_paths(dir: &Path, seed: u64) -> Result<std::path::PathBuf, DataError> {
 
 fn hard_links(dir: &Path, deep: &Path, seed: u64) -> Result<(), DataError> {
     create_dir(dir)?;
-    let link = |from: &Path, to: &Path| fs::hard_link(from, to).map_err(DataError::io("make the hard link", to));
+    let link =
+        |from: &Path, to: &Path| fs::hard_link(from, to).map_err(DataError::io("make the hard link", to));
     let first = dir.join("b-first");
     tree::write_stream(&first, &SyntheticStream::new(seed ^ 0x6c69_6e6b, 70_000), &mut [0; 4096])?;
     set_mtime(&first, 1_600_000_200, 1)?;
@@ -189,14 +209,18 @@ fn modes(dir: &Path, left_out: &mut Vec<String>) -> Result<(), DataError> {
     create_dir(dir)?;
     let root = rustix::process::geteuid().is_root();
     let set = |path: &Path, mode: u32, left_out: &mut Vec<String>| -> Result<(), DataError> {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(DataError::io("change the mode of", path))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .map_err(DataError::io("change the mode of", path))?;
         let kept = path.metadata().map_err(DataError::io("examine", path))?.mode() & 0o7777;
         if kept != mode {
             left_out.push(format!("mode {mode:04o}: this file system made it {kept:04o}"));
         }
         Ok(())
     };
-    for mode in [0o0000, 0o0200, 0o0400, 0o0444, 0o0600, 0o0644, 0o0755, 0o0777, 0o1644, 0o2755, 0o4755, 0o6711, 0o7777] {
+    for mode in [
+        0o0000, 0o0200, 0o0400, 0o0444, 0o0600, 0o0644, 0o0755, 0o0777, 0o1644, 0o2755, 0o4755, 0o6711,
+        0o7777,
+    ] {
         if mode & 0o400 == 0 && !root {
             left_out.push(format!("a file with mode {mode:04o}: only root could back it up"));
             continue;
@@ -233,7 +257,10 @@ fn times(dir: &Path, left_out: &mut Vec<String>) -> Result<(), DataError> {
         set_mtime(&path, seconds, nanoseconds)?;
         let kept = path.symlink_metadata().map_err(DataError::io("examine", &path))?;
         if (kept.mtime(), kept.mtime_nsec()) != (seconds, i64::from(nanoseconds)) {
-            left_out.push(format!("the time {seconds}.{nanoseconds:09}: this file system keeps {}", kept.mtime()));
+            left_out.push(format!(
+                "the time {seconds}.{nanoseconds:09}: this file system keeps {}",
+                kept.mtime()
+            ));
         }
     }
     set_mtime(dir, 1_000_000_000, 1)
@@ -255,7 +282,9 @@ mod tests {
         assert!(longest > 1000, "{longest}");
         assert!(snapshot.paths().any(|path| std::str::from_utf8(path).is_err()), "{left_out:?}");
         assert!(snapshot.paths().any(|path| path.rsplit(|b| *b == b'/').next().unwrap().len() == 255));
-        assert!(matches!(&entry("symlinks/dangling").kind, Kind::Symlink { target } if target == b"no/such/file"));
+        assert!(
+            matches!(&entry("symlinks/dangling").kind, Kind::Symlink { target } if target == b"no/such/file")
+        );
         assert!(matches!(entry("special/fifo").kind, Kind::Fifo), "{left_out:?}");
         assert_eq!(entry("hardlinks/b-first").hard_links, entry("hardlinks/c-second").hard_links);
         assert!(entry("hardlinks/b-first").hard_links.is_some());

@@ -4,7 +4,8 @@
 use std::ops::Range;
 
 /// Bytes of one block: the unit in which random and compressible content alternate.
-const BLOCK: u64 = 4096;
+const BLOCK: u64 = BLOCK_LEN as u64;
+const BLOCK_LEN: usize = 4096;
 const WORD: u64 = 8;
 
 /// A stream of `bytes` bytes; two streams with the same seed are equal wherever both exist.
@@ -47,7 +48,7 @@ impl SyntheticStream {
     /// offsets) that differs: from the first wrong byte to the end of the wrong bytes that follow it without a gap.
     /// Data behind the stream's end is wrong.
     pub fn check(&self, offset: u64, data: &[u8]) -> Option<Range<u64>> {
-        let mut expected = [0u8; BLOCK as usize];
+        let mut expected = [0u8; BLOCK_LEN];
         let mut bad: Option<Range<u64>> = None;
         let mut at = offset;
         for chunk in data.chunks(expected.len()) {
@@ -75,8 +76,9 @@ impl SyntheticStream {
         let block = at / BLOCK;
         let block_word = mix(self.seed ^ mix(block.wrapping_add(0x9e37_79b9)));
         let random = block_word % 100 < u64::from(self.percent_random);
-        let word_at =
-            |index: u64| if random { mix(self.seed.wrapping_add(index.wrapping_mul(GOLDEN))) } else { block_word };
+        let word_at = |index: u64| {
+            if random { mix(self.seed.wrapping_add(index.wrapping_mul(GOLDEN))) } else { block_word }
+        };
         let mut index = at / WORD;
         let skip = usize::try_from(at % WORD).unwrap_or_default();
         let mut out = out;

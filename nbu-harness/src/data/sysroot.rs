@@ -22,10 +22,9 @@ pub fn find(given: Option<&Path>) -> Result<PathBuf, DataError> {
 
 fn ask_rustc() -> Result<PathBuf, DataError> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(&rustc)
-        .args(["--print", "sysroot"])
-        .output()
-        .map_err(|error| DataError::NoSysroot(format!("cannot run {}: {error}", Path::new(&rustc).display())))?;
+    let output = Command::new(&rustc).args(["--print", "sysroot"]).output().map_err(|error| {
+        DataError::NoSysroot(format!("cannot run {}: {error}", Path::new(&rustc).display()))
+    })?;
     let text = String::from_utf8_lossy(&output.stdout);
     if output.status.success() && !text.trim().is_empty() {
         Ok(PathBuf::from(text.trim()))

@@ -41,11 +41,15 @@ impl TreeSpec {
         self.ordinary_files(&root.join("files"))?;
         let changing = self.changing.then(|| ChangingFile::create(root, self.seed)).transpose()?;
         let left_out = oddities::generate(&root.join("odd"), self.seed)?;
+        for dir in [root.to_path_buf(), root.join("odd")] {
+            oddities::set_mtime(&dir, 1_500_000_001, 1)?;
+        }
         Ok(GeneratedTree { root: root.to_path_buf(), changing, left_out })
     }
 
     /// Files of very different sizes: most are small, some hold most of the bytes, as in real file systems.
     fn ordinary_files(&self, dir: &Path) -> Result<(), DataError> {
+        fs::create_dir_all(dir).map_err(DataError::io("create", dir))?;
         let mut random = Random::new(self.seed);
         let weights: Vec<u64> = (0..self.files).map(|_| 1 << random.below(16)).collect();
         let total_weight: u64 = weights.iter().sum::<u64>().max(1);
@@ -63,14 +67,19 @@ impl TreeSpec {
                 percent_random: if i % 3 == 0 { 100 } else { 40 },
             };
             write_stream(&path, &stream, &mut buffer)?;
-            oddities::set_mtime(&path, 1_500_000_000 + i64::from(random.below(100_000_000)), random.below(1_000_000_000))?;
+            let seconds = 1_500_000_000 + i64::from(random.below(100_000_000));
+            oddities::set_mtime(&path, seconds, random.below(1_000_000_000))?;
         }
-        Ok(())
+        oddities::set_directory_times(dir, 1_500_000_000)
     }
 }
 
 /// Writes a whole synthetic stream into a new file.
-pub(crate) fn write_stream(path: &Path, stream: &SyntheticStream, buffer: &mut [u8]) -> Result<(), DataError> {
+pub(crate) fn write_stream(
+    path: &Path,
+    stream: &SyntheticStream,
+    buffer: &mut [u8],
+) -> Result<(), DataError> {
     let mut file = fs::File::create_new(path).map_err(DataError::io("create", path))?;
     let mut offset = 0;
     while offset < stream.bytes {

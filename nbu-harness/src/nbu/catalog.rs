@@ -1,9 +1,9 @@
 //! The image catalogue: which backups exist, their fragments, and where each file starts in the stream.
 //!
-//! One directory, two files per image: `<backup id>.f` with one JSON line per file in stream order, and
-//! `<backup id>.json` with everything else. Both are written under other names and renamed, the `.json` last: an image
-//! is in the catalogue when that file exists. Nothing is held open between calls, so that several processes can work
-//! with one catalogue.
+//! One directory, two files per image: a file list (`.f`) with one JSON line per file in stream order, and
+//! `<backup id>.json` with everything else. The `.json` appears last, whole and at once, and never in place of another:
+//! an image is in the catalogue when that file exists. Nothing is held open between calls, so that several processes
+//! can work with one catalogue.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -29,7 +29,9 @@ pub enum CatalogError {
         error: io::Error,
     },
     /// A file does not hold what it should.
-    #[error("catalogue {path}, line {line}: {what}: the entry is damaged, expire the image or restore the file")]
+    #[error(
+        "catalogue {path}, line {line}: {what}: the entry is damaged, expire the image or restore the file"
+    )]
     Damaged {
         /// The file.
         path: PathBytes,
@@ -166,6 +168,8 @@ pub struct ImageRecord {
     pub fragments: Vec<FragmentRecord>,
     /// What was backed up.
     pub source: Source,
+    /// Name of the file with the file records, in the catalogue's directory.
+    pub file_list: String,
 }
 
 impl ImageRecord {
@@ -224,8 +228,13 @@ impl Catalog {
     }
 
     /// The files of an image in stream order, read as they are asked for.
-    pub fn files(&self, backup_id: &str) -> Result<impl Iterator<Item = Result<FileRecord, CatalogError>> + use<>, CatalogError> {
-        let path = self.files_path(backup_id)?;
+    pub fn files(
+        &self,
+        backup_id: &str,
+    ) -> Result<impl Iterator<Item = Result<FileRecord, CatalogError>> + use<>, CatalogError> {
+        let header = self.header_path(backup_id)?;
+        let image = self.image(backup_id)?.ok_or_else(|| at(&header)(io::ErrorKind::NotFound.into()))?;
+        let path = self.dir.join(&image.file_list);
         let file = File::open(&path).map_err(at(&path))?;
         let lines = BufReader::with_capacity(1 << 18, file).split(b'\n');
         Ok(lines.zip(1u64..).map(move |(line, number)| {
@@ -239,18 +248,23 @@ impl Catalog {
     }
 
     /// Starts the file list of a new image.
-    pub(crate) fn begin(&self, backup_id: &str) -> Result<NewImage, CatalogError> {
+    pub(crate) fn begin(&self, backup_id: &str, job_id: u64) -> Result<NewImage, CatalogError> {
         if self.header_path(backup_id)?.exists() {
             return Err(CatalogError::Exists(backup_id.to_owned()));
         }
-        let path = self.dir.join(format!("{backup_id}.f.{}.new", std::process::id()));
+        let name = format!("{backup_id}.{job_id}-{}.f", std::process::id());
+        let path = self.dir.join(&name);
         let file = File::create(&path).map_err(at(&path))?;
-        Ok(NewImage { catalog: self.clone(), path, out: Some(BufWriter::with_capacity(1 << 18, file)), files: 0 })
+        let out = Some(BufWriter::with_capacity(1 << 18, file));
+        Ok(NewImage { catalog: self.clone(), name, path, out, files: 0, committed: false })
     }
 
     /// Takes an image out; one that is not there counts as taken out.
     pub(crate) fn remove(&self, backup_id: &str) -> Result<(), CatalogError> {
-        for path in [self.header_path(backup_id)?, self.files_path(backup_id)?] {
+        let header = self.header_path(backup_id)?;
+        let list = self.image(backup_id).ok().flatten().map(|image| self.dir.join(image.file_list));
+        // The header first: without it the image is gone, and a file list alone is nothing.
+        for path in [Some(header), list].into_iter().flatten() {
             match fs::remove_file(&path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at(&path)(e)),
                 _ => {}
@@ -262,15 +276,15 @@ impl Catalog {
     fn header_path(&self, backup_id: &str) -> Result<PathBuf, CatalogError> {
         Ok(self.dir.join(format!("{}.json", checked_id(backup_id)?)))
     }
-
-    fn files_path(&self, backup_id: &str) -> Result<PathBuf, CatalogError> {
-        Ok(self.dir.join(format!("{}.f", checked_id(backup_id)?)))
-    }
 }
 
 fn checked_id(backup_id: &str) -> Result<&str, CatalogError> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if backup_id.is_empty() || backup_id.len() > 160 || backup_id.starts_with('.') || !backup_id.chars().all(good) {
+    if backup_id.is_empty()
+        || backup_id.len() > 160
+        || backup_id.starts_with('.')
+        || !backup_id.chars().all(good)
+    {
         return Err(CatalogError::BadId(backup_id.to_owned()));
     }
     Ok(backup_id)
@@ -280,13 +294,15 @@ fn sync_dir(dir: &Path) -> Result<(), CatalogError> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(at(dir))
 }
 
-/// An image that is being added: its file list, until [`NewImage::commit`]. Dropped, it leaves nothing.
+/// An image that is being added: its file list, until [`NewImage::commit`]. Dropped before, it leaves nothing.
 #[derive(Debug)]
 pub(crate) struct NewImage {
     catalog: Catalog,
+    name: String,
     path: PathBuf,
     out: Option<BufWriter<File>>,
     files: u64,
+    committed: bool,
 }
 
 impl NewImage {
@@ -306,32 +322,42 @@ impl NewImage {
         self.files
     }
 
+    /// Name of the file list, for the image's record.
+    pub(crate) fn file_list(&self) -> &str {
+        &self.name
+    }
+
     /// Puts the image into the catalogue, durably.
     pub(crate) fn commit(mut self, image: &ImageRecord) -> Result<(), CatalogError> {
         let header = self.catalog.header_path(&image.backup_id)?;
-        let files = self.catalog.files_path(&image.backup_id)?;
         if let Some(out) = self.out.take() {
             let file = out.into_inner().map_err(|e| at(&self.path)(e.into_error()))?;
             file.sync_all().map_err(at(&self.path))?;
         }
-        let new_header = self.path.with_extension("json");
-        let text = serde_json::to_vec_pretty(image).map_err(|e| at(&new_header)(e.into()))?;
-        let written = File::create(&new_header).and_then(|mut f| f.write_all(&text).and_then(|()| f.sync_all()));
-        written.map_err(at(&new_header))?;
-        fs::rename(&self.path, &files).map_err(at(&files))?;
-        // The rename below is the commit point, and must not replace an image that came in between.
-        fs::hard_link(&new_header, &header).map_err(|e| match e.kind() {
+        let new = self.path.with_extension("new");
+        let text = serde_json::to_vec_pretty(image).map_err(|e| at(&new)(e.into()))?;
+        let written = File::create(&new).and_then(|mut f| f.write_all(&text).and_then(|()| f.sync_all()));
+        // A link, and not a rename: it must not replace an image that came in between.
+        let linked = written.and_then(|()| fs::hard_link(&new, &header));
+        let _ = fs::remove_file(&new);
+        linked.map_err(|e| match e.kind() {
             io::ErrorKind::AlreadyExists => CatalogError::Exists(image.backup_id.clone()),
             _ => at(&header)(e),
         })?;
-        fs::remove_file(&new_header).map_err(at(&new_header))?;
-        sync_dir(&self.catalog.dir)
+        if let Err(error) = sync_dir(&self.catalog.dir) {
+            // Not known to be durable: no image, rather than one that may come and go.
+            let _ = fs::remove_file(&header);
+            return Err(error);
+        }
+        self.committed = true;
+        Ok(())
     }
 }
 
 impl Drop for NewImage {
     fn drop(&mut self) {
-        // Gone already after a commit; a leftover file list without a header is no image.
-        let _ = fs::remove_file(&self.path);
+        if !self.committed {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }

@@ -1,18 +1,18 @@
 //! nbjm's part: starts the owner of a job, follows it, and returns how it ended.
 
-use std::ffi::OsString;
+use std::time::{Duration, Instant};
 
 use super::install::Installation;
+use super::process::Process;
+use super::process::message::{FromOwner, JobOrder, JobRequest, ToOwner};
 use super::request::{BackupRequest, ExpireRequest, RestoreRequest, VerifyRequest};
-use super::result::{JobControl, JobEvent, JobResult};
+use super::result::{JobControl, JobEvent, JobKind, JobResult, JobState};
+use super::status::{code, status_text};
 
-/// Runs this program as one of NetBackup's processes if its arguments say so (`<name> --internal`): returns the exit
-/// code of the process, or `None` for the caller's own command line. To be called first thing in `main`, with no
-/// thread started yet.
-pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
-    let _ = args;
-    None
-}
+/// After this much silence nbjm gives a job up. Its owner has shorter patience with its own processes.
+const SILENCE: Duration = Duration::from_hours(2);
+/// How long the owner may take to go after its result.
+const REAP: Duration = Duration::from_secs(10);
 
 /// Backs up. Blocks until the job is done; whatever fails is in the result.
 ///
@@ -22,36 +22,105 @@ pub fn backup(
     request: &BackupRequest,
     progress: &mut dyn FnMut(&JobEvent) -> JobControl,
 ) -> JobResult {
-    let _ = (installation, request, progress);
-    loop {}
+    let result = JobResult::empty(JobKind::Backup, request.job_id, request.backup_id());
+    run(installation, JobRequest::Backup(request.clone()), "bpbrm", result, progress)
 }
 
 /// Restores. Blocks until the job is done; whatever fails is in the result.
+///
+/// `progress` is called on this thread and can cancel the job.
 pub fn restore(
     installation: &Installation,
     request: &RestoreRequest,
     progress: &mut dyn FnMut(&JobEvent) -> JobControl,
 ) -> JobResult {
-    let _ = (installation, request, progress);
-    loop {}
+    let result = JobResult::empty(JobKind::Restore, request.job_id, request.backup_id.clone());
+    run(installation, JobRequest::Restore(request.clone()), "bpbrm", result, progress)
 }
 
-/// Verifies. Blocks until the job is done; whatever fails is in the result.
+/// Verifies: reads every block, compares the headers in the stream with the catalogue. Blocks until the job is done.
+///
+/// `progress` is called on this thread and can cancel the job.
 pub fn verify(
     installation: &Installation,
     request: &VerifyRequest,
     progress: &mut dyn FnMut(&JobEvent) -> JobControl,
 ) -> JobResult {
-    let _ = (installation, request, progress);
-    loop {}
+    let result = JobResult::empty(JobKind::Verify, request.job_id, request.backup_id.clone());
+    run(installation, JobRequest::Verify(request.clone()), "bpverify", result, progress)
 }
 
-/// Expires a backup: deletes its images and its catalogue entry. Blocks until the job is done.
+/// Expires a backup: deletes its images and its catalogue entry. Blocks until the job is done. It is not cancelled
+/// half-way: what `progress` returns does not matter.
 pub fn expire(
     installation: &Installation,
     request: &ExpireRequest,
     progress: &mut dyn FnMut(&JobEvent) -> JobControl,
 ) -> JobResult {
-    let _ = (installation, request, progress);
-    loop {}
+    let result = JobResult::empty(JobKind::ImageCleanup, request.job_id, request.backup_id.clone());
+    run(installation, JobRequest::Expire(request.clone()), "nbdelete", result, progress)
+}
+
+fn run(
+    installation: &Installation,
+    request: JobRequest,
+    owner_name: &str,
+    mut result: JobResult,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let started = Instant::now();
+    progress(&JobEvent::State(JobState::Queued));
+    let order = ToOwner::Start(Box::new(JobOrder { installation: installation.clone(), request }));
+    let failed = match Process::start(installation, owner_name, result.job_id, None) {
+        Err(error) => (code::SYSTEM_CALL, format!("cannot start {owner_name}: {error}")),
+        Ok(mut owner) => {
+            progress(&JobEvent::ProcessStarted { name: owner_name.to_owned(), pid: owner.id() });
+            match follow(&mut owner, &order, progress) {
+                Ok(mut done) => {
+                    done.processes.insert(0, owner.reap(REAP));
+                    return done;
+                }
+                Err(what) => {
+                    let record = owner.reap(Duration::ZERO);
+                    let ended = match (record.signal, record.exit_code) {
+                        (Some(signal), _) => format!("{owner_name} was killed by signal {signal}"),
+                        (_, Some(code)) => format!("{owner_name} ended with exit code {code}"),
+                        _ => format!("{owner_name} has gone"),
+                    };
+                    result.processes.push(record);
+                    (code::CONNECTION_BROKEN, format!("{what}; {ended}"))
+                }
+            }
+        }
+    };
+    result.status = failed.0;
+    result.text = format!("{}: {}", status_text(failed.0), failed.1);
+    result.state = JobState::Done;
+    result.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    result.log.push(result.text.clone());
+    progress(&JobEvent::State(JobState::Done));
+    result
+}
+
+/// Hears the owner out.
+fn follow(
+    owner: &mut Process,
+    order: &ToOwner,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> Result<JobResult, String> {
+    owner.link.send(order).map_err(|e| e.to_string())?;
+    let mut cancelled = false;
+    loop {
+        match owner.link.receive::<FromOwner>(SILENCE) {
+            Ok(Some(FromOwner::Event(event))) => {
+                if progress(&event) == JobControl::Cancel && !cancelled {
+                    cancelled = true;
+                    owner.link.send(&ToOwner::Cancel).map_err(|e| e.to_string())?;
+                }
+            }
+            Ok(Some(FromOwner::Done(result))) => return Ok(*result),
+            Ok(None) => return Err("the job's owner has gone".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }

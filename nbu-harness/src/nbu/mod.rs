@@ -12,23 +12,32 @@
 //! The other side of the plug-in boundary is the provisional interface of the `ost-abi` crate: what runs here proves
 //! behaviour, not binary compatibility with NetBackup.
 
+mod bpbkar;
+mod bpbrm;
+mod bpdm;
+mod bptm;
 mod catalog;
 mod install;
 mod job;
 mod path_bytes;
+mod plugin;
+mod process;
 mod request;
 mod result;
 mod status;
+mod tar;
+mod tar_stream;
 
 pub use catalog::{Catalog, CatalogError, FileKind, FileRecord, FragmentRecord, ImageRecord};
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
-pub use job::{backup, dispatch, expire, restore, verify};
+pub use job::{backup, expire, restore, verify};
 pub use path_bytes::PathBytes;
+pub use process::dispatch;
 pub use request::{
     BackupRequest, ExpireRequest, HeaderOrder, RestoreRequest, Selection, Source, VerifyRequest, backup_id,
 };
 pub use result::{
-    BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord, StsFailure, WaitDelay,
-    Warning,
+    BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord, StsFailure,
+    WaitDelay, Warning,
 };
 pub use status::{Place, StatusRule, status_text};

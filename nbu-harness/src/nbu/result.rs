@@ -206,3 +206,34 @@ impl JobResult {
         self.status == 0 || self.status == 1
     }
 }
+
+impl JobResult {
+    /// The result of a job that has done nothing yet.
+    pub(crate) fn empty(kind: JobKind, job_id: u64, backup_id: String) -> Self {
+        Self {
+            job_id,
+            kind,
+            state: JobState::Queued,
+            status: 0,
+            text: String::new(),
+            cause: None,
+            backup_id,
+            kbytes: 0,
+            files: 0,
+            elapsed_ms: 0,
+            kbytes_per_sec: 0,
+            waits: BufferWaits::default(),
+            bytes_written: 0,
+            bytes_read: 0,
+            peak_rss_bytes: 0,
+            fragments: Vec::new(),
+            images: Vec::new(),
+            left_behind: Vec::new(),
+            log: Vec::new(),
+            warnings: Vec::new(),
+            sts_error: None,
+            bad_ranges: Vec::new(),
+            processes: Vec::new(),
+        }
+    }
+}

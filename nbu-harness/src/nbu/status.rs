@@ -99,7 +99,10 @@ const TEXTS: &[(i32, &str)] = &[
 
 /// NetBackup's text for a status; a status without one is said to have none.
 pub fn status_text(status: i32) -> &'static str {
-    TEXTS.iter().find(|(code, _)| *code == status).map_or("no text is known for this status", |(_, text)| text)
+    TEXTS
+        .iter()
+        .find(|(code, _)| *code == status)
+        .map_or("no text is known for this status", |(_, text)| text)
 }
 
 /// What bptm or bpdm was doing with the plug-in.
@@ -175,10 +178,9 @@ pub(crate) fn map_error(overrides: &[StatusRule], place: Place, error: i32) -> M
     if ost_abi::sts_error(error).is_none() {
         return Mapped { status: code::MEDIA_MANAGER_ERROR, known: false };
     }
-    BUILT_IN
-        .iter()
-        .find(matches)
-        .map_or(Mapped { status: code::MEDIA_MANAGER_ERROR, known: false }, |r| Mapped { status: r.status, known: true })
+    BUILT_IN.iter().find(matches).map_or(Mapped { status: code::MEDIA_MANAGER_ERROR, known: false }, |r| {
+        Mapped { status: r.status, known: true }
+    })
 }
 
 #[cfg(test)]

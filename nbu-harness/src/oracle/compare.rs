@@ -20,12 +20,7 @@ pub struct CompareOptions {
 
 impl Default for CompareOptions {
     fn default() -> Self {
-        Self {
-            list: 50,
-            owners: rustix::process::geteuid().is_root(),
-            volatile: BTreeSet::new(),
-            top: false,
-        }
+        Self { list: 50, owners: rustix::process::geteuid().is_root(), volatile: BTreeSet::new(), top: false }
     }
 }
 
@@ -115,14 +110,20 @@ pub fn compare(expected: &Snapshot, found: &Snapshot, options: &CompareOptions) 
     result
 }
 
-fn difference(path: &[u8], what: &'static str, expected: impl ToString, found: impl ToString) -> Difference {
+fn difference(path: &[u8], what: &'static str, expected: &str, found: &str) -> Difference {
     let path = path.escape_ascii().to_string();
-    Difference { path, what, expected: expected.to_string(), found: found.to_string() }
+    Difference { path, what, expected: expected.into(), found: found.into() }
 }
 
-fn compare_entry(path: &[u8], before: &Entry, after: &Entry, options: &CompareOptions, result: &mut Comparison) {
+fn compare_entry(
+    path: &[u8],
+    before: &Entry,
+    after: &Entry,
+    options: &CompareOptions,
+    result: &mut Comparison,
+) {
     let mut differs = |what, expected: String, found: String| {
-        result.push(difference(path, what, expected, found), options.list);
+        result.push(difference(path, what, &expected, &found), options.list);
     };
     let volatile = options.volatile.contains(path);
     match (&before.kind, &after.kind) {
@@ -156,7 +157,9 @@ fn compare_entry(path: &[u8], before: &Entry, after: &Entry, options: &CompareOp
     }
     if before.hard_links != after.hard_links {
         let show = |links: &Option<Vec<u8>>| {
-            links.as_ref().map_or("no other name".into(), |first| format!("the same file as {}", first.escape_ascii()))
+            links
+                .as_ref()
+                .map_or("no other name".into(), |first| format!("the same file as {}", first.escape_ascii()))
         };
         differs("links", show(&before.hard_links), show(&after.hard_links));
     }
@@ -183,7 +186,8 @@ mod tests {
         let expected = tree_once();
         let mut found = expected.clone();
         change(&mut found);
-        let result = compare(&expected, &found, &CompareOptions { owners: true, ..CompareOptions::default() });
+        let result =
+            compare(&expected, &found, &CompareOptions { owners: true, ..CompareOptions::default() });
         assert_eq!(result.total, result.differences.len());
         result.differences.into_iter().map(|d| (d.path, d.what)).collect()
     }
@@ -200,7 +204,8 @@ mod tests {
 
     #[test]
     fn every_attribute_is_compared() {
-        let changes: [(&str, fn(&mut Entry)); 8] = [
+        type Change = (&'static str, fn(&mut Entry));
+        let changes: [Change; 8] = [
             ("mode", |e| e.mode ^= 0o4000),
             ("time", |e| e.mtime.1 ^= 1),
             ("owner", |e| e.uid += 1),
@@ -243,7 +248,11 @@ mod tests {
     #[test]
     fn the_list_is_bounded_and_the_count_is_not() {
         let expected = tree_once();
-        let result = compare(&expected, &Snapshot::default(), &CompareOptions { list: 2, ..CompareOptions::default() });
+        let result = compare(
+            &expected,
+            &Snapshot::default(),
+            &CompareOptions { list: 2, ..CompareOptions::default() },
+        );
         assert_eq!((result.total, result.differences.len()), (4, 2));
         assert!(result.to_string().ends_with("and 2 more"), "{result}");
     }

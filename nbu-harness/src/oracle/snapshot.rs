@@ -111,7 +111,9 @@ impl Snapshot {
         }
         for paths in walk.linked.into_values().filter(|paths| paths.len() > 1) {
             let first = paths.iter().min().cloned();
-            let kind = paths.iter().find_map(|path| walk.hashed_as.contains(path).then(|| entries[path].kind.clone()));
+            let kind = paths
+                .iter()
+                .find_map(|path| walk.hashed_as.contains(path).then(|| entries[path].kind.clone()));
             for path in paths {
                 if let Some(entry) = entries.get_mut(&path) {
                     entry.hard_links.clone_from(&first);
@@ -149,10 +151,29 @@ impl Snapshot {
         self.entries.values().map(|entry| if let Kind::File(file) = entry.kind { file.size } else { 0 }).sum()
     }
 
-    /// The same tree under other eyes: only the paths for which `keep` says yes.
+    /// A part of the tree: only the paths for which `keep` says yes. Names of one file stay grouped when at least two
+    /// of them are kept.
+    #[must_use]
     pub fn filtered(&self, keep: impl Fn(&[u8]) -> bool) -> Self {
-        let entries = self.entries.iter().filter(|(path, _)| keep(path));
-        Self { entries: entries.map(|(path, entry)| (path.clone(), entry.clone())).collect() }
+        let kept = self.entries.iter().filter(|(path, _)| keep(path));
+        let mut entries: BTreeMap<Vec<u8>, Entry> =
+            kept.map(|(path, entry)| (path.clone(), entry.clone())).collect();
+        let mut groups: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
+        for (path, entry) in &entries {
+            if let Some(first) = &entry.hard_links {
+                groups.entry(first.clone()).or_default().push(path.clone());
+            }
+        }
+        for names in groups.into_values() {
+            // Byte order of the map: the first name comes first.
+            let first = (names.len() > 1).then(|| names[0].clone());
+            for name in names {
+                if let Some(entry) = entries.get_mut(&name) {
+                    entry.hard_links.clone_from(&first);
+                }
+            }
+        }
+        Self { entries }
     }
 
     /// Changes one entry; tests use it to make a wrong snapshot.
@@ -197,7 +218,9 @@ impl Walk {
     fn visit(&mut self, full: &Path, relative: &[u8], depth: usize) -> Result<(), OracleError> {
         let metadata = full.symlink_metadata().map_err(OracleError::new("examine", full))?;
         if depth > MAX_DEPTH {
-            return Err(OracleError::new("descend into", full)(io::Error::other("more than 512 levels deep")));
+            return Err(OracleError::new("descend into", full)(io::Error::other(
+                "more than 512 levels deep",
+            )));
         }
         let kind = self.kind(full, relative, &metadata)?;
         let is_directory = kind == Kind::Directory;
@@ -306,6 +329,20 @@ mod tests {
         }
         assert_eq!(snapshot.get(b"c").unwrap().hard_links, None);
         assert_eq!((snapshot.files(), snapshot.total_bytes()), (3, 14));
+    }
+
+    #[test]
+    fn a_part_of_a_tree_keeps_only_groups_of_names_that_are_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), b"x").unwrap();
+        for name in ["b", "c"] {
+            fs::hard_link(dir.path().join("a"), dir.path().join(name)).unwrap();
+        }
+        let whole = Snapshot::take(dir.path(), 1).unwrap();
+        let two = whole.filtered(|path| path != b"a");
+        assert_eq!(two.get(b"c").unwrap().hard_links.as_deref(), Some(&b"b"[..]));
+        let one = whole.filtered(|path| path == b"c");
+        assert_eq!(one.get(b"c").unwrap().hard_links, None);
     }
 
     #[test]

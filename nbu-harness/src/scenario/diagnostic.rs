@@ -113,9 +113,11 @@ fn explain(error: &YamlError) -> (String, Option<String>) {
         | YamlError::SerdeInvalidValue { unexpected, expected, .. } => {
             (format!("found {unexpected}"), Some(format!("expected {expected}")))
         }
-        YamlError::InvalidScalar { ty, .. } => ("this value has the wrong type".into(), Some(format!("expected {ty}"))),
+        YamlError::InvalidScalar { ty, .. } => {
+            ("this value has the wrong type".into(), Some(format!("expected {}", readable(ty))))
+        }
         YamlError::Unexpected { expected, .. } => {
-            ("this is not what belongs here".into(), Some(format!("expected {expected}")))
+            ("this is not what belongs here".into(), Some(format!("expected {}", readable(expected))))
         }
         YamlError::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("this key");
@@ -129,6 +131,19 @@ fn explain(error: &YamlError) -> (String, Option<String>) {
     }
 }
 
+/// The reader's names of types and tokens, as people say them.
+fn readable(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a number that is not negative",
+        "i8" | "i16" | "i32" | "i64" => "a number",
+        "bool" => "true or false",
+        "sequence start" => "a list",
+        "mapping start" => "a mapping such as {key: value}",
+        "string scalar" => "text",
+        other => other,
+    }
+}
+
 /// The reader's own text without the place at its end, which is printed already.
 fn plain(text: &str) -> String {
     let first = text.lines().next().unwrap_or(text);
@@ -138,7 +153,11 @@ fn plain(text: &str) -> String {
 /// "did you mean" with the nearest of the valid words, when one is near, and all of them.
 pub(super) fn nearest(what: &str, given: &str, valid: &[&str]) -> String {
     let distance = |word: &str| strsim::damerau_levenshtein(&given.to_lowercase(), &word.to_lowercase());
-    let near = valid.iter().copied().min_by_key(|word| distance(word)).filter(|word| distance(word) <= 1 + word.len() / 3);
+    let near = valid
+        .iter()
+        .copied()
+        .min_by_key(|word| distance(word))
+        .filter(|word| distance(word) <= 1 + word.len() / 3);
     let all = valid.join(", ");
     match near {
         Some(word) => format!("did you mean `{word}`? valid {what}s here: {all}"),

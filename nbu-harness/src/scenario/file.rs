@@ -1,7 +1,8 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
 use super::spec::{
-    BackupStep, EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer,
+    BackupStep, EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep,
+    StorageServer,
 };
 use super::values::{ByteSize, Milliseconds};
 use crate::nbu::{ForkPoint, HeaderOrder};
@@ -144,7 +145,7 @@ pub(super) struct FaultFile {
     pub(super) skip: u32,
     #[serde(default = "FaultFile::once")]
     pub(super) times: u32,
-    pub(super) at: Option<ByteSize>,
+    pub(super) fragment: Option<u32>,
 }
 
 impl FaultFile {

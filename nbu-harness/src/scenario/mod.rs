@@ -12,10 +12,10 @@ mod values;
 
 pub use diagnostic::Diagnostic;
 pub use spec::{
-    BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster, Etag,
-    Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation, JobType, Lsu,
-    RestoreSelection, RestoreStep, S3Scheme, Scenario, Step, StorageExpectation, StorageServer, StorageUnitSpec, Stream,
-    StreamSource,
+    BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,
+    Etag, Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation,
+    JobType, Lsu, RestoreSelection, RestoreStep, S3Scheme, Scenario, Step, StorageExpectation, StorageServer,
+    StorageUnitSpec, Stream, StreamSource,
 };
 pub use values::{ByteSize, Comparator, Comparison, Milliseconds};
 
@@ -30,7 +30,8 @@ const MAX_FILE: u64 = 1 << 20;
 /// What is wrong with it: file, line, column, and what would be right.
 pub fn load(path: &Path) -> Result<Scenario, Box<Diagnostic>> {
     let name = path.display().to_string();
-    let unreadable = |error: std::io::Error| Box::new(Diagnostic::of_file(&name, format!("cannot read it: {error}")));
+    let unreadable =
+        |error: std::io::Error| Box::new(Diagnostic::of_file(&name, format!("cannot read it: {error}")));
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > MAX_FILE {
         let message = format!("{size} bytes are too many for a scenario; the limit is {MAX_FILE}");

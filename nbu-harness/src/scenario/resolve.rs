@@ -4,7 +4,8 @@ use super::diagnostic::{Diagnostic, nearest};
 use super::file::{Buffers, ClusterFile, FaultFile, RestoreFile, ScenarioFile, StepFile, Unit};
 use super::selections;
 use super::spec::{
-    Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step, StorageUnitSpec,
+    Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
+    StorageUnitSpec,
 };
 use super::values::ByteSize;
 use crate::nbu::DataBuffers;
@@ -35,7 +36,8 @@ impl Problem {
 
 pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
     let id = scenario_id(file.scenario)?;
-    let cluster = file.storage.cluster.map_or_else(|| Ok(Cluster::Embedded(EmbeddedCluster::default())), cluster)?;
+    let cluster =
+        file.storage.cluster.map_or_else(|| Ok(Cluster::Embedded(EmbeddedCluster::default())), cluster)?;
     let mut lsus: Vec<Lsu> = Vec::new();
     for lsu in file.storage.lsus {
         if lsus.iter().any(|other| other.name == lsu.name.value) {
@@ -52,7 +54,11 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
     };
     let lines: Vec<&str> = file.selections.iter().map(|line| line.value.as_str()).collect();
     let streams = selections::parse(&lines, file.seed).map_err(|(index, message, help)| {
-        let place = file.selections.get(index).or(file.selections.last()).map_or(file.run.referenced, |l| l.referenced);
+        let place = file
+            .selections
+            .get(index)
+            .or(file.selections.last())
+            .map_or(file.run.referenced, |l| l.referenced);
         Problem { place, message, help }
     })?;
     let run = steps(file.run, &lsus, &cluster)?;
@@ -83,13 +89,12 @@ fn scenario_id(id: Spanned<String>) -> Result<String, Problem> {
         && parts.next().is_some_and(|flow| flow.len() >= 2 && flow.bytes().all(|b| b.is_ascii_uppercase()))
         && parts.next().is_some_and(|number| number.len() == 3 && number.bytes().all(|b| b.is_ascii_digit()))
         && parts.next().is_none();
-    match right {
-        true => Ok(id.value),
-        false => {
-            let message = format!("`{}` is not a scenario id", id.value);
-            Err(Problem::new(id.referenced, message, "expected NBU-, the flow in capitals, - and three digits: NBU-BKP-001"))
-        }
+    if right {
+        return Ok(id.value);
     }
+    let message = format!("`{}` is not a scenario id", id.value);
+    let help = "expected NBU-, the flow in capitals, - and three digits: NBU-BKP-001";
+    Err(Problem::new(id.referenced, message, help))
 }
 
 fn bucket_name(name: Spanned<String>) -> Result<String, Problem> {
@@ -97,17 +102,20 @@ fn bucket_name(name: Spanned<String>) -> Result<String, Problem> {
         && name.value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !name.value.starts_with('-')
         && !name.value.ends_with('-');
-    match valid {
-        true => Ok(name.value),
-        false => {
-            let message = format!("`{}` cannot be the name of an LSU", name.value);
-            Err(Problem::new(name.referenced, message, "expected a bucket name: 3 to 63 lower-case letters, digits and -"))
-        }
+    if valid {
+        return Ok(name.value);
     }
+    let message = format!("`{}` cannot be the name of an LSU", name.value);
+    let help = "expected a bucket name: 3 to 63 lower-case letters, digits and -";
+    Err(Problem::new(name.referenced, message, help))
 }
 
 fn twice(name: &Spanned<String>, what: &str) -> Problem {
-    Problem::new(name.referenced, format!("there is another {what} `{}`", name.value), "give each its own name")
+    Problem::new(
+        name.referenced,
+        format!("there is another {what} `{}`", name.value),
+        "give each its own name",
+    )
 }
 
 fn cluster(cluster: Spanned<ClusterFile>) -> Result<Cluster, Problem> {
@@ -128,10 +136,20 @@ fn units(units: Vec<Unit>) -> Result<Vec<StorageUnitSpec>, Problem> {
             return Err(twice(&unit.label, "storage unit"));
         }
         if let Some(size) = unit.max_fragment.as_ref().filter(|size| size.value.0 < 1 << 20) {
-            return Err(Problem::new(size.referenced, "a fragment cannot be so small", "expected at least 1m"));
+            return Err(Problem::new(
+                size.referenced,
+                "a fragment cannot be so small",
+                "expected at least 1m",
+            ));
         }
-        if let Some(jobs) = unit.max_concurrent_jobs.as_ref().filter(|jobs| !(1..=MAX_JOBS).contains(&jobs.value)) {
-            return Err(Problem::new(jobs.referenced, "not a number of jobs", format!("expected 1 to {MAX_JOBS}")));
+        if let Some(jobs) =
+            unit.max_concurrent_jobs.as_ref().filter(|jobs| !(1..=MAX_JOBS).contains(&jobs.value))
+        {
+            return Err(Problem::new(
+                jobs.referenced,
+                "not a number of jobs",
+                format!("expected 1 to {MAX_JOBS}"),
+            ));
         }
         resolved.push(StorageUnitSpec {
             label: unit.label.value,
@@ -146,7 +164,8 @@ fn units(units: Vec<Unit>) -> Result<Vec<StorageUnitSpec>, Problem> {
 fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
     let mut buffers = DataBuffers::default();
     if let Some(size) = given.size {
-        let wrong = || Problem::new(size.referenced, "not a buffer size", "expected 1k to 64m, a multiple of 1k");
+        let wrong =
+            || Problem::new(size.referenced, "not a buffer size", "expected 1k to 64m, a multiple of 1k");
         let bytes = u32::try_from(size.value.0).map_err(|_| wrong())?;
         if !(1024..=64 << 20).contains(&bytes) || bytes % 1024 != 0 {
             return Err(wrong());
@@ -184,9 +203,11 @@ fn steps(run: Spanned<Vec<StepFile>>, lsus: &[Lsu], cluster: &Cluster) -> Result
 fn step_of(step: StepFile, lsus: &[Lsu], cluster: &Cluster) -> Result<Step, Problem> {
     let needs_embedded = |place: Location, what: &str| match cluster {
         Cluster::Embedded(_) => Ok(()),
-        Cluster::External(_) => {
-            Err(Problem::new(place, format!("{what} needs an embedded cluster"), "use `cluster: {embedded: {}}`"))
-        }
+        Cluster::External(_) => Err(Problem::new(
+            place,
+            format!("{what} needs an embedded cluster"),
+            "use `cluster: {embedded: {}}`",
+        )),
     };
     Ok(match step {
         StepFile::Backup(step) => Step::Backup(step),
@@ -220,8 +241,12 @@ fn step_of(step: StepFile, lsus: &[Lsu], cluster: &Cluster) -> Result<Step, Prob
 fn restore_selection(step: RestoreFile) -> Result<RestoreSelection, Problem> {
     match (step.single_files, step.files) {
         (None, None) => Ok(RestoreSelection::All),
-        (Some(count), None) if (1..=1000).contains(&count.value) => Ok(RestoreSelection::SingleFiles(count.value)),
-        (Some(count), None) => Err(Problem::new(count.referenced, "not a number of files", "expected 1 to 1000")),
+        (Some(count), None) if (1..=1000).contains(&count.value) => {
+            Ok(RestoreSelection::SingleFiles(count.value))
+        }
+        (Some(count), None) => {
+            Err(Problem::new(count.referenced, "not a number of files", "expected 1 to 1000"))
+        }
         (None, Some(files)) if files.value.is_empty() => {
             Err(Problem::new(files.referenced, "no file is named", "leave the key out to restore everything"))
         }
@@ -251,6 +276,6 @@ fn fault(step: Spanned<FaultFile>) -> Result<Fault, Problem> {
         vip: file.vip,
         skip: file.skip,
         times: file.times,
-        at: file.at,
+        fragment: file.fragment,
     })
 }

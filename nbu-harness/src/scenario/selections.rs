@@ -94,12 +94,17 @@ impl Builder {
             ("GEN_TREE", None) => self.begin(index, Begun::Tree),
             ("RUST_SYSROOT", None) => self.begin(index, Begun::Sysroot { part: 1, of: 1 }),
             ("RUST_SYSROOT", Some(part)) => {
-                let parsed = part.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+                let parsed =
+                    part.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
                 match parsed {
                     Some((part, of)) if 1 <= part && part <= of && of <= MAX_PARTS => {
                         self.begin(index, Begun::Sysroot { part, of })
                     }
-                    _ => Err(wrong_value(index, line, &format!("i/n with 1 <= i <= n <= {MAX_PARTS}, such as 2/4"))),
+                    _ => Err(wrong_value(
+                        index,
+                        line,
+                        &format!("i/n with 1 <= i <= n <= {MAX_PARTS}, such as 2/4"),
+                    )),
                 }
             }
             ("NEW_STREAM" | "GEN_DATA" | "GEN_TREE", Some(_)) => {
@@ -110,13 +115,11 @@ impl Builder {
     }
 
     fn begin(&mut self, index: usize, source: Begun) -> Result<(), Wrong> {
-        match self.source.replace(source) {
-            None => Ok(()),
-            Some(_) => {
-                let help = "put a NEW_STREAM line between them";
-                Err((index, "a stream has one source only, and this is its second".into(), Some(help.into())))
-            }
+        if self.source.replace(source).is_none() {
+            return Ok(());
         }
+        let help = "put a NEW_STREAM line between them";
+        Err((index, "a stream has one source only, and this is its second".into(), Some(help.into())))
     }
 
     fn setting(&mut self, index: usize, line: &str, name: &'static str, value: &str) -> Result<(), Wrong> {
@@ -134,9 +137,11 @@ impl Builder {
             _ => value.parse().ok(),
         };
         match number.filter(|number| range.contains(number)) {
-            Some(_) if self.settings.iter().any(|(other, ..)| *other == name) => {
-                Err((index, format!("`{name}` is given twice for one stream"), Some("remove one of the two".into())))
-            }
+            Some(_) if self.settings.iter().any(|(other, ..)| *other == name) => Err((
+                index,
+                format!("`{name}` is given twice for one stream"),
+                Some("remove one of the two".into()),
+            )),
             Some(number) => {
                 self.settings.push((name, index, number));
                 Ok(())
@@ -157,15 +162,21 @@ impl Builder {
             Begun::Path(_) | Begun::Sysroot { .. } => "no directive",
         };
         let foreign = |name: &str| {
-            name != "GEN_SEED" && (!name.starts_with(prefix) || (prefix == "GEN_" && name.starts_with("GEN_TREE_")))
+            name != "GEN_SEED"
+                && (!name.starts_with(prefix) || (prefix == "GEN_" && name.starts_with("GEN_TREE_")))
                 || (name == "GEN_SEED" && prefix == "no directive")
         };
         if let Some((name, index, _)) = self.settings.iter().find(|(name, ..)| foreign(name)) {
             let help = "GEN_TREE_* belong to GEN_TREE, the other GEN_* to GEN_DATA";
-            return Err((*index, format!("`{name}` does not belong to this stream's source"), Some(help.into())));
+            return Err((
+                *index,
+                format!("`{name}` does not belong to this stream's source"),
+                Some(help.into()),
+            ));
         }
         let given = |name| self.settings.iter().find(|(other, ..)| *other == name).map(|(.., value)| *value);
-        let seed = given("GEN_SEED").unwrap_or_else(|| seed.wrapping_mul(1000).wrapping_add(streams_before as u64));
+        let seed =
+            given("GEN_SEED").unwrap_or_else(|| seed.wrapping_mul(1000).wrapping_add(streams_before as u64));
         let source = match source {
             Begun::Path(path) => StreamSource::Directory(path),
             Begun::Sysroot { part, of } => StreamSource::RustSysroot { part, of },
@@ -202,8 +213,16 @@ mod tests {
 
     #[test]
     fn streams_are_cut_at_new_stream() {
-        let lines =
-            ["NEW_STREAM", "/etc", "NEW_STREAM", "GEN_DATA", "GEN_KBSIZE=4", "GEN_SEED=7", "NEW_STREAM", "RUST_SYSROOT=2/4"];
+        let lines = [
+            "NEW_STREAM",
+            "/etc",
+            "NEW_STREAM",
+            "GEN_DATA",
+            "GEN_KBSIZE=4",
+            "GEN_SEED=7",
+            "NEW_STREAM",
+            "RUST_SYSROOT=2/4",
+        ];
         let streams = parse(&lines, 5).unwrap();
         assert_eq!(streams.iter().map(|stream| stream.number).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(streams[0].source, StreamSource::Directory("/etc".into()));

@@ -166,6 +166,9 @@ impl ExternalCluster {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageServer {
+    /// Storage server type: `VastData` in `VastData:vast1`.
+    #[serde(rename = "type")]
+    pub server_type: String,
     /// Name behind the type: `vast1` in `VastData:vast1`.
     pub name: String,
     /// Overrides the user that the cluster has: for what must fail.
@@ -178,7 +181,7 @@ pub struct StorageServer {
 
 impl Default for StorageServer {
     fn default() -> Self {
-        Self { name: "vast1".into(), user: None, password: None, vms: None }
+        Self { server_type: "VastData".into(), name: "vast1".into(), user: None, password: None, vms: None }
     }
 }
 
@@ -318,8 +321,8 @@ pub struct Fault {
     pub skip: u32,
     /// How many operations are hit.
     pub times: u32,
-    /// When the next job has moved this many bytes; none: at once.
-    pub at: Option<ByteSize>,
+    /// When a job of the next step makes its fragment of this number, from 1; none: at once.
+    pub fragment: Option<u32>,
 }
 
 /// What a fault does.
@@ -449,6 +452,8 @@ pub struct DataExpectation {
     pub single_file: Option<ByteIdentical>,
     /// Bytes that a single-file restore read beyond those of its file.
     pub single_file_read_overhead: Option<Comparison>,
+    /// Nothing that any restore returned is wrong, even where a restore had to give up.
+    pub no_wrong_bytes: bool,
     /// A file that changed while it was read is reported by the backup.
     pub changed_file_reported: bool,
 }

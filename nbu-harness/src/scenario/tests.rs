@@ -65,7 +65,8 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("units: [{", "units: [{{"),
         ("storage:\n", "storage:\n\tx: 1\n"),
     ];
-    let report: Vec<String> = cases.iter().map(|(old, new)| format!("{new:?}\n  {}", said(old, new))).collect();
+    let report: Vec<String> =
+        cases.iter().map(|(old, new)| format!("{new:?}\n  {}", said(old, new))).collect();
     insta::assert_snapshot!("mistakes", report.join("\n"));
 }
 

@@ -26,7 +26,10 @@ impl FromStr for ByteSize {
             _ => return Err(Self::expected(text)),
         };
         let number: u64 = number.parse().map_err(|_| Self::expected(text))?;
-        number.checked_mul(1 << unit).map(Self).ok_or_else(|| format!("{text} is more bytes than 64 bits can count"))
+        number
+            .checked_mul(1 << unit)
+            .map(Self)
+            .ok_or_else(|| format!("{text} is more bytes than 64 bits can count"))
     }
 }
 
@@ -54,7 +57,8 @@ impl FromStr for Milliseconds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || format!("`{text}` is not a duration; expected a number with its unit: 15ms, 30s, 10m or 1h");
+        let expected =
+            || format!("`{text}` is not a duration; expected a number with its unit: 15ms, 30s, 10m or 1h");
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         let factor = match unit {
@@ -129,7 +133,9 @@ impl FromStr for Comparison {
             .unwrap_or((Comparator::Equal, text));
         match value.parse::<ByteSize>() {
             Ok(ByteSize(value)) => Ok(Self { comparator, value }),
-            Err(_) => Err(format!("`{text}` is not a comparison; expected a number such as 3, >=3 or <= 512m")),
+            Err(_) => {
+                Err(format!("`{text}` is not a comparison; expected a number such as 3, >=3 or <= 512m"))
+            }
         }
     }
 }
@@ -212,7 +218,9 @@ mod tests {
 
     #[test]
     fn sizes_are_powers_of_1024() {
-        for (text, bytes) in [("0", 0), ("262144", 1 << 18), ("512k", 1 << 19), ("64 MiB", 1 << 26), ("1g", 1 << 30)] {
+        for (text, bytes) in
+            [("0", 0), ("262144", 1 << 18), ("512k", 1 << 19), ("64 MiB", 1 << 26), ("1g", 1 << 30)]
+        {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
         for text in ["", "k", "1x", "-1", "1.5g", "99999999999t"] {
@@ -233,7 +241,9 @@ mod tests {
 
     #[test]
     fn comparisons_hold_where_they_say() {
-        for (text, yes, no) in [("3", 3, 4), (">=3", 3, 2), ("<= 1k", 1024, 1025), ("> 3", 4, 3), ("<3", 2, 3)] {
+        for (text, yes, no) in
+            [("3", 3, 4), (">=3", 3, 2), ("<= 1k", 1024, 1025), ("> 3", 4, 3), ("<3", 2, 3)]
+        {
             let comparison: Comparison = text.parse().unwrap();
             assert!(comparison.holds(yes) && !comparison.holds(no), "{text}");
         }

@@ -101,7 +101,8 @@ pub(super) fn changed(file: &File, before: &std::fs::Metadata) -> Option<String>
         ));
     }
     let time = |m: &std::fs::Metadata| (m.mtime(), m.mtime_nsec());
-    (now.len() != before.len() || time(&now) != time(before)).then(|| "the file changed while it was read".to_owned())
+    (now.len() != before.len() || time(&now) != time(before))
+        .then(|| "the file changed while it was read".to_owned())
 }
 
 #[cfg(test)]

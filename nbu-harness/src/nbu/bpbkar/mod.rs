@@ -114,8 +114,6 @@ impl Records {
     }
 
     fn tell(&mut self, message: &FromClient) -> Result<(), Failure> {
-        self.link
-            .send(message)
-            .map_err(|e| Failure { status: code::CONNECTION_BROKEN, text: e.to_string() })
+        self.link.send(message).map_err(|e| Failure { status: code::CONNECTION_BROKEN, text: e.to_string() })
     }
 }

@@ -1,4 +1,4 @@
-//! Walks a directory tree and sends each file. Directories come before what is in them, names in byte order.
+//! Walks a directory tree and sends each file. What is in a directory follows it at once, names in byte order.
 //!
 //! What cannot be read is skipped with a warning; other file systems below the root are not entered.
 
@@ -35,13 +35,18 @@ pub(super) fn send_tree(root: &Path, outlet: &mut Outlet, records: &mut Records)
     let root = root.canonicalize().map_err(nothing)?;
     let mut walk = Walk { device: metadata.dev(), links: HashMap::new(), outlet, records };
     walk.special(b".", FileKind::Directory, &metadata, None)?;
-    // Directories to be entered; the last is next. Paths are relative to the root.
-    let mut waiting = vec![PathBuf::new()];
-    while let Some(directory) = waiting.pop() {
-        let mut below = walk.directory(&root, &directory)?;
-        // The next in order has to be on top.
-        below.reverse();
-        waiting.append(&mut below);
+    // The directories from the root down to where the walk is, each with the names that are still to come.
+    let mut open = vec![(PathBuf::new(), walk.names(&root, Path::new(""))?)];
+    while let Some((directory, names)) = open.last_mut() {
+        let Some(name) = names.next() else {
+            open.pop();
+            continue;
+        };
+        let relative = directory.join(name);
+        if walk.member(&root, &relative)? {
+            let names = walk.names(&root, &relative)?;
+            open.push((relative, names));
+        }
     }
     Ok(())
 }
@@ -55,30 +60,29 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Sends what is in a directory; returns the directories in it, whose own members have been sent.
-    fn directory(&mut self, root: &Path, directory: &Path) -> Result<Vec<PathBuf>, Failure> {
-        let names = match names(&root.join(directory)) {
-            Ok(names) => names,
+    /// The names in a directory in order; none, with a warning, when it cannot be read.
+    fn names(&mut self, root: &Path, directory: &Path) -> Result<std::vec::IntoIter<OsString>, Failure> {
+        match names(&root.join(directory)) {
+            Ok(names) => Ok(names.into_iter()),
             Err(e) => {
-                self.records.warn(directory.as_os_str().as_bytes(), format!("the directory cannot be read: {e}"))?;
-                return Ok(Vec::new());
-            }
-        };
-        let mut below = Vec::new();
-        for name in names {
-            let relative = directory.join(&name);
-            let path = root.join(&relative);
-            match std::fs::symlink_metadata(&path) {
-                Ok(metadata) => {
-                    self.entry(&path, relative.as_os_str().as_bytes(), &metadata)?;
-                    if metadata.is_dir() && metadata.dev() == self.device {
-                        below.push(relative);
-                    }
-                }
-                Err(e) => self.skipped(relative.as_os_str().as_bytes(), &e)?,
+                self.records
+                    .warn(directory.as_os_str().as_bytes(), format!("the directory cannot be read: {e}"))?;
+                Ok(Vec::new().into_iter())
             }
         }
-        Ok(below)
+    }
+
+    /// Sends one file; true for a directory that is to be entered.
+    fn member(&mut self, root: &Path, relative: &Path) -> Result<bool, Failure> {
+        let path = root.join(relative);
+        let name = relative.as_os_str().as_bytes();
+        match std::fs::symlink_metadata(&path) {
+            Ok(metadata) => {
+                self.entry(&path, name, &metadata)?;
+                Ok(metadata.is_dir() && metadata.dev() == self.device)
+            }
+            Err(e) => self.skipped(name, &e).map(|()| false),
+        }
     }
 
     fn entry(&mut self, path: &Path, relative: &[u8], metadata: &Metadata) -> Result<(), Failure> {
@@ -170,13 +174,15 @@ impl Walk<'_> {
 
     fn skipped(&mut self, relative: &[u8], error: &io::Error) -> Result<(), Failure> {
         let vanished = error.kind() == io::ErrorKind::NotFound;
-        let text = if vanished { "vanished before it was read".to_owned() } else { format!("skipped: {error}") };
+        let text =
+            if vanished { "vanished before it was read".to_owned() } else { format!("skipped: {error}") };
         self.records.warn(relative, text)
     }
 }
 
 fn names(directory: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = std::fs::read_dir(directory)?.map(|e| e.map(|e| e.file_name())).collect::<io::Result<Vec<_>>>()?;
+    let mut names =
+        std::fs::read_dir(directory)?.map(|e| e.map(|e| e.file_name())).collect::<io::Result<Vec<_>>>()?;
     names.sort_unstable();
     Ok(names)
 }

@@ -32,13 +32,20 @@ pub(crate) struct BadHeader(&'static str);
 impl BackupHeader {
     /// The header's bytes. Names that do not fit are cut.
     pub(crate) fn encode(&self) -> [u8; HEADER_SIZE] {
-        let mut text = format!("{MAGIC}\nbackup_id={}\nclient={}\n", self.backup_id, self.client);
-        text += &format!("backup_time={}\nblock_size={}\ncopy=1\n", self.backup_time, self.block_size);
-        if let (Some(fragments), Some(bytes)) = (self.fragments, self.stream_bytes) {
-            text += &format!("fragments={fragments}\nstream_bytes={bytes}\n");
-        }
+        let counts = match (self.fragments, self.stream_bytes) {
+            (Some(fragments), Some(bytes)) => format!("fragments={fragments}\nstream_bytes={bytes}\n"),
+            _ => String::new(),
+        };
         let line = |name: &str| name.chars().filter(|c| !c.is_control()).take(80).collect::<String>();
-        text += &format!("policy={}\nschedule={}\n", line(&self.policy), line(&self.schedule));
+        let text = format!(
+            "{MAGIC}\nbackup_id={}\nclient={}\nbackup_time={}\nblock_size={}\ncopy=1\n{counts}policy={}\nschedule={}\n",
+            self.backup_id,
+            self.client,
+            self.backup_time,
+            self.block_size,
+            line(&self.policy),
+            line(&self.schedule),
+        );
         let mut bytes = [0; HEADER_SIZE];
         let length = text.len().min(SUM_AT);
         bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
@@ -60,7 +67,9 @@ impl BackupHeader {
         }
         let text = String::from_utf8_lossy(body);
         let value = |key: &str| {
-            text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('=')).map(|v| v.trim_end_matches('\0').to_owned())
+            text.lines()
+                .find_map(|l| l.strip_prefix(key)?.strip_prefix('='))
+                .map(|v| v.trim_end_matches('\0').to_owned())
         };
         let need = |key: &str| value(key).ok_or(BadHeader("a line is missing"));
         let number = |text: String| text.parse::<u64>().map_err(|_| BadHeader("a number is malformed"));
@@ -70,7 +79,8 @@ impl BackupHeader {
             policy: need("policy")?,
             schedule: need("schedule")?,
             backup_time: number(need("backup_time")?)?,
-            block_size: u32::try_from(number(need("block_size")?)?).map_err(|_| BadHeader("block_size is too large"))?,
+            block_size: u32::try_from(number(need("block_size")?)?)
+                .map_err(|_| BadHeader("block_size is too large"))?,
             fragments: value("fragments").and_then(|v| v.parse().ok()),
             stream_bytes: value("stream_bytes").and_then(|v| v.parse().ok()),
         })

@@ -109,14 +109,14 @@ impl Map {
 
     fn counters(&self, consumer: bool) -> &Counters {
         // SAFETY: the two `Counters` are the first thing in the mapping, page aligned and zeroed; they are atomics.
-        unsafe { &*self.base.as_ptr().cast::<Counters>().add(usize::from(consumer)) }
+        unsafe { self.base.cast::<Counters>().add(usize::from(consumer)).as_ref() }
     }
 
     fn slot(&self, index: usize) -> &Slot {
         let at = 2 * size_of::<Counters>();
         // SAFETY: `index` is below `count` (every caller reduces it by modulo), slots follow the counters at an offset
         // that is a multiple of their alignment, and they are atomics.
-        unsafe { &*self.base.as_ptr().add(at).cast::<Slot>().add(index) }
+        unsafe { self.base.add(at).cast::<Slot>().add(index).as_ref() }
     }
 
     fn buffer(&self, index: usize) -> NonNull<u8> {
@@ -369,6 +369,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(30);
 
+    #[allow(clippy::unnecessary_wraps, reason = "the shape of the buffers' check")]
     fn go_on() -> Result<(), ()> {
         Ok(())
     }

@@ -12,6 +12,9 @@ use crate::nbu::status::{Place, code, map_error, status_text};
 
 use super::ring::{Counted, RingError};
 
+/// How often progress is reported at most.
+pub(super) const PROGRESS_EVERY: Duration = Duration::from_millis(250);
+
 /// Why bptm or bpdm gives up.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
@@ -45,7 +48,9 @@ impl From<RingError<Self>> for Failure {
     fn from(error: RingError<Self>) -> Self {
         match error {
             RingError::TimedOut => Self::new(code::TIMED_OUT, "no buffer moved between bptm and its child"),
-            RingError::ConsumerGone => Self::new(code::SOCKET_WRITE, "the receiving side of the stream has gone"),
+            RingError::ConsumerGone => {
+                Self::new(code::SOCKET_WRITE, "the receiving side of the stream has gone")
+            }
             RingError::Stopped(failure) => failure,
         }
     }
@@ -169,7 +174,11 @@ impl Mover {
                 let figure = |f: Option<u64>| f.map_or("unknown".to_owned(), |bytes| bytes.to_string());
                 self.log(
                     4,
-                    format!("LSU {lsu}: capacity {} bytes, used {}", figure(space.capacity), figure(space.used)),
+                    format!(
+                        "LSU {lsu}: capacity {} bytes, used {}",
+                        figure(space.capacity),
+                        figure(space.used)
+                    ),
                 );
                 self.pass_log(plugin);
                 Ok(space.free())

@@ -46,11 +46,6 @@ impl<'s> ImageWriter<'s> {
         Self(Handle { server, raw: Some(raw), name: name.to_owned() })
     }
 
-    /// Image name.
-    pub(crate) fn name(&self) -> &str {
-        &self.0.name
-    }
-
     /// Writes all of `data`, a multiple of the block size, at `offset`. A call that takes less is repeated with the
     /// rest; one that takes nothing is an error.
     pub(crate) fn write(&mut self, data: &[u8], offset: u64) -> Result<(), StsFailure> {

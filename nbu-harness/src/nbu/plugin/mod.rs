@@ -94,7 +94,8 @@ impl Plugin {
             NonNull::new(found.as_raw_ptr())
         };
         // SAFETY: a library that exports every name of the interface has functions of the interface's prototypes.
-        let api = unsafe { Api::load(find) }.map_err(|missing| LoadError::NotAPlugin { path: name(), missing })?;
+        let api =
+            unsafe { Api::load(find) }.map_err(|missing| LoadError::NotAPlugin { path: name(), missing })?;
         let dir = path.parent().unwrap_or(Path::new("/"));
         let dir = CString::new(dir.as_os_str().as_bytes()).unwrap_or_default();
         // SAFETY: all zeros is a valid value of this structure of integers and character arrays.
@@ -108,7 +109,8 @@ impl Plugin {
         if info.interface_version != STSPI_INTERFACE_VERSION {
             return Err(LoadError::Version { path: name(), theirs: info.interface_version });
         }
-        let description = format!("{} {} ({})", text(&info.name), text(&info.build_version), text(&info.label));
+        let description =
+            format!("{} {} ({})", text(&info.name), text(&info.build_version), text(&info.label));
         Ok(Self { api, log: Box::default(), description, _library: library })
     }
 
@@ -203,7 +205,8 @@ mod tests {
         let error = Plugin::load(Path::new("/nonexistent/libstspiX.so")).unwrap_err().to_string();
         assert!(error.contains("cannot load the plug-in /nonexistent/libstspiX.so"), "{error}");
         let libc = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let libc = libc.lines().find_map(|l| l.split_whitespace().last().filter(|p| p.contains("libc.so"))).unwrap();
+        let libc =
+            libc.lines().find_map(|l| l.split_whitespace().last().filter(|p| p.contains("libc.so"))).unwrap();
         let error = Plugin::load(Path::new(libc)).unwrap_err().to_string();
         assert!(error.contains("does not export stspi_init"), "{error}");
     }

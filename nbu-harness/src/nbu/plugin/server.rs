@@ -6,8 +6,9 @@ use std::ffi::{CString, c_int};
 use std::ptr::NonNull;
 
 use ost_abi::{
-    STS_EINVAL, STS_ENOENT, STS_LOG_INFO, STS_O_READ, STS_UNKNOWN, bstsp_image_handle_s, bstsp_server_handle_s,
-    sts_cred_v7_t, sts_image_def_t, sts_lsu_info_t, sts_lsu_t, sts_server_info_t, sts_session_def_v7_t,
+    STS_EINVAL, STS_ENOENT, STS_LOG_INFO, STS_O_READ, STS_UNKNOWN, bstsp_image_handle_s,
+    bstsp_server_handle_s, sts_cred_v7_t, sts_image_def_t, sts_lsu_info_t, sts_lsu_t, sts_server_info_t,
+    sts_session_def_v7_t,
 };
 
 use super::{ImageReader, ImageWriter, Plugin, check, failure, log_line, put_text, size_of_u32, text};
@@ -74,7 +75,13 @@ impl Plugin {
         // is an empty string; the log context outlives the server, which borrows `self`.
         let code = unsafe {
             let (definition, credentials) = (&raw const definition, &raw const credentials);
-            (self.api.stspi_open_server)(definition, name.as_ptr(), credentials, c"".as_ptr(), &raw mut handle)
+            (self.api.stspi_open_server)(
+                definition,
+                name.as_ptr(),
+                credentials,
+                c"".as_ptr(),
+                &raw mut handle,
+            )
         };
         check(Place::OpenServer, "stspi_open_server", "", code)?;
         let handle = NonNull::new(handle).ok_or_else(|| refused("stspi_open_server"))?;
@@ -108,7 +115,11 @@ impl Server<'_> {
     }
 
     /// Creates an image for writing. `pending` says that more images follow.
-    pub(crate) fn create_image(&self, at: &ImageId<'_>, pending: bool) -> Result<ImageWriter<'_>, StsFailure> {
+    pub(crate) fn create_image(
+        &self,
+        at: &ImageId<'_>,
+        pending: bool,
+    ) -> Result<ImageWriter<'_>, StsFailure> {
         let (lsu, definition) = (self.lsu(at.lsu)?, definition(at)?);
         let mut handle: *mut bstsp_image_handle_s = std::ptr::null_mut();
         // SAFETY: all pointers are to locals that outlive the call; names are terminated.

@@ -145,14 +145,22 @@ pub(crate) enum FromMover {
     Log(String),
     Warning(Warning),
     /// The forked half.
-    Child { pid: u32 },
-    Progress { bytes: u64 },
+    Child {
+        pid: u32,
+    },
+    Progress {
+        bytes: u64,
+    },
     /// An image is about to be created: from now on it may exist.
     Creating(String),
     /// `hold_at` was reached; waits for `Resume` or `Abort`.
-    Held { bytes: u64 },
+    Held {
+        bytes: u64,
+    },
     /// The stream has ended; waits for `Finish` or `Abort`.
-    EndOfData { bytes: u64 },
+    EndOfData {
+        bytes: u64,
+    },
     /// Last.
     Done(Box<MoverReport>),
 }

@@ -27,7 +27,7 @@ use super::{bpbkar, bpbrm, bpdm, bptm, tar};
 /// The second argument of every internal process.
 const MARK: &str = "--internal";
 /// Until the order with the job's own timeouts has come.
-const FIRST_ORDER_TIMEOUT: Duration = Duration::from_secs(60);
+const FIRST_ORDER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a process was started with.
 #[derive(Debug)]

@@ -56,7 +56,8 @@ impl ForkedChild {
     /// How it ended, without waiting; `None` while it runs.
     pub(crate) fn try_wait(&mut self) -> io::Result<Option<WaitStatus>> {
         if self.status.is_none() {
-            self.status = rustix::process::waitpid(Some(self.pid), WaitOptions::NOHANG)?.map(|(_, status)| status);
+            self.status =
+                rustix::process::waitpid(Some(self.pid), WaitOptions::NOHANG)?.map(|(_, status)| status);
         }
         Ok(self.status)
     }

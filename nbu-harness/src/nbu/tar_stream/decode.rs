@@ -88,7 +88,11 @@ impl<R: Read> MemberReader<R> {
         let mut pax = Pax::default();
         loop {
             let Some(block) = self.block()? else {
-                return if self.at == start { Ok(None) } else { Err(self.not_tar("ends after a pax header")) };
+                return if self.at == start {
+                    Ok(None)
+                } else {
+                    Err(self.not_tar("ends after a pax header"))
+                };
             };
             if block == [0; BLOCK] {
                 return Ok(None);
@@ -134,7 +138,10 @@ impl<R: Read> MemberReader<R> {
             other => return Err(self.not_tar(&format!("member type {:?}", char::from(other.as_byte())))),
         };
         let number = |field: io::Result<u64>| {
-            field.ok().and_then(|n| u32::try_from(n).ok()).ok_or_else(|| self.not_tar("an owner is not a number"))
+            field
+                .ok()
+                .and_then(|n| u32::try_from(n).ok())
+                .ok_or_else(|| self.not_tar("an owner is not a number"))
         };
         let mut path = pax.path.unwrap_or_else(|| header.path_bytes().into_owned());
         if kind == FileKind::Directory && path.len() > 1 && path.ends_with(b"/") {
@@ -253,7 +260,10 @@ impl<R: Read> MemberReader<R> {
             .sum();
         match header.cksum() {
             Ok(expected) if expected == sum => Ok(()),
-            _ => Err(StreamError::NotTar { at: self.at - BLOCK as u64, what: "no header: wrong checksum".into() }),
+            _ => Err(StreamError::NotTar {
+                at: self.at - BLOCK as u64,
+                what: "no header: wrong checksum".into(),
+            }),
         }
     }
 

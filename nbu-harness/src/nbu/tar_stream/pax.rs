@@ -80,16 +80,21 @@ mod tests {
 
     #[test]
     fn malformed_records_end_the_list() {
-        for bad in [&b"5 a=b"[..], b"x a=b\n", b"99 a=b\n", b"4 ab\n", b"0 a=b\n", b"18446744073709551615 a=b\n"] {
+        for bad in
+            [&b"5 a=b"[..], b"x a=b\n", b"99 a=b\n", b"4 ab\n", b"0 a=b\n", b"18446744073709551615 a=b\n"]
+        {
             assert_eq!(records(bad).collect::<Vec<_>>(), [None], "{}", bad.escape_ascii());
         }
     }
 
     #[test]
     fn times_before_the_epoch_keep_their_fraction() {
-        for (seconds, nanoseconds, text) in
-            [(0, 5, "0.000000005"), (-1, 500_000_000, "-0.500000000"), (-3, 0, "-3.000000000"), (7, 0, "7.000000000")]
-        {
+        for (seconds, nanoseconds, text) in [
+            (0, 5, "0.000000005"),
+            (-1, 500_000_000, "-0.500000000"),
+            (-3, 0, "-3.000000000"),
+            (7, 0, "7.000000000"),
+        ] {
             assert_eq!(format_time(seconds, nanoseconds), text);
             assert_eq!(parse_time(text.as_bytes()), Some((seconds, nanoseconds)), "{text}");
         }

@@ -16,11 +16,16 @@ pub(crate) struct Segment {
 pub(crate) fn encode_map(segments: &[Segment], size: u64) -> Vec<u8> {
     let end = segments.last().map_or(0, |s| s.offset + s.length);
     let closing = (end < size || segments.is_empty()).then_some(Segment { offset: size, length: 0 });
-    let mut text = format!("{}\n", segments.len() + usize::from(closing.is_some()));
+    let mut map = Vec::new();
+    let mut number = |n: u64| {
+        map.extend(n.to_string().bytes());
+        map.push(b'\n');
+    };
+    number(segments.len() as u64 + u64::from(closing.is_some()));
     for segment in segments.iter().chain(&closing) {
-        text += &format!("{}\n{}\n", segment.offset, segment.length);
+        number(segment.offset);
+        number(segment.length);
     }
-    let mut map = text.into_bytes();
     map.resize(map.len().next_multiple_of(BLOCK), 0);
     map
 }

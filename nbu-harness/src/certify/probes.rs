@@ -1,0 +1,361 @@
+//! Checks of single answers: what the plug-in says, compared with what the cluster says of itself.
+
+use crate::bpstsinfo::{Answer, OpenQuery, Query, ServerFacts};
+use crate::engine::{SetupError, Stand};
+use crate::scenario::{self, Scenario};
+use ost_abi::{
+    STS_EAUTH, STS_ECLAIM, STS_ENOENT, STS_ENOTSUP, STS_EOK, STS_SRV_DISK, STSPI_INTERFACE_VERSION,
+    STSPI_THREADS_MULTI, STSPI_THREADS_SINGLE,
+};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long one `bpstsinfo` may take.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// A wrong password must be noticed within this time.
+const SOON_MS: u64 = 20_000;
+/// Quota of the LSU that has one, in bytes.
+const QUOTA: u64 = 5 << 30;
+/// Capacity of the cluster, in bytes.
+const CAPACITY: u64 = 7 << 40;
+
+/// A cluster to ask about: two LSUs, one with a quota.
+const SCENARIO: &str = "\
+scenario: NBU-SRV-001
+title: Questions to the storage server
+storage:
+  cluster: {embedded: {capacity: 7t}}
+  lsus: [{name: with-quota, quota: 5g}, {name: without-quota}]
+  units: [{label: stu1, lsu: with-quota}]
+policy: {name: ask, storage: stu1}
+selections: [GEN_DATA, GEN_KBSIZE=1024, GEN_MAXFILES=2]
+run:
+  - backup: {}
+expect:
+  jobs: [{type: Backup, status: 11}]
+  storage: {no_orphans: true, empty: true}
+";
+
+/// What stands in place of the plug-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Substitute {
+    /// Nothing.
+    Missing,
+    /// A library that is no plug-in.
+    OtherLibrary,
+}
+
+/// Everything that was asked and what is true.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Answers with the right credentials.
+    pub right: Answer,
+    /// Answers with a wrong password.
+    pub wrong_password: Answer,
+    /// LSUs of the cluster, their capacity and bytes used.
+    pub lsus: Vec<(String, u64, u64)>,
+}
+
+/// The scenario behind these checks.
+pub(super) fn probe_scenario() -> Result<Scenario, SetupError> {
+    scenario::parse("probes", SCENARIO).map_err(|error| SetupError::Impossible(error.to_string()))
+}
+
+/// Starts a cluster and asks.
+pub(super) fn look(exe: &Path, plugin: &Path, dir: &Path) -> Result<Seen, SetupError> {
+    let scenario = probe_scenario()?;
+    let stand = Stand::start(&scenario, dir)?;
+    let unit = stand.storage_unit(scenario.unit());
+    let ask = |password: &str| {
+        let query = Query {
+            plugin: plugin.to_path_buf(),
+            claim: vec![unit.server.clone(), "PureDisk:vast1".into(), "VastDataX:vast1".into(), "x:".into()],
+            open: Some(OpenQuery {
+                server: unit.server.clone(),
+                user: unit.user.clone(),
+                password: password.into(),
+                unknown_lsu: "no-such-lsu".into(),
+            }),
+        };
+        crate::bpstsinfo::ask(exe, stand.plugin_config(), &query, PATIENCE)
+            .unwrap_or_else(|error| Answer { load_error: Some(error), ..Answer::default() })
+    };
+    let right = ask(&unit.password);
+    let wrong_password = ask("wrong");
+    let raw = stand.cluster().map(vast_sim::Cluster::raw_state).unwrap_or_default();
+    let used = |name: &str| raw.bucket(name).map_or(0, |bucket| bucket.bytes);
+    let lsus = scenario
+        .lsus
+        .iter()
+        .map(|lsu| (lsu.name.clone(), lsu.quota.map_or(CAPACITY, |quota| quota.0), used(&lsu.name)));
+    debug_assert_eq!(scenario.lsus[0].quota.map(|quota| quota.0), Some(QUOTA));
+    Ok(Seen { right, wrong_password, lsus: lsus.collect() })
+}
+
+/// The library in place of the plug-in.
+pub(super) fn substitute(kind: Substitute, dir: &Path) -> Result<(PathBuf, &'static str), SetupError> {
+    match kind {
+        Substitute::Missing => Ok((dir.join("libstspiMissing.so"), "libstspiMissing.so")),
+        Substitute::OtherLibrary => {
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+            let libc = maps
+                .lines()
+                .filter_map(|line| line.split_whitespace().last())
+                .find(|path| path.contains("libc.so"));
+            let path =
+                libc.ok_or_else(|| SetupError::Impossible("no shared library is loaded here".into()))?;
+            Ok((path.into(), "stspi_init"))
+        }
+    }
+}
+
+type Finding = Result<String, String>;
+
+fn loaded(answer: &Answer) -> Result<&Answer, String> {
+    match &answer.load_error {
+        Some(error) => Err(error.clone()),
+        None => Ok(answer),
+    }
+}
+
+/// The code that opened the server.
+fn opened(seen: &Seen) -> Result<&Answer, String> {
+    let answer = loaded(&seen.right)?;
+    match answer.open_code {
+        Some(STS_EOK) => Ok(answer),
+        Some(code) => Err(format!("stspi_open_server: {}; log: {}", said(code), answer.log.join(" | "))),
+        None => Err("the server was not opened".into()),
+    }
+}
+
+fn said(code: i32) -> String {
+    format!("error {code}: {}", ost_abi::sts_error_text(code))
+}
+
+pub(super) fn loads(seen: &Seen) -> Finding {
+    let answer = loaded(&seen.right)?;
+    let facts = answer.plugin.as_ref().ok_or("the plug-in says nothing of itself")?;
+    if facts.name.is_empty() || facts.build_version.is_empty() || facts.prefix.is_empty() {
+        return Err(format!("a name, version or type is missing: {facts:?}"));
+    }
+    match facts.interface_version {
+        STSPI_INTERFACE_VERSION => {
+            Ok(format!("{} {}, type {}", facts.name, facts.build_version, facts.prefix))
+        }
+        other => Err(format!("interface version {other}, expected {STSPI_INTERFACE_VERSION}")),
+    }
+}
+
+pub(super) fn refuses_version_0(seen: &Seen) -> Finding {
+    let answer = loaded(&seen.right)?;
+    match answer.plugin.as_ref().map(|facts| facts.init_version_0_code) {
+        Some(STS_ENOTSUP) => Ok("refused with STS_ENOTSUP".into()),
+        Some(code) => Err(format!("stspi_init with version 0: {}", said(code))),
+        None => Err("stspi_init was not called".into()),
+    }
+}
+
+pub(super) fn claims(seen: &Seen) -> Finding {
+    let answer = loaded(&seen.right)?;
+    let Some(((own, own_code), others)) = answer.claims.split_first() else {
+        return Err("nothing was asked".into());
+    };
+    if *own_code != STS_EOK {
+        return Err(format!("{own} is not claimed: {}", said(*own_code)));
+    }
+    match others.iter().find(|(_, code)| *code != STS_ECLAIM) {
+        Some((name, code)) => Err(format!("{name} is not refused with STS_ECLAIM but: {}", said(*code))),
+        None => Ok(format!("{own} is claimed, {} others are not", others.len())),
+    }
+}
+
+pub(super) fn thread_model(seen: &Seen) -> Finding {
+    match loaded(&seen.right)?.plugin.as_ref().map(|facts| facts.thread_model) {
+        Some(STSPI_THREADS_SINGLE) => Ok("single".into()),
+        Some(STSPI_THREADS_MULTI) => Ok("multi".into()),
+        other => Err(format!("thread model {other:?}")),
+    }
+}
+
+pub(super) fn opens(seen: &Seen) -> Finding {
+    let answer = opened(seen)?;
+    match answer.close_code {
+        Some(STS_EOK) => Ok(format!("opened in {} ms and closed", answer.open_ms)),
+        code => Err(format!("stspi_close_server: {}", code.map_or("not called".into(), said))),
+    }
+}
+
+pub(super) fn server_properties(seen: &Seen) -> Finding {
+    let answer = opened(seen)?;
+    let (Some(by_handle), Some(by_name)) = (&answer.server, &answer.by_name) else {
+        return Err(format!("by handle {:?}, by name {:?}", answer.server, answer.by_name));
+    };
+    let same = |facts: &ServerFacts| (facts.name.clone(), facts.flags, facts.capabilities.clone());
+    if same(by_handle) != same(by_name) {
+        return Err(format!("by handle {by_handle:?}, by name {by_name:?}"));
+    }
+    match by_handle.flags & STS_SRV_DISK {
+        0 => Err(format!("it does not say that it is disk storage: {by_handle:?}")),
+        _ => Ok(format!("{}: {}", by_handle.name, by_handle.description)),
+    }
+}
+
+pub(super) fn lsu_list(seen: &Seen) -> Finding {
+    let answer = opened(seen)?;
+    let mut listed: Vec<&str> = answer.lsus.iter().map(|lsu| lsu.name.as_str()).collect();
+    let mut expected: Vec<&str> = seen.lsus.iter().map(|(name, ..)| name.as_str()).collect();
+    listed.sort_unstable();
+    expected.sort_unstable();
+    if listed != expected {
+        return Err(format!("listed {listed:?}, the cluster has {expected:?}"));
+    }
+    match answer.list_end_code {
+        Some(STS_ENOENT) => Ok(listed.join(", ")),
+        code => Err(format!("the list ended with {}, not STS_ENOENT", code.map_or("nothing".into(), said))),
+    }
+}
+
+fn compare_figures(
+    seen: &Seen,
+    what: &str,
+    listed: fn(&crate::bpstsinfo::LsuFacts) -> Option<u64>,
+    truth: fn(&(String, u64, u64)) -> u64,
+) -> Finding {
+    let answer = opened(seen)?;
+    let mut right = Vec::new();
+    for lsu in &seen.lsus {
+        let facts =
+            answer.lsus.iter().find(|facts| facts.name == lsu.0).ok_or(format!("{} is not listed", lsu.0))?;
+        match listed(facts) {
+            Some(figure) if figure == truth(lsu) => right.push(format!("{}: {figure}", lsu.0)),
+            figure => return Err(format!("{}: {what} {figure:?}, the cluster says {}", lsu.0, truth(lsu))),
+        }
+    }
+    Ok(right.join(", "))
+}
+
+pub(super) fn capacity(seen: &Seen) -> Finding {
+    compare_figures(seen, "capacity", |facts| facts.capacity, |lsu| lsu.1)
+}
+
+pub(super) fn used(seen: &Seen) -> Finding {
+    compare_figures(seen, "used", |facts| facts.used, |lsu| lsu.2)
+}
+
+pub(super) fn unknown_lsu(seen: &Seen) -> Finding {
+    match opened(seen)?.unknown_lsu_code {
+        Some(STS_ENOENT) => Ok("STS_ENOENT".into()),
+        code => Err(code.map_or("not asked".into(), said)),
+    }
+}
+
+pub(super) fn wrong_password(seen: &Seen) -> Finding {
+    let answer = loaded(&seen.wrong_password)?;
+    match answer.open_code {
+        Some(STS_EAUTH) if answer.open_ms <= SOON_MS => Ok(format!("STS_EAUTH after {} ms", answer.open_ms)),
+        Some(STS_EAUTH) => Err(format!("STS_EAUTH only after {} ms", answer.open_ms)),
+        code => Err(code.map_or("the server was not opened".into(), said)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bpstsinfo::{LsuFacts, PluginFacts};
+
+    fn good() -> Seen {
+        let server = ServerFacts {
+            name: "vast1".into(),
+            description: "x".into(),
+            flags: STS_SRV_DISK,
+            capabilities: vec![0],
+        };
+        let lsu = |name: &str, capacity| LsuFacts {
+            name: name.into(),
+            code: 0,
+            capacity: Some(capacity),
+            used: Some(0),
+            media: 3,
+            save_as: 1,
+            block_size: 512,
+            max_transfer: 1 << 20,
+        };
+        let right = Answer {
+            plugin: Some(PluginFacts {
+                name: "vast".into(),
+                prefix: "VastData".into(),
+                label: "label".into(),
+                build_version: "1".into(),
+                interface_version: STSPI_INTERFACE_VERSION,
+                thread_model: STSPI_THREADS_MULTI,
+                init_version_0_code: STS_ENOTSUP,
+            }),
+            claims: vec![("VastData:vast1".into(), 0), ("PureDisk:vast1".into(), STS_ECLAIM)],
+            by_name: Some(server.clone()),
+            open_code: Some(0),
+            server: Some(server),
+            lsus: vec![lsu("b", CAPACITY), lsu("a", QUOTA)],
+            list_end_code: Some(STS_ENOENT),
+            unknown_lsu_code: Some(STS_ENOENT),
+            close_code: Some(0),
+            ..Answer::default()
+        };
+        let wrong_password = Answer { open_code: Some(STS_EAUTH), open_ms: 10, ..Answer::default() };
+        Seen { right, wrong_password, lsus: vec![("a".into(), QUOTA, 0), ("b".into(), CAPACITY, 0)] }
+    }
+
+    type Probe = (&'static str, fn(&Seen) -> Finding);
+    const ALL: [Probe; 11] = [
+        ("loads", loads),
+        ("version", refuses_version_0),
+        ("claims", claims),
+        ("threads", thread_model),
+        ("opens", opens),
+        ("properties", server_properties),
+        ("list", lsu_list),
+        ("capacity", capacity),
+        ("used", used),
+        ("unknown", unknown_lsu),
+        ("password", wrong_password),
+    ];
+
+    #[test]
+    fn good_answers_pass_every_probe() {
+        for (name, probe) in ALL {
+            probe(&good()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+
+    /// Exactly these probes fail on the changed answers.
+    fn fails(expected: &[&str], change: impl FnOnce(&mut Seen)) {
+        let mut seen = good();
+        change(&mut seen);
+        let failed: Vec<_> =
+            ALL.iter().filter(|(_, probe)| probe(&seen).is_err()).map(|(name, _)| *name).collect();
+        assert_eq!(failed, expected);
+    }
+
+    #[test]
+    fn every_probe_fails_on_what_it_is_there_to_find() {
+        fails(&["loads"], |s| s.right.plugin.as_mut().unwrap().build_version.clear());
+        fails(&["loads"], |s| s.right.plugin.as_mut().unwrap().interface_version = 9);
+        fails(&["version"], |s| s.right.plugin.as_mut().unwrap().init_version_0_code = 0);
+        fails(&["claims"], |s| s.right.claims[0].1 = STS_ECLAIM);
+        fails(&["claims"], |s| s.right.claims[1].1 = 0);
+        fails(&["threads"], |s| s.right.plugin.as_mut().unwrap().thread_model = 0);
+        fails(&["opens"], |s| s.right.close_code = Some(2_060_005));
+        fails(&["properties"], |s| s.right.by_name.as_mut().unwrap().flags = 0);
+        fails(&["list", "capacity", "used"], |s| {
+            s.right.lsus.pop();
+        });
+        fails(&["list"], |s| s.right.list_end_code = Some(STS_EAUTH));
+        fails(&["capacity"], |s| s.right.lsus[1].capacity = Some(CAPACITY));
+        fails(&["capacity"], |s| s.right.lsus[0].capacity = None);
+        fails(&["used"], |s| s.right.lsus[0].used = Some(1));
+        fails(&["unknown"], |s| s.right.unknown_lsu_code = Some(0));
+        fails(&["password"], |s| s.wrong_password.open_code = Some(0));
+        fails(&["password"], |s| s.wrong_password.open_ms = SOON_MS + 1);
+        let names: Vec<&str> = ALL.iter().map(|(name, _)| *name).take(10).collect();
+        fails(&names, |s| s.right.load_error = Some("no".into()));
+    }
+}

@@ -1,0 +1,154 @@
+//! Arguments.
+
+use crate::scenario::ByteSize;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  everything that was asked for holds
+  1  a check or an expectation failed
+  2  bad arguments or a bad scenario file
+  3  the surroundings could not be set up (cluster, disk, input data)";
+
+/// NetBackup's side of a backup, without NetBackup: its processes, jobs and catalogue, replaying scenarios against an
+/// OpenStorage plug-in.
+#[derive(Debug, Parser)]
+#[command(name = "nbu-harness", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Replay scenarios and judge them by what they expect.
+    #[command(after_help = EXIT_CODES)]
+    Run(RunArgs),
+    /// Run the catalogue of checks against one or more plug-ins.
+    #[command(after_help = EXIT_CODES)]
+    Certify(CertifyArgs),
+    /// Measure backup and restore rates as ratios to plain HTTP in the same run.
+    #[command(after_help = EXIT_CODES)]
+    Bench(BenchArgs),
+    /// Check scenario files without running them.
+    #[command(after_help = EXIT_CODES)]
+    Check {
+        /// Scenario files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Print each scenario with every default filled in, as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Scenario files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Plug-in library under test.
+    #[arg(long, value_name = "PATH", env = "NBU_HARNESS_PLUGIN")]
+    pub plugin: PathBuf,
+    /// The Rust toolchain's directory for RUST_SYSROOT [default: what rustc says].
+    #[arg(long, value_name = "PATH")]
+    pub sysroot: Option<PathBuf>,
+    /// Where catalogue, data and restored files go [default: the temporary directory].
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// Keep the working directory.
+    #[arg(long)]
+    pub keep: bool,
+    /// Print everything as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Print the details of every job.
+    #[arg(long, short)]
+    pub details: bool,
+}
+
+/// Arguments of `certify`.
+#[derive(Debug, Args)]
+pub struct CertifyArgs {
+    /// Plug-in library to certify; may be given several times.
+    #[arg(long, value_name = "PATH", required_unless_present = "list", num_args = 1..)]
+    pub plugin: Vec<PathBuf>,
+    /// Directory for junit.xml and results.json.
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub report_dir: PathBuf,
+    /// Only checks whose id or group begins so; may be given several times. Never a certification.
+    #[arg(long, value_name = "ID")]
+    pub filter: Vec<String>,
+    /// List the checks and what each proves, and stop.
+    #[arg(long)]
+    pub list: bool,
+    /// Size of the main scenario's synthetic stream.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    pub synthetic_size: ByteSize,
+    /// The Rust toolchain's directory, the main scenario's real input [default: what rustc says].
+    #[arg(long, value_name = "PATH")]
+    pub sysroot: Option<PathBuf>,
+    /// Where catalogue, data and restored files go [default: the temporary directory].
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// Less data and fewer checks, for developers. Never a certification.
+    #[arg(long)]
+    pub quick: bool,
+    /// Print everything as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Print the table of all jobs too.
+    #[arg(long)]
+    pub jobs: bool,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Plug-in library to measure; may be given several times.
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub plugin: Vec<PathBuf>,
+    /// Bytes of one measurement, all streams together.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    pub size: ByteSize,
+    /// Measurements of each kind; their median counts.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+    /// Where working files go [default: the temporary directory].
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// Print everything as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn certify_needs_a_plugin_unless_it_only_lists() {
+        let parse = |args: &[&str]| Cli::try_parse_from(args.iter().copied());
+        assert!(parse(&["nbu-harness", "certify"]).is_err());
+        assert!(parse(&["nbu-harness", "certify", "--list"]).is_ok());
+        let cli = parse(&["nbu-harness", "certify", "--plugin", "a.so", "--plugin", "b.so"]).unwrap();
+        let Command::Certify(args) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(args.plugin, [PathBuf::from("a.so"), "b.so".into()]);
+        assert_eq!(args.synthetic_size, ByteSize(1 << 30));
+        assert!(parse(&["nbu-harness", "certify", "--plugin", "a.so", "--synthetic-size", "big"]).is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! The command line: what it takes, what it prints, and its exit codes.
+
+mod args;
+mod commands;
+mod progress;
+
+pub use args::Cli;
+pub use progress::Progress;
+
+use clap::Parser;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Exit codes. They are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything that was asked for holds.
+    Pass = 0,
+    /// A check or an expectation failed.
+    Failed = 1,
+    /// Bad arguments or a bad scenario file.
+    BadInput = 2,
+    /// The surroundings could not be set up: nothing is said about the plug-in.
+    SetUp = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Runs the command line.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    match Cli::try_parse_from(args) {
+        Ok(cli) => commands::run(&cli),
+        Err(error) => {
+            // Help and version are no errors; nothing can be done when standard output is gone.
+            let _ = error.print();
+            if error.use_stderr() { Exit::BadInput } else { Exit::Pass }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The steps of a scenario, one after the other.
+
+use super::jobs::{Backup, Jobs};
+use super::record::{FaultOutcome, Record, StepRecord};
+use super::sources::{self, Prepared};
+use super::{Observer, SetupError, Stand};
+use crate::nbu::{Installation, Timeouts};
+use crate::scenario::{Fault, Scenario, Step};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What a run needs beside the scenario.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The program that every NetBackup process is: this one, normally.
+    pub exe: PathBuf,
+    /// The plug-in under test.
+    pub plugin: PathBuf,
+    /// Directory for the catalogue, data and logs; must exist and be empty.
+    pub work_dir: PathBuf,
+    /// The Rust toolchain's directory, when `rustc` shall not be asked.
+    pub sysroot: Option<PathBuf>,
+    /// Environment variables for the processes that load the plug-in.
+    pub plugin_env: std::collections::BTreeMap<String, String>,
+}
+
+/// Runs a scenario to its end.
+///
+/// # Errors
+/// When the surroundings could not be set up. A job that fails is no error: it is in the record.
+pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> Result<Record, SetupError> {
+    let started = Instant::now();
+    let data_dir = options.work_dir.join("data");
+    std::fs::create_dir_all(&data_dir).map_err(SetupError::io("create", &data_dir))?;
+    let prepared = sources::prepare(scenario, options.sysroot.as_deref(), &data_dir, observer)?;
+    let stand = Stand::start(scenario, &options.work_dir)?;
+    let installation = installation(scenario, options, &stand);
+    let mut runner = Runner {
+        scenario,
+        stand: &stand,
+        prepared: &prepared,
+        jobs: Jobs::new(scenario, &stand, &installation, observer),
+        backups: Vec::new(),
+        steps: Vec::new(),
+        pending: Vec::new(),
+        work_dir: &options.work_dir,
+        never_struck: Vec::new(),
+    };
+    for step in &scenario.run {
+        runner.step(step)?;
+    }
+    let mut faults = stand.fault_outcomes();
+    faults.append(&mut runner.never_struck);
+    faults.extend(runner.pending.iter().map(|fault| FaultOutcome { fault: *fault, hits: 0 }));
+    let record = Record {
+        scenario: scenario.clone(),
+        streams: prepared.iter().map(|stream| stream.facts.clone()).collect(),
+        steps: runner.steps,
+        jobs: runner.jobs.into_records(),
+        vips: stand.vip_requests(),
+        vms: stand.vms_requests(),
+        faults,
+        storage: stand.storage_state(),
+        elapsed_ms: elapsed_ms(started),
+    };
+    Ok(record)
+}
+
+fn installation(scenario: &Scenario, options: &Options, stand: &Stand) -> Installation {
+    let plugin_config = stand.plugin_config().to_path_buf();
+    Installation {
+        plugin_env: options.plugin_env.clone(),
+        data_buffers: scenario.buffers,
+        timeouts: Timeouts::default(),
+        fork_point: scenario.fork,
+        ..Installation::new(
+            options.exe.clone(),
+            options.plugin.clone(),
+            plugin_config,
+            options.work_dir.join("netbackup"),
+        )
+    }
+}
+
+pub(super) fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+struct Runner<'a> {
+    scenario: &'a Scenario,
+    stand: &'a Stand,
+    prepared: &'a [Prepared],
+    jobs: Jobs<'a>,
+    /// Backups that are in the catalogue.
+    backups: Vec<Backup>,
+    steps: Vec<StepRecord>,
+    /// Faults that wait for a job of the next step to make a certain fragment.
+    pending: Vec<Fault>,
+    work_dir: &'a Path,
+    /// Faults whose job ended before they were due.
+    never_struck: Vec<FaultOutcome>,
+}
+
+impl Runner<'_> {
+    fn step(&mut self, step: &Step) -> Result<(), SetupError> {
+        let started = Instant::now();
+        let mut record = StepRecord {
+            name: step.name(),
+            elapsed_ms: 0,
+            before: self.stand.storage_state(),
+            after: None,
+            full: None,
+            single: None,
+            images: Vec::new(),
+            changed: Vec::new(),
+        };
+        let index = self.steps.len();
+        match step {
+            Step::Backup(step) => {
+                let late = std::mem::take(&mut self.pending);
+                let outcome = self.jobs.backup(index, step, self.prepared, &late)?;
+                self.backups.extend(outcome.made);
+                record.images = outcome.images;
+                record.changed = outcome.changed;
+                self.never_struck.extend(outcome.never_struck);
+            }
+            Step::Restore(step) => {
+                let late = std::mem::take(&mut self.pending);
+                let target = self.work_dir.join(format!("restore-{index}"));
+                let outcome = self.jobs.restore(index, step, &self.backups, self.prepared, &target, &late)?;
+                (record.full, record.single) = (outcome.full, outcome.single);
+                self.never_struck.extend(outcome.never_struck);
+            }
+            Step::Verify => self.jobs.verify(index, &self.backups),
+            Step::Expire => {
+                let gone = self.jobs.expire(index, &self.backups);
+                self.backups.retain(|backup| !gone.contains(&backup.backup_id));
+            }
+            Step::Fill(step) => self.stand.fill(step)?,
+            Step::Fault(fault) if fault.fragment.is_some() => self.pending.push(*fault),
+            Step::Fault(fault) => self.stand.inject(fault)?,
+            Step::Heal => self.stand.heal(),
+        }
+        record.after = self.stand.storage_state();
+        record.elapsed_ms = elapsed_ms(started);
+        debug_assert!(self.scenario.run.len() > index, "one record per step");
+        self.steps.push(record);
+        Ok(())
+    }
+}

@@ -1,0 +1,316 @@
+//! Judges a record against a scenario's expectations: one finding per expectation, with what was seen.
+
+mod consistency;
+mod storage;
+
+#[cfg(test)]
+mod tests;
+
+use crate::engine::{JobRecord, Record};
+use crate::nbu::{HeaderOrder, JobKind};
+use crate::oracle;
+use crate::scenario::{Comparison, JobExpectation, JobType};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+
+/// Differences and lines that one finding prints.
+const PRINTED: usize = 10;
+
+/// One expectation and whether it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The expectation's place in the scenario's `expect`, such as `storage.no_orphans`.
+    pub aspect: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was seen, for people.
+    pub detail: String,
+}
+
+impl Finding {
+    fn new(aspect: &str, holds: bool, detail: impl Into<String>) -> Self {
+        Self { aspect: aspect.into(), holds, detail: detail.into() }
+    }
+}
+
+/// Judges all expectations of the record's scenario. At least one finding comes back: how the jobs ended.
+pub fn judge(record: &Record) -> Vec<Finding> {
+    let expect = &record.scenario.expect;
+    let mut findings = vec![jobs(record)];
+    let comparison = |aspect, comparison: Option<Comparison>, values: Vec<(String, u64)>| {
+        comparison.map(|comparison| measured(aspect, comparison, &values))
+    };
+    let images: Vec<_> = record.steps.iter().flat_map(|step| &step.images).collect();
+    let of_images = |value: fn(&crate::nbu::ImageRecord) -> u64| {
+        images.iter().map(|facts| (facts.image.backup_id.clone(), value(&facts.image))).collect::<Vec<_>>()
+    };
+    findings.extend(comparison(
+        "catalog.images",
+        expect.catalog.images,
+        vec![("images".into(), images.len() as u64)],
+    ));
+    let fragments = of_images(|image| image.fragments.len() as u64);
+    findings.extend(comparison("catalog.fragments", expect.catalog.fragments, fragments));
+    if expect.catalog.header_in_order {
+        findings.push(header_in_order(record));
+    }
+    if expect.storage.no_orphans {
+        findings.push(storage::no_orphans(record));
+    }
+    if expect.storage.empty {
+        findings.push(storage::empty(record));
+    }
+    if expect.storage.all_vips_used {
+        findings.push(storage::all_vips_used(record));
+    }
+    if expect.data.restore.is_some() {
+        let compared: Vec<_> = record.steps.iter().filter_map(|step| step.full.as_ref()).collect();
+        findings.push(identical("data.restore", &compared));
+    }
+    if expect.data.single_file.is_some() {
+        let compared: Vec<_> = record.steps.iter().filter_map(|step| step.single.as_ref()).collect();
+        findings.push(identical("data.single_file", &compared));
+    }
+    if expect.data.no_wrong_bytes {
+        findings.push(no_wrong_bytes(record));
+    }
+    let overhead = record.jobs_of(JobKind::Restore).filter_map(|job| {
+        let wanted = job.wanted_bytes?;
+        Some((format!("job {}", job.result.job_id), job.result.bytes_read.saturating_sub(wanted)))
+    });
+    let overhead = overhead.collect();
+    findings.extend(comparison(
+        "data.single_file_read_overhead",
+        expect.data.single_file_read_overhead,
+        overhead,
+    ));
+    if expect.data.changed_file_reported {
+        findings.push(changed_file_reported(record));
+    }
+    if expect.counters.is_some() {
+        findings.push(consistency::counters(record));
+    }
+    let peaks = record.jobs.iter().filter(|job| job.result.peak_rss_bytes > 0);
+    let peaks = peaks.map(|job| (format!("job {}", job.result.job_id), job.result.peak_rss_bytes)).collect();
+    findings.extend(comparison("bptm_peak_memory", expect.bptm_peak_memory, peaks));
+    if let Some(limit) = expect.all_jobs_done_within {
+        let times =
+            record.jobs.iter().map(|job| (format!("job {} (ms)", job.result.job_id), job.result.elapsed_ms));
+        let limit = Comparison { comparator: crate::scenario::Comparator::AtMost, value: limit.0 };
+        findings.push(measured("all_jobs_done_within", limit, &times.collect::<Vec<_>>()));
+    }
+    if !expect.job_details_say.is_empty() {
+        findings.push(job_details(record));
+    }
+    if expect.faults_fired {
+        findings.push(faults_fired(record));
+    }
+    findings
+}
+
+const fn kind_of(job_type: JobType) -> JobKind {
+    match job_type {
+        JobType::Backup => JobKind::Backup,
+        JobType::Restore => JobKind::Restore,
+        JobType::Verify => JobKind::Verify,
+        JobType::ImageCleanup => JobKind::ImageCleanup,
+    }
+}
+
+/// How every job ended. Scenarios that say nothing mean 0.
+fn jobs(record: &Record) -> Finding {
+    let expected = &record.scenario.expect.jobs;
+    let mut wrong: Vec<String> = Vec::new();
+    let matches = |job: &JobRecord, entry: &JobExpectation| {
+        job.result.kind == kind_of(entry.job_type) && job.result.status == entry.status
+    };
+    for job in &record.jobs {
+        let of_type: Vec<_> =
+            expected.iter().filter(|entry| kind_of(entry.job_type) == job.result.kind).collect();
+        let fine = match of_type.as_slice() {
+            [] => job.result.status == 0,
+            entries => entries.iter().any(|entry| matches(job, entry)),
+        };
+        if !fine {
+            wrong.push(describe(job));
+        }
+    }
+    for entry in expected {
+        let count = record.jobs.iter().filter(|job| matches(job, entry)).count() as u64;
+        let wanted =
+            entry.count.unwrap_or(Comparison { comparator: crate::scenario::Comparator::AtLeast, value: 1 });
+        if !wanted.holds(count) {
+            let text =
+                format!("{:?} jobs with status {}: {count}, expected {wanted}", entry.job_type, entry.status);
+            wrong.push(text);
+        }
+    }
+    if record.jobs.is_empty() {
+        wrong.push("no job ran".into());
+    }
+    let detail = if wrong.is_empty() {
+        format!("{} jobs ended as expected", record.jobs.len())
+    } else {
+        listed(&wrong)
+    };
+    Finding::new("jobs", wrong.is_empty(), detail)
+}
+
+/// One job, its status and the first thing that explains it.
+fn describe(job: &JobRecord) -> String {
+    let result = &job.result;
+    let mut text = format!(
+        "job {} ({:?}, stream {}): status {}: {}",
+        result.job_id, result.kind, job.stream, result.status, result.text
+    );
+    if let Some(error) = &result.sts_error {
+        let _ = write!(text, "; {} on {:?}: error {}: {}", error.call, error.image, error.code, error.text);
+    }
+    for warning in result.warnings.iter().take(3) {
+        let _ = write!(text, "; {}: {}", warning.path, warning.text);
+    }
+    let is_serious = |line: &&String| line.contains("Error ") || line.contains("Critical ");
+    for line in result.log.iter().filter(is_serious).take(3) {
+        let _ = write!(text, "; {line}");
+    }
+    text
+}
+
+/// Holds when there is at least one value and the comparison holds for each.
+fn measured(aspect: &str, comparison: Comparison, values: &[(String, u64)]) -> Finding {
+    let wrong: Vec<String> = values
+        .iter()
+        .filter(|(_, value)| !comparison.holds(*value))
+        .map(|(name, value)| format!("{name}: {value}, expected {comparison}"))
+        .collect();
+    if values.is_empty() {
+        return Finding::new(aspect, false, format!("nothing to measure, expected {comparison}"));
+    }
+    let range = || {
+        let lowest = values.iter().map(|(_, value)| *value).min().unwrap_or_default();
+        let highest = values.iter().map(|(_, value)| *value).max().unwrap_or_default();
+        if lowest == highest {
+            format!("{lowest}, expected {comparison}")
+        } else {
+            format!("{lowest} to {highest}, expected {comparison}")
+        }
+    };
+    Finding::new(aspect, wrong.is_empty(), if wrong.is_empty() { range() } else { listed(&wrong) })
+}
+
+fn listed(lines: &[String]) -> String {
+    let mut text = lines.iter().take(PRINTED).cloned().collect::<Vec<_>>().join("\n");
+    if lines.len() > PRINTED {
+        let _ = write!(text, "\nand {} more", lines.len() - PRINTED);
+    }
+    text
+}
+
+fn identical(aspect: &str, compared: &[&oracle::Comparison]) -> Finding {
+    let paths: usize = compared.iter().map(|one| one.paths).sum();
+    let different: usize = compared.iter().map(|one| one.total).sum();
+    if paths == 0 {
+        return Finding::new(aspect, false, "nothing was restored, so nothing could be compared");
+    }
+    if different == 0 {
+        let bytes: u64 = compared.iter().map(|one| one.bytes).sum();
+        return Finding::new(aspect, true, format!("{paths} paths, {bytes} bytes are identical"));
+    }
+    let lines: Vec<String> =
+        compared.iter().flat_map(|one| &one.differences).map(ToString::to_string).take(PRINTED).collect();
+    Finding::new(aspect, false, format!("{different} differences in {paths} paths\n{}", lines.join("\n")))
+}
+
+/// Nothing that a restore returned is wrong, even where it did not return everything.
+fn no_wrong_bytes(record: &Record) -> Finding {
+    let aspect = "data.no_wrong_bytes";
+    let compared: Vec<_> =
+        record.steps.iter().flat_map(|step| step.full.iter().chain(&step.single)).collect();
+    let wrong =
+        compared.iter().flat_map(|one| &one.differences).filter(|one| matches!(one.what, "content" | "size"));
+    let wrong: Vec<String> = wrong.map(ToString::to_string).collect();
+    if compared.is_empty() {
+        return Finding::new(aspect, false, "nothing was restored, so nothing could be compared");
+    }
+    let detail = if wrong.is_empty() { "no wrong byte came back".into() } else { listed(&wrong) };
+    Finding::new(aspect, wrong.is_empty(), detail)
+}
+
+fn header_in_order(record: &Record) -> Finding {
+    let order = record.scenario.header;
+    let mut wrong = Vec::new();
+    let images: Vec<_> = record.steps.iter().flat_map(|step| &step.images).collect();
+    for facts in &images {
+        let at = match order {
+            HeaderOrder::First => facts.made.first(),
+            HeaderOrder::Last => facts.made.last(),
+        };
+        if at != Some(&facts.image.header) {
+            wrong.push(format!("{}: made in the order {}", facts.image.backup_id, facts.made.join(", ")));
+        }
+    }
+    let holds = wrong.is_empty() && !images.is_empty();
+    let detail = if holds { format!("header {order:?} in {} backups", images.len()) } else { listed(&wrong) };
+    Finding::new("catalog.header_in_order", holds, detail)
+}
+
+fn changed_file_reported(record: &Record) -> Finding {
+    let changed: Vec<_> = record.steps.iter().flat_map(|step| &step.changed).collect();
+    let unreported: Vec<String> = changed
+        .iter()
+        .filter(|file| !file.reported)
+        .map(|file| {
+            format!(
+                "stream {}: {} changed {} times and no warning says so",
+                file.stream, file.path, file.rewrites
+            )
+        })
+        .collect();
+    let holds = unreported.is_empty() && !changed.is_empty();
+    let detail = match (holds, changed.is_empty()) {
+        (true, _) => format!("{} changed files were reported", changed.len()),
+        (false, true) => "no file changed".into(),
+        (false, false) => listed(&unreported),
+    };
+    Finding::new("data.changed_file_reported", holds, detail)
+}
+
+fn job_details(record: &Record) -> Finding {
+    let failed: Vec<_> = record.jobs.iter().filter(|job| !job.result.is_successful()).collect();
+    let mut wrong = Vec::new();
+    for job in &failed {
+        let details = job.result.log.join("\n");
+        for word in &record.scenario.expect.job_details_say {
+            if !details.to_lowercase().contains(&word.to_lowercase()) {
+                let last = job.result.log.iter().rev().take(4).cloned().collect::<Vec<_>>().join(" | ");
+                wrong.push(format!(
+                    "job {}: the details do not say {word:?}; their end: {last}",
+                    job.result.job_id
+                ));
+            }
+        }
+    }
+    let holds = wrong.is_empty() && !failed.is_empty();
+    let detail = match (holds, failed.is_empty()) {
+        (true, _) => format!("the details say {}", record.scenario.expect.job_details_say.join(", ")),
+        (false, true) => "no job failed".into(),
+        (false, false) => listed(&wrong),
+    };
+    Finding::new("job_details_say", holds, detail)
+}
+
+fn faults_fired(record: &Record) -> Finding {
+    let missed: Vec<String> = record
+        .faults
+        .iter()
+        .filter(|outcome| outcome.hits == 0)
+        .map(|outcome| format!("{:?} never happened: the scenario proves nothing", outcome.fault))
+        .collect();
+    let hits: u64 = record.faults.iter().map(|outcome| outcome.hits).sum();
+    let holds = missed.is_empty() && !record.faults.is_empty();
+    Finding::new(
+        "faults_fired",
+        holds,
+        if holds { format!("{hits} requests were hit") } else { listed(&missed) },
+    )
+}

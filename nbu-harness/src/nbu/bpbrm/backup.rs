@@ -1,0 +1,221 @@
+//! A backup job: bpbkar and bptm together, file records into the catalogue, and everything discarded on failure.
+
+use std::os::unix::net::UnixStream;
+
+use super::Work;
+use super::cleanup::delete_images;
+use super::course::{Conduct, Course};
+use super::owner::{Cause, Owner};
+use crate::nbu::catalog::{Catalog, CatalogError, ImageRecord, NewImage};
+use crate::nbu::process::message::{
+    ClientReport, FromClient, FromMover, MoverReport, MoverTask, ToClient, ToMover,
+};
+use crate::nbu::request::BackupRequest;
+use crate::nbu::status::{code, status_text};
+
+/// Longest client name: backup id and image names have to fit their fields.
+const MAX_CLIENT: usize = 128;
+const MAX_POLICY: usize = 255;
+
+/// Runs a backup.
+pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Cause> {
+    check(request)?;
+    let new_image = Catalog::open(&owner.installation.work_dir)
+        .and_then(|catalog| catalog.begin(&request.backup_id(), request.job_id))
+        .map_err(catalogue_cause)?;
+    let mut conduct = Backup {
+        new_image,
+        hold_expected: request.abort_after.is_some(),
+        created: Vec::new(),
+        end_of_data: None,
+        client_bytes: None,
+    };
+    let work = Work {
+        storage_unit: &request.storage_unit,
+        backup_time: request.backup_time,
+        policy: &request.policy,
+    };
+    let mut course = start(owner, request, &work)?;
+    let outcome = course.run(owner, &mut conduct);
+    let report = course.mover_report.take();
+    let client = course.client_report.take().unwrap_or_default();
+    let outcome = match (outcome, &report) {
+        (Ok(()), Some(report)) => enter(owner, request, conduct.new_image, report, &client),
+        (Ok(()), None) => Err(Cause::new(code::CONNECTION_BROKEN, "bptm made no report")),
+        (Err(cause), _) => Err(cause),
+    };
+    match outcome {
+        Err(cause) if cause.status != code::PARTIAL => {
+            let left = match report {
+                // It has cleaned up after itself, as far as it could.
+                Some(report) if report.status != code::OK => report.left_behind,
+                _ => conduct.created,
+            };
+            if !left.is_empty() {
+                delete_images(owner, &work, &left);
+            }
+            Err(cause)
+        }
+        other => other,
+    }
+}
+
+fn check(request: &BackupRequest) -> Result<(), Cause> {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let client = &request.client;
+    if client.is_empty() || client.len() > MAX_CLIENT || client.starts_with('.') || !client.chars().all(good)
+    {
+        let what = format!(
+            "client name {client:?}: 1 to {MAX_CLIENT} letters, digits, '.', '-' and '_' are possible"
+        );
+        return Err(Cause::new(code::INVALID_PARAMETER, what));
+    }
+    if request.policy.len() > MAX_POLICY || request.policy.contains('\0') {
+        return Err(Cause::new(
+            code::INVALID_PARAMETER,
+            format!("the policy name is longer than {MAX_POLICY} bytes"),
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn catalogue_cause(error: CatalogError) -> Cause {
+    let status = match &error {
+        CatalogError::Exists(_) => code::IMAGE_CONFLICT,
+        CatalogError::BadId(_) => code::INVALID_PARAMETER,
+        CatalogError::Io { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => code::DISK_FULL,
+        CatalogError::Io { .. } => code::FILE_WRITE,
+        CatalogError::Damaged { .. } => code::FILE_READ,
+    };
+    Cause::new(status, error)
+}
+
+fn start(owner: &mut Owner, request: &BackupRequest, work: &Work<'_>) -> Result<Course, Cause> {
+    let (bpbkar_end, bptm_end) = UnixStream::pair().map_err(|e| Cause::new(code::SYSTEM_CALL, e))?;
+    let task = MoverTask::Write {
+        client: request.client.clone(),
+        schedule: request.schedule.clone(),
+        header_order: request.header_order,
+        hold_at: request.abort_after,
+    };
+    let mover = work.start(owner, "bptm", Some(bptm_end), task)?;
+    let mut client = owner.start("bpbkar", Some(bpbkar_end))?;
+    let order = ToClient::Backup {
+        source: request.source.clone(),
+        backup_time: request.backup_time,
+        timeout_ms: owner.installation.timeouts.client_read_timeout_ms,
+    };
+    client
+        .link
+        .send(&order)
+        .map_err(|e| Cause::new(code::HANDSHAKE, format!("bpbkar did not take its order: {e}")))?;
+    Ok(Course::new(Some(client), mover, None))
+}
+
+struct Backup {
+    new_image: NewImage,
+    hold_expected: bool,
+    /// Images that may exist.
+    created: Vec<String>,
+    end_of_data: Option<u64>,
+    client_bytes: Option<u64>,
+}
+
+impl Backup {
+    /// Both sides are through: they have to agree on the length of the stream before the image may be completed.
+    fn decide(&mut self) -> Result<Option<ToMover>, Cause> {
+        match (self.client_bytes, self.end_of_data) {
+            (Some(sent), Some(received)) if sent == received => Ok(Some(ToMover::Finish)),
+            (Some(sent), Some(received)) => {
+                let what = format!("bpbkar sent {sent} bytes, bptm received {received}");
+                Err(Cause::new(code::SOCKET_READ, what))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Conduct for Backup {
+    fn client_says(&mut self, _: &mut Owner, message: FromClient) -> Result<(), Cause> {
+        match message {
+            FromClient::Files(records) => self.new_image.add(&records).map_err(catalogue_cause),
+            other => Err(Cause::new(code::HANDSHAKE, format!("bpbkar sent {other:?} out of turn"))),
+        }
+    }
+
+    fn mover_says(&mut self, owner: &mut Owner, message: FromMover) -> Result<Option<ToMover>, Cause> {
+        match message {
+            FromMover::Creating(name) => {
+                self.created.push(name);
+                Ok(None)
+            }
+            FromMover::Held { bytes } if self.hold_expected => {
+                owner.info("bpbrm", std::process::id(), format!("termination requested after {bytes} bytes"));
+                Err(Cause::new(code::CANCELLED, "cancelled"))
+            }
+            FromMover::EndOfData { bytes } => {
+                self.end_of_data = Some(bytes);
+                self.decide()
+            }
+            other => Err(Cause::new(code::HANDSHAKE, format!("bptm sent {other:?} out of turn"))),
+        }
+    }
+
+    fn client_ended(&mut self, report: &ClientReport) -> Result<Option<ToMover>, Cause> {
+        self.client_bytes = Some(report.bytes);
+        self.decide()
+    }
+
+    fn files(&self) -> u64 {
+        self.new_image.files()
+    }
+}
+
+/// Puts a finished backup into the catalogue. `Err` with status 1 is a backup that exists, with files missing.
+fn enter(
+    owner: &mut Owner,
+    request: &BackupRequest,
+    new_image: NewImage,
+    report: &MoverReport,
+    client: &ClientReport,
+) -> Result<(), Cause> {
+    let files = new_image.files();
+    if files != client.files {
+        let what = format!("bpbkar counted {} files, {files} records arrived", client.files);
+        return Err(Cause::new(code::SOCKET_READ, what));
+    }
+    let image = ImageRecord {
+        format: ImageRecord::current_format(),
+        backup_id: request.backup_id(),
+        client: request.client.clone(),
+        policy: request.policy.clone(),
+        schedule: request.schedule.clone(),
+        backup_time: request.backup_time,
+        job_id: request.job_id,
+        storage_server: request.storage_unit.server.clone(),
+        lsu: request.storage_unit.lsu.clone(),
+        copy: 1,
+        buffer_size: report.buffer_size,
+        stream_bytes: report.bytes,
+        files,
+        status: client.status,
+        header: report.header.clone(),
+        header_order: request.header_order,
+        fragments: report.fragments.clone(),
+        source: request.source.clone(),
+        file_list: new_image.file_list().to_owned(),
+    };
+    new_image.commit(&image).map_err(catalogue_cause)?;
+    let line = format!("validated image for client {}: {} in the catalogue", request.client, image.backup_id);
+    owner.info("bpbrm", std::process::id(), line);
+    let result = &mut owner.result;
+    result.kbytes = report.bytes.div_ceil(1024);
+    result.files = files;
+    result.fragments.clone_from(&image.fragments);
+    result.images.clone_from(&report.images);
+    if client.status == code::PARTIAL {
+        let text = status_text(code::PARTIAL).to_owned();
+        return Err(Cause { status: code::PARTIAL, text, sts: None });
+    }
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! The course of a job: bpbrm listens to its processes until all have ended, stops them when something goes wrong, and
+//! decides afterwards what the real cause was.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::owner::{Cause, Owner, Wish};
+use crate::nbu::process::Process;
+use crate::nbu::process::message::{ClientReport, FromClient, FromMover, MoverReport, ToMover};
+use crate::nbu::result::JobEvent;
+use crate::nbu::status::code;
+
+/// How long an ended process may take to disappear.
+const REAP: Duration = Duration::from_secs(5);
+/// Longest wait between two looks at the clock.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How much a cause explains: the first in this order is the job's, the others are its consequences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Operator,
+    MoverKilled,
+    Mover,
+    ClientDied,
+    Client,
+    Silence,
+    /// A connection broke, most likely because its other end failed.
+    Connection,
+}
+
+/// What a job does with the messages that only it gets.
+pub(super) trait Conduct {
+    /// A message of the client's process, other than logs, warnings and its end.
+    fn client_says(&mut self, owner: &mut Owner, message: FromClient) -> Result<(), Cause>;
+    /// A message of bptm or bpdm, other than logs, warnings, progress and its end. May return an answer.
+    fn mover_says(&mut self, owner: &mut Owner, message: FromMover) -> Result<Option<ToMover>, Cause>;
+    /// Called when the client's process has ended well; may return an answer for bptm.
+    fn client_ended(&mut self, report: &ClientReport) -> Result<Option<ToMover>, Cause>;
+    /// Files so far, for progress.
+    fn files(&self) -> u64;
+}
+
+/// Processes of a job while they run, and what is known of their end.
+pub(super) struct Course {
+    client: Option<Process>,
+    mover: Option<Process>,
+    pub(super) client_report: Option<ClientReport>,
+    pub(super) mover_report: Option<MoverReport>,
+    causes: Vec<(Rank, Cause)>,
+    /// When stopping has to be over.
+    stopping: Option<Instant>,
+    heard: Instant,
+    total_bytes: Option<u64>,
+    /// Whether the operator's wish counts; cleaning up goes on whatever the operator wants.
+    heeds_operator: bool,
+}
+
+impl Course {
+    /// A job with its processes running.
+    pub(super) fn new(client: Option<Process>, mover: Process, total_bytes: Option<u64>) -> Self {
+        Self {
+            client,
+            mover: Some(mover),
+            client_report: None,
+            mover_report: None,
+            causes: Vec::new(),
+            stopping: None,
+            heard: Instant::now(),
+            total_bytes,
+            heeds_operator: true,
+        }
+    }
+
+    /// Work that no cancel interrupts.
+    pub(super) fn unstoppable(mut self) -> Self {
+        self.heeds_operator = false;
+        self
+    }
+
+    /// Follows the processes to their end. `Err` is the cause of a failure.
+    pub(super) fn run(&mut self, owner: &mut Owner, conduct: &mut dyn Conduct) -> Result<(), Cause> {
+        while self.client.is_some() || self.mover.is_some() {
+            self.hear_client(owner, conduct);
+            self.hear_mover(owner, conduct);
+            self.heed_operator(owner);
+            self.mind_the_clock(owner);
+            let open: Vec<&Process> = self.client.iter().chain(&self.mover).collect();
+            if !open.is_empty() {
+                owner.listen(&open, TICK);
+            }
+        }
+        // The most telling one; of equals the first.
+        self.causes.sort_by_key(|(rank, _)| *rank);
+        match self.causes.first() {
+            None => Ok(()),
+            Some((_, cause)) => Err(cause.clone()),
+        }
+    }
+
+    fn hear_client(&mut self, owner: &mut Owner, conduct: &mut dyn Conduct) {
+        while let Some(client) = &mut self.client {
+            let said = match client.link.poll::<FromClient>() {
+                Ok(Some(message)) => {
+                    self.heard = Instant::now();
+                    self.client_said(owner, conduct, message)
+                }
+                Ok(None) if !client.link.is_closed() => return,
+                Ok(None) => {
+                    self.client_gone(owner);
+                    Ok(())
+                }
+                Err(error) => {
+                    client.signal(Signal::KILL);
+                    let cause = Cause::new(code::CONNECTION_BROKEN, error);
+                    self.fail(owner, Rank::Connection, cause);
+                    self.client_gone(owner);
+                    Ok(())
+                }
+            };
+            if let Err(cause) = said {
+                self.fail(owner, Rank::Client, cause);
+            }
+        }
+    }
+
+    fn client_said(
+        &mut self,
+        owner: &mut Owner,
+        conduct: &mut dyn Conduct,
+        message: FromClient,
+    ) -> Result<(), Cause> {
+        match message {
+            FromClient::Log(line) => owner.log(line),
+            FromClient::Warning(warning) => owner.warn(warning),
+            FromClient::Done(report) => {
+                let good = matches!(report.status, code::OK | code::PARTIAL);
+                let answer = if good { conduct.client_ended(&report)? } else { None };
+                if !good {
+                    let cause = Cause { status: report.status, text: report.text.clone(), sts: None };
+                    self.fail(owner, connection_or(Rank::Client, report.status), cause);
+                }
+                self.client_report = Some(report);
+                self.answer(answer);
+            }
+            message => conduct.client_says(owner, message)?,
+        }
+        Ok(())
+    }
+
+    fn client_gone(&mut self, owner: &mut Owner) {
+        let Some(mut client) = self.client.take() else { return };
+        let record = client.reap(REAP);
+        let name = record.name.clone();
+        let ended = describe(record.exit_code, record.signal);
+        owner.result.processes.push(record);
+        if self.client_report.is_none() && self.stopping.is_none() {
+            self.fail(owner, Rank::ClientDied, Cause::new(code::CLIENT_ABORTED, format!("{name} {ended}")));
+        }
+    }
+
+    fn hear_mover(&mut self, owner: &mut Owner, conduct: &mut dyn Conduct) {
+        while let Some(mover) = &mut self.mover {
+            let said = match mover.link.poll::<FromMover>() {
+                Ok(Some(message)) => {
+                    self.heard = Instant::now();
+                    self.mover_said(owner, conduct, message)
+                }
+                Ok(None) if !mover.link.is_closed() => return,
+                Ok(None) => {
+                    self.mover_gone(owner);
+                    Ok(())
+                }
+                Err(error) => {
+                    mover.signal(Signal::KILL);
+                    let cause = Cause::new(code::CONNECTION_BROKEN, error);
+                    self.fail(owner, Rank::Connection, cause);
+                    self.mover_gone(owner);
+                    Ok(())
+                }
+            };
+            if let Err(cause) = said {
+                self.fail(owner, Rank::Mover, cause);
+            }
+        }
+    }
+
+    fn mover_said(
+        &mut self,
+        owner: &mut Owner,
+        conduct: &mut dyn Conduct,
+        message: FromMover,
+    ) -> Result<(), Cause> {
+        match message {
+            FromMover::Log(line) => owner.log(line),
+            FromMover::Warning(warning) => owner.warn(warning),
+            FromMover::Child { pid } => {
+                owner.info("bptm", pid, "started as child");
+                owner.event(JobEvent::ProcessStarted { name: "bptm child".into(), pid });
+            }
+            FromMover::Progress { bytes } => {
+                let (files, total_bytes) = (conduct.files(), self.total_bytes);
+                owner.event(JobEvent::Progress { bytes, files, total_bytes });
+            }
+            FromMover::Done(report) => {
+                owner.take_report(&report);
+                if report.status != code::OK {
+                    let cause =
+                        Cause { status: report.status, text: report.text.clone(), sts: report.sts.clone() };
+                    self.fail(owner, connection_or(Rank::Mover, report.status), cause);
+                }
+                self.mover_report = Some(*report);
+            }
+            message => {
+                let answer = conduct.mover_says(owner, message)?;
+                self.answer(answer);
+            }
+        }
+        Ok(())
+    }
+
+    fn mover_gone(&mut self, owner: &mut Owner) {
+        let Some(mut mover) = self.mover.take() else { return };
+        let record = mover.reap(REAP);
+        let (name, killed) = (record.name.clone(), record.signal.is_some());
+        let ended = describe(record.exit_code, record.signal);
+        owner.result.processes.push(record);
+        if self.mover_report.is_none() {
+            let status = if killed { code::MEDIA_MANAGER_KILLED } else { code::CONNECTION_BROKEN };
+            let rank = if killed { Rank::MoverKilled } else { Rank::Connection };
+            self.fail(owner, rank, Cause::new(status, format!("{name} {ended}")));
+        }
+    }
+
+    fn answer(&mut self, answer: Option<ToMover>) {
+        if let (Some(answer), Some(mover), None) = (answer, &mut self.mover, self.stopping) {
+            // A mover that is gone is noticed when it is listened to.
+            let _ = mover.link.send(&answer);
+        }
+    }
+
+    fn heed_operator(&mut self, owner: &mut Owner) {
+        if !self.heeds_operator {
+            return;
+        }
+        let cause = match owner.wish() {
+            Wish::GoOn => return,
+            Wish::Cancel => Cause::new(code::CANCELLED, "cancelled"),
+            Wish::Abandoned => Cause::new(code::CONNECTION_BROKEN, "nbjm has gone"),
+        };
+        self.heeds_operator = false;
+        self.fail(owner, Rank::Operator, cause);
+    }
+
+    fn mind_the_clock(&mut self, owner: &mut Owner) {
+        let timeout = owner.installation.timeouts.client_read();
+        match self.stopping {
+            Some(deadline) if Instant::now() >= deadline => {
+                for process in self.client.iter().chain(&self.mover) {
+                    owner.info(process.name(), process.id(), "did not stop in time and is killed");
+                    process.signal(Signal::KILL);
+                }
+                // Once is enough: a killed process closes its connection.
+                self.stopping = Some(Instant::now() + owner.installation.timeouts.stop().max(TICK));
+            }
+            None if self.heard.elapsed() >= timeout => {
+                let what = format!("no process of the job said anything for {} s", timeout.as_secs_f32());
+                self.fail(owner, Rank::Silence, Cause::new(code::TIMED_OUT, what));
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes a cause and stops everything.
+    fn fail(&mut self, owner: &mut Owner, rank: Rank, cause: Cause) {
+        let line = cause.text.clone();
+        owner.info("bpbrm", std::process::id(), line);
+        // After the order to stop, its execution is no news.
+        if !(self.stopping.is_some() && cause.status == code::CANCELLED) {
+            self.causes.push((rank, cause));
+        }
+        if self.stopping.is_some() {
+            return;
+        }
+        self.stopping = Some(Instant::now() + owner.installation.timeouts.stop());
+        if let Some(mover) = self.mover.as_mut().filter(|_| self.mover_report.is_none()) {
+            let _ = mover.link.send(&ToMover::Abort);
+        }
+        if let Some(client) = self.client.as_mut().filter(|_| self.client_report.is_none()) {
+            client.signal(Signal::TERM);
+        }
+    }
+}
+
+/// Statuses that say no more than that a peer is gone.
+fn connection_or(rank: Rank, status: i32) -> Rank {
+    let peer_gone = [code::SOCKET_READ, code::SOCKET_WRITE, code::CONNECTION_BROKEN, code::TIMED_OUT];
+    if peer_gone.contains(&status) { Rank::Connection } else { rank }
+}
+
+fn describe(exit_code: Option<i32>, signal: Option<i32>) -> String {
+    match (exit_code, signal) {
+        (Some(code), _) => format!("ended with exit code {code} and no report"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "has gone".to_owned(),
+    }
+}

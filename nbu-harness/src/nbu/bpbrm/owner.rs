@@ -1,0 +1,171 @@
+//! The job as its owner keeps it: connection to nbjm, wishes of the operator, log, warnings, and the result.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::nbu::bptm::per_second;
+use crate::nbu::install::Installation;
+use crate::nbu::process::Process;
+use crate::nbu::process::link::Link;
+use crate::nbu::process::message::{FromOwner, MoverReport, ToOwner};
+use crate::nbu::process::os::{termination_signals, timespec};
+use crate::nbu::result::{JobEvent, JobKind, JobResult, JobState, StsFailure, Warning};
+use crate::nbu::status::{code, status_text};
+
+/// Log lines and warnings kept in the result.
+const MAX_LINES: usize = 10_000;
+
+/// Why a job did not end with status 0.
+#[derive(Debug, Clone)]
+pub(super) struct Cause {
+    pub(super) status: i32,
+    pub(super) text: String,
+    pub(super) sts: Option<StsFailure>,
+}
+
+impl Cause {
+    /// A cause with NetBackup's text for the status and what happened here.
+    pub(super) fn new(status: i32, what: impl std::fmt::Display) -> Self {
+        Self { status, text: format!("{}: {what}", status_text(status)), sts: None }
+    }
+}
+
+/// What the operator wants, and whether anybody still listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    GoOn,
+    Cancel,
+    /// nbjm is gone.
+    Abandoned,
+}
+
+/// The owner of a job.
+#[derive(Debug)]
+pub(super) struct Owner {
+    caller: Link,
+    signals: OwnedFd,
+    pub(super) installation: Installation,
+    pub(super) result: JobResult,
+    started: Instant,
+    wish: Wish,
+}
+
+impl Owner {
+    pub(super) fn new(
+        caller: Link,
+        installation: Installation,
+        kind: JobKind,
+        job_id: u64,
+        backup_id: String,
+    ) -> std::io::Result<Self> {
+        let mut result = JobResult::empty(kind, job_id, backup_id);
+        result.state = JobState::Active;
+        let signals = termination_signals()?;
+        let mut owner =
+            Self { caller, signals, installation, result, started: Instant::now(), wish: Wish::GoOn };
+        owner.event(JobEvent::State(JobState::Active));
+        Ok(owner)
+    }
+
+    /// Starts a process of the job.
+    pub(super) fn start(&mut self, name: &str, data: Option<UnixStream>) -> Result<Process, Cause> {
+        let process = Process::start(&self.installation, name, self.result.job_id, data)
+            .map_err(|e| Cause::new(code::HANDSHAKE, format!("cannot start {name}: {e}")))?;
+        self.info(name, process.id(), "started");
+        self.event(JobEvent::ProcessStarted { name: name.to_owned(), pid: process.id() });
+        Ok(process)
+    }
+
+    /// A line of job details.
+    pub(super) fn info(&mut self, process: &str, pid: u32, text: impl std::fmt::Display) {
+        self.log(format!("Info {process} (pid={pid}) {text}"));
+    }
+
+    /// A line of job details as it is.
+    pub(super) fn log(&mut self, line: String) {
+        if self.result.log.len() < MAX_LINES {
+            self.result.log.push(line.clone());
+        }
+        self.event(JobEvent::Log(line));
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning) {
+        if self.result.warnings.len() < MAX_LINES {
+            self.result.warnings.push(warning.clone());
+        }
+        self.event(JobEvent::Warning(warning));
+    }
+
+    pub(super) fn event(&mut self, event: JobEvent) {
+        // When nbjm is gone the read side notices it.
+        let _ = self.caller.send(&FromOwner::Event(event));
+    }
+
+    /// What the operator wants by now.
+    pub(super) fn wish(&mut self) -> Wish {
+        if self.wish == Wish::GoOn {
+            let mut signal = [0u8; 128];
+            let signalled = rustix::io::read(&self.signals, &mut signal[..]).is_ok_and(|n| n > 0);
+            match self.caller.poll::<ToOwner>() {
+                Ok(Some(ToOwner::Cancel)) => self.wish = Wish::Cancel,
+                _ if signalled => self.wish = Wish::Cancel,
+                Ok(None) if !self.caller.is_closed() => {}
+                _ => self.wish = Wish::Abandoned,
+            }
+        }
+        self.wish
+    }
+
+    /// Waits until a process says something, a signal or an order comes, or `timeout` passes.
+    pub(super) fn listen(&self, processes: &[&Process], timeout: Duration) {
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        // A closed connection is always readable: do not look at it again.
+        if self.wish == Wish::GoOn {
+            fds.push(PollFd::new(&self.caller, PollFlags::IN));
+        }
+        fds.extend(processes.iter().map(|p| PollFd::new(&p.link, PollFlags::IN)));
+        // Interrupted or not, the caller looks at everything again.
+        let _ = poll(&mut fds, Some(&timespec(timeout)));
+    }
+
+    /// Takes over what bptm or bpdm reports.
+    pub(super) fn take_report(&mut self, report: &MoverReport) {
+        let result = &mut self.result;
+        result.waits = report.waits;
+        result.bytes_written += report.bytes_written;
+        result.bytes_read += report.bytes_read;
+        result.peak_rss_bytes = result.peak_rss_bytes.max(report.peak_rss_bytes);
+        if result.sts_error.is_none() {
+            result.sts_error.clone_from(&report.sts);
+        }
+    }
+
+    /// Ends the job: sends the result, returns the exit code.
+    pub(super) fn finish(mut self, outcome: Result<(), Cause>) -> i32 {
+        let (status, text, sts) = match outcome {
+            Ok(()) => (code::OK, status_text(code::OK).to_owned(), None),
+            Err(cause) => (cause.status, cause.text, cause.sts),
+        };
+        let elapsed = self.started.elapsed();
+        let result = &mut self.result;
+        result.status = status;
+        result.text = text;
+        result.state = JobState::Done;
+        if result.sts_error.is_none() {
+            result.sts_error = sts;
+        }
+        result.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        result.kbytes_per_sec = per_second(result.kbytes, elapsed);
+        let line = format!("{} ({status})", self.result.text);
+        self.log(line);
+        self.event(JobEvent::State(JobState::Done));
+        let done = FromOwner::Done(Box::new(self.result));
+        match self.caller.send(&done) {
+            Ok(()) => status,
+            Err(_) => code::CONNECTION_BROKEN,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Which parts of a backup's stream a restore needs: the catalogue knows where each file starts.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::nbu::catalog::{Catalog, CatalogError, FileKind, FileRecord, ImageRecord};
+use crate::nbu::path_bytes::PathBytes;
+use crate::nbu::process::message::{Extent, Placement};
+use crate::nbu::request::Selection;
+
+/// What a restore reads, and what it does with it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Ranges of the stream in ascending order, none touching the next.
+    pub(super) extents: Vec<Extent>,
+    pub(super) placements: Vec<Placement>,
+    /// Selected paths that the backup does not have.
+    pub(super) missing: Vec<PathBytes>,
+}
+
+impl Plan {
+    /// Bytes of the stream to be read.
+    pub(super) fn bytes(&self) -> u64 {
+        self.extents.iter().map(|e| e.length).sum()
+    }
+}
+
+/// Plans a restore.
+pub(super) fn plan(
+    catalog: &Catalog,
+    image: &ImageRecord,
+    selection: &Selection,
+) -> Result<Plan, CatalogError> {
+    match selection {
+        Selection::All => {
+            let extents = vec![Extent { offset: 0, length: image.stream_bytes }];
+            Ok(Plan { extents, ..Plan::default() })
+        }
+        Selection::Files(paths) => plan_files(paths, || catalog.files(&image.backup_id)),
+    }
+}
+
+fn plan_files<I>(
+    paths: &[PathBytes],
+    files: impl Fn() -> Result<I, CatalogError>,
+) -> Result<Plan, CatalogError>
+where
+    I: Iterator<Item = Result<FileRecord, CatalogError>>,
+{
+    let wanted: HashSet<&[u8]> = paths.iter().map(|p| plain(&p.0)).collect();
+    let mut found: HashSet<&[u8]> = HashSet::new();
+    let mut extents = Vec::new();
+    let mut selected = HashSet::new();
+    let mut links: Vec<(PathBytes, PathBytes)> = Vec::new();
+    for record in files()? {
+        let record = record?;
+        let Some(hit) = hit(&wanted, &record.path.0) else { continue };
+        found.insert(hit);
+        selected.insert(record.path.clone());
+        match (record.kind, record.link) {
+            (FileKind::HardLink, Some(target)) if !selected.contains(&target) => {
+                links.push((target, record.path));
+            }
+            _ => extents.push(Extent {
+                offset: record.start,
+                length: record.data_offset + record.data_length.next_multiple_of(512) - record.start,
+            }),
+        }
+    }
+    // Links to a file that was not selected: its content is restored under the first link's name.
+    let mut targets: HashMap<PathBytes, Vec<PathBytes>> = HashMap::new();
+    for (target, path) in links {
+        targets.entry(target).or_default().push(path);
+    }
+    let mut placements = Vec::new();
+    if !targets.is_empty() {
+        for record in files()? {
+            let record = record?;
+            if let Some(outputs) = targets.remove(&record.path) {
+                extents.push(Extent { offset: record.start, length: record.end() - record.start });
+                placements.push(Placement { member: record.path, outputs });
+            }
+        }
+    }
+    let missing = paths.iter().filter(|p| !found.contains(plain(&p.0))).cloned().collect();
+    Ok(Plan { extents: merged(extents), placements, missing })
+}
+
+/// A path without `./` before and `/` behind.
+fn plain(path: &[u8]) -> &[u8] {
+    let path = path.strip_prefix(b"./").filter(|p| !p.is_empty()).unwrap_or(path);
+    let end = path.iter().rposition(|b| *b != b'/').map_or(0, |at| at + 1);
+    &path[..end]
+}
+
+/// The selected path that covers `path`: itself, a directory above it, or the root.
+fn hit<'w>(wanted: &HashSet<&'w [u8]>, path: &[u8]) -> Option<&'w [u8]> {
+    if let Some(root) = wanted.get(&b"."[..]) {
+        return Some(root);
+    }
+    let mut path = path;
+    loop {
+        if let Some(found) = wanted.get(path) {
+            return Some(found);
+        }
+        path = &path[..path.iter().rposition(|b| *b == b'/')?];
+    }
+}
+
+fn merged(mut extents: Vec<Extent>) -> Vec<Extent> {
+    extents.sort_unstable_by_key(|e| e.offset);
+    let mut merged: Vec<Extent> = Vec::new();
+    for extent in extents {
+        match merged.last_mut() {
+            Some(last) if last.offset + last.length >= extent.offset => {
+                let end = (extent.offset + extent.length).max(last.offset + last.length);
+                last.length = end - last.offset;
+            }
+            _ => merged.push(extent),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(path: &str, kind: FileKind, start: u64, length: u64, link: Option<&str>) -> FileRecord {
+        FileRecord {
+            path: path.into(),
+            kind,
+            start,
+            data_offset: start + 512,
+            data_length: length,
+            size: length,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            mtime_nsec: 0,
+            link: link.map(PathBytes::from),
+        }
+    }
+
+    fn planned(paths: &[&str]) -> Plan {
+        let files = [
+            record(".", FileKind::Directory, 0, 0, None),
+            record("a", FileKind::Directory, 512, 0, None),
+            record("ab", FileKind::File, 1024, 10, None),
+            record("a/file", FileKind::File, 2048, 1000, None),
+            record("a/link", FileKind::HardLink, 3584, 0, Some("ab")),
+            record("b", FileKind::HardLink, 4096, 0, Some("ab")),
+        ];
+        let paths: Vec<PathBytes> = paths.iter().map(|p| PathBytes::from(*p)).collect();
+        plan_files(&paths, || Ok(files.clone().into_iter().map(Ok))).unwrap()
+    }
+
+    fn extents(plan: &Plan) -> Vec<(u64, u64)> {
+        plan.extents.iter().map(|e| (e.offset, e.length)).collect()
+    }
+
+    #[test]
+    fn one_file_is_its_header_and_blocks() {
+        let plan = planned(&["a/file"]);
+        assert_eq!(extents(&plan), [(2048, 1536)]);
+        assert!(plan.missing.is_empty() && plan.placements.is_empty());
+    }
+
+    #[test]
+    fn a_directory_stands_for_what_is_below_it_and_not_for_its_namesakes() {
+        let plan = planned(&["./a/", "ab"]);
+        // `a` and `ab` touch, and so does everything behind.
+        assert_eq!(extents(&plan), [(512, 3584)]);
+        assert!(plan.placements.is_empty(), "the link's file is selected too");
+    }
+
+    #[test]
+    fn links_whose_file_is_not_selected_bring_its_content() {
+        let plan = planned(&["b", "a/link"]);
+        assert_eq!(extents(&plan), [(1024, 1024)]);
+        let outputs = vec!["a/link".into(), "b".into()];
+        assert_eq!(plan.placements, [Placement { member: "ab".into(), outputs }]);
+    }
+
+    #[test]
+    fn what_the_backup_does_not_have_is_named() {
+        let plan = planned(&["a/file", "nowhere", "a/fil"]);
+        assert_eq!(plan.missing, ["nowhere".into(), "a/fil".into()]);
+        assert_eq!(extents(&planned(&["."])), [(0, 4608)]);
+    }
+}

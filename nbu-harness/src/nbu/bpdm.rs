@@ -1,0 +1,50 @@
+//! bpdm: deletes images, after an expiration or when bptm died and could not.
+
+use super::bptm::session::{Failure, Mover, image_id};
+use super::process::Inherited;
+use super::process::message::{MoverReport, MoverTask, ToMover};
+use super::status::code;
+
+/// Runs the process; returns its exit code.
+pub(crate) fn run(mut inherited: Inherited) -> i32 {
+    let Some(ToMover::Order(mut order)) = inherited.order() else { return code::HANDSHAKE };
+    let task = std::mem::replace(&mut order.task, MoverTask::Delete { images: Vec::new() });
+    let mut mover = Mover { name: "bpdm", link: inherited.link, order: *order };
+    let mut report = MoverReport::default();
+    let result = match task {
+        MoverTask::Delete { images } => delete(&mut mover, images, &mut report),
+        _ => Err(Failure::new(code::INVALID_PARAMETER, "bpdm deletes; the other tasks are bptm's")),
+    };
+    super::bptm::finish(mover, report, result)
+}
+
+/// Deletes every image it can; 1 when some could not be deleted.
+fn delete(mover: &mut Mover, images: Vec<String>, report: &mut MoverReport) -> Result<(), Failure> {
+    report.left_behind.clone_from(&images);
+    let plugin = mover.load()?;
+    let server = mover.open(&plugin)?;
+    report.left_behind.clear();
+    let mut first: Option<Failure> = None;
+    for name in images {
+        mover.check()?;
+        let deleted = server.delete_image(&image_id(&mover.order, &name));
+        match deleted {
+            Ok(there) => {
+                mover.pass_log(&plugin);
+                let what = if there { "deleted" } else { "was not there:" };
+                mover.log(4, format!("{what} {name}"));
+                report.images.push(name);
+            }
+            Err(sts) => {
+                let failure = mover.failed(Some(&plugin), sts);
+                mover.log(16, format!("Failed to delete image {name}: {}", failure.text));
+                report.left_behind.push(name);
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    match first {
+        None => Ok(()),
+        Some(failure) => Err(Failure { status: code::PARTIAL, ..failure }),
+    }
+}

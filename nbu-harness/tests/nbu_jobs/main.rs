@@ -1,0 +1,9 @@
+//! Jobs end to end, with real processes, against a plug-in written in C that keeps images as files.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, as the tests do")]
+
+mod backup;
+mod failure;
+mod restore;
+mod rig;
+mod tree;

@@ -1,0 +1,139 @@
+//! A media server for one test: the C plug-in, an LSU, a catalogue, all in a directory of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use nbu_harness::data::GenData;
+use nbu_harness::nbu::{
+    BackupRequest, Catalog, ExpireRequest, HeaderOrder, Installation, JobControl, JobEvent, JobResult,
+    RestoreRequest, Selection, Source, StorageUnit, VerifyRequest, backup, expire, restore, verify,
+};
+use tempfile::TempDir;
+
+pub(crate) struct Rig {
+    dir: TempDir,
+    pub(crate) installation: Installation,
+    pub(crate) unit: StorageUnit,
+}
+
+/// The C plug-in, compiled once per run against the generated header.
+pub(crate) fn plugin() -> PathBuf {
+    static BUILT: OnceLock<TempDir> = OnceLock::new();
+    let dir = BUILT.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let cc = Command::new("cc")
+            .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-O2"])
+            .arg("-I")
+            .arg(root.join("../driver/ost-abi/include"))
+            .arg(root.join("tests/fixtures/fake_plugin.c"))
+            .arg("-o")
+            .arg(dir.path().join("libstspiFake.so"))
+            .status()
+            .unwrap();
+        assert!(cc.success(), "the C plug-in does not compile");
+        dir
+    });
+    dir.path().join("libstspiFake.so")
+}
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("storage/lsu0")).unwrap();
+        let exe = env!("CARGO_BIN_EXE_nbu-harness").into();
+        let mut installation =
+            Installation::new(exe, plugin(), dir.path().join("plugin.toml"), dir.path().join("work"));
+        let storage = dir.path().join("storage").to_str().unwrap().to_owned();
+        installation.plugin_env.insert("FAKE_OST_DIR".into(), storage);
+        Self { dir, installation, unit: StorageUnit::new("Fake:server", "user", "secret", "lsu0") }
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.dir.path().join(relative)
+    }
+
+    /// Sets a variable of the C plug-in.
+    pub(crate) fn plugin_env(&mut self, name: &str, value: impl std::fmt::Display) {
+        self.installation.plugin_env.insert(name.into(), value.to_string());
+    }
+
+    pub(crate) fn request(&self, job_id: u64, source: Source) -> BackupRequest {
+        BackupRequest {
+            job_id,
+            client: "client1".into(),
+            policy: "policy1".into(),
+            schedule: "full".into(),
+            backup_time: 1_588_173_000 + job_id,
+            source,
+            storage_unit: self.unit.clone(),
+            header_order: HeaderOrder::Last,
+            abort_after: None,
+        }
+    }
+
+    pub(crate) fn backup(&self, request: &BackupRequest) -> JobResult {
+        backup(&self.installation, request, &mut go_on)
+    }
+
+    pub(crate) fn restore(&self, backup_id: &str, destination: &Path, selection: Selection) -> JobResult {
+        let request = RestoreRequest {
+            job_id: 900,
+            backup_id: backup_id.into(),
+            storage_unit: self.unit.clone(),
+            destination: destination.into(),
+            selection,
+        };
+        restore(&self.installation, &request, &mut go_on)
+    }
+
+    pub(crate) fn verify(&self, backup_id: &str) -> JobResult {
+        let request =
+            VerifyRequest { job_id: 901, backup_id: backup_id.into(), storage_unit: self.unit.clone() };
+        verify(&self.installation, &request, &mut go_on)
+    }
+
+    pub(crate) fn expire(&self, backup_id: &str) -> JobResult {
+        let request =
+            ExpireRequest { job_id: 902, backup_id: backup_id.into(), storage_unit: self.unit.clone() };
+        expire(&self.installation, &request, &mut go_on)
+    }
+
+    pub(crate) fn catalog(&self) -> Catalog {
+        Catalog::open(&self.installation.work_dir).unwrap()
+    }
+
+    /// Names of what is on the storage, in order, half-written images too.
+    pub(crate) fn stored(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.path("storage/lsu0"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Nothing on the storage, nothing in the catalogue.
+    pub(crate) fn assert_nothing_left(&self) {
+        assert_eq!(self.stored(), Vec::<String>::new());
+        assert!(self.catalog().images().unwrap().is_empty());
+        let files = fs::read_dir(self.path("work/catalog")).unwrap().count();
+        assert_eq!(files, 0, "file lists are left in the catalogue's directory");
+    }
+}
+
+pub(crate) fn go_on(_: &JobEvent) -> JobControl {
+    JobControl::Continue
+}
+
+/// A synthetic source of `mib` MiB in one file.
+pub(crate) fn synthetic(mib: u64) -> Source {
+    Source::Synthetic(GenData { kb_size: mib * 1024, max_files: 1, ..GenData::with_seed(42) })
+}
+
+#[track_caller]
+pub(crate) fn assert_status(result: &JobResult, status: i32) {
+    assert_eq!(result.status, status, "{}\n{}", result.text, result.log.join("\n"));
+}
