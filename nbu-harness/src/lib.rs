@@ -8,7 +8,7 @@
 //! * [`engine`]: runs a scenario and records what happened;
 //! * [`judge`]: compares the record with the expectations;
 //! * [`certify`]: the catalogue of checks over all of it;
-//! * [`bench`]: rates as ratios to plain HTTP;
+//! * [`mod@bench`]: rates as ratios to plain HTTP;
 //! * [`report`] and [`cli`]: what people and machines get to read.
 
 pub mod bench;

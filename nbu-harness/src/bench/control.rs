@@ -82,7 +82,7 @@ impl Control {
         let failed = |error: String| BenchError::Control(format!("signing {url}: {error}"));
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
-        settings.expires_in = Some(Duration::from_secs(3600));
+        settings.expires_in = Some(Duration::from_hours(1));
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
         let identity =

@@ -1,5 +1,12 @@
 //! Behaviour of a whole cluster through its public interfaces, over real sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 mod client;
 mod command;
 mod durable;

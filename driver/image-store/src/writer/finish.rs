@@ -81,6 +81,51 @@ impl<S: ObjectStore> Writer<S> {
         Err(ImageError::Busy { image, writer: "unknown".to_owned() })
     }
 
+    /// Ends a writer that failed: removes what it wrote since its last [`Self::flush`], and nothing that was durable
+    /// before. An image that was never flushed nor closed is removed; one that was stays PENDING, not busy, as it was
+    /// then, and may be opened for writing again.
+    ///
+    /// It may be called again after an error, and does nothing after a successful close.
+    pub async fn discard(&mut self) -> Result<(), ImageError> {
+        if matches!(self.phase, Phase::Closed) {
+            return Ok(());
+        }
+        if self.saved_size == 0 {
+            return self.abort().await;
+        }
+        self.phase = Phase::Aborting;
+        // Waiting and not cancelling, as in an abort.
+        while self.uploads.join_next().await.is_some() {}
+        self.filling.clear(0);
+        let own = self.manifest.writer;
+        let image = self.manifest.identity.clone();
+        match self.shared.states.load(&image).await? {
+            // A commit whose answer was lost: whoever asked for it was told that it failed.
+            Some(there) if there.manifest.writer == own && there.manifest.state == Stored::Created => {
+                return self.abort().await;
+            }
+            Some(there) if there.manifest.writer == own => {
+                let kept = there.manifest.extents.iter().filter(|extent| extent.writer == own);
+                self.remove_own_from(kept.map(|extent| extent.first + extent.count).max().unwrap_or(0))
+                    .await?;
+                if there.manifest.state == Stored::Pending && there.manifest.busy {
+                    self.release(Manifest { busy: false, ..there.manifest }, there.tail, &there.etag).await?;
+                }
+            }
+            // Deleted or taken over: only what this writer wrote is its own.
+            _ => self.remove_own().await?,
+        }
+        self.phase = Phase::Closed;
+        Ok(())
+    }
+
+    /// Writes the state object that lets others open the image; losing the exchange means that somebody has it.
+    async fn release(&self, manifest: Manifest, tail: Bytes, etag: &str) -> Result<(), ImageError> {
+        let image = &manifest.identity;
+        let encoded = manifest.encode(tail).map_err(|problem| unencodable(image, problem))?;
+        self.shared.states.exchange(image, &encoded, Some(etag)).await.map(drop)
+    }
+
     /// Waits for all uploads.
     async fn drain(&mut self) -> Result<(), ImageError> {
         while let Some(ended) = self.uploads.join_next().await {
@@ -127,10 +172,15 @@ impl<S: ObjectStore> Writer<S> {
 
     /// Removes the segments this writer has started to write, whether they arrived or not.
     async fn remove_own(&self) -> Result<(), ImageError> {
+        self.remove_own_from(0).await
+    }
+
+    /// Removes this writer's segments from a number on.
+    async fn remove_own_from(&self, first: u32) -> Result<(), ImageError> {
         let own = Extent {
             writer: self.manifest.writer,
-            first: 0,
-            count: self.next_index,
+            first,
+            count: self.next_index.saturating_sub(first),
             segment_size: 0,
             length: 0,
         };

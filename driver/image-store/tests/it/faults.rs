@@ -105,6 +105,47 @@ fn a_state_write_that_did_not_happen_fails_the_close() {
 }
 
 #[test]
+fn discard_keeps_the_last_checkpoint_and_nothing_after_it() {
+    block_on(async {
+        for fails_at in 0..6 {
+            let (images, memory, _) = image_store(small());
+            let mut writer = images.create(&identity("a")).await.unwrap();
+            writer.append(0, &bytes(1, 0, 500)).await.unwrap();
+            writer.close(Close::Incomplete).await.unwrap();
+            let before = memory.keys();
+
+            let mut writer = images.open_write(&identity("a")).await.unwrap();
+            memory.script(Operation::Put, "segment/", fails_at, Effect::Refuse(timeout()));
+            let written = writer.append(500, &bytes(1, 500, 700)).await;
+            let closed = writer.close(Close::Complete).await;
+            assert!(written.is_err() || closed.is_err(), "the failure of segment {fails_at} was not told");
+            writer.discard().await.unwrap();
+            assert_eq!(memory.keys(), before, "segment {fails_at}");
+            let info = images.properties(&identity("a")).await.unwrap();
+            assert_eq!((info.state, info.busy, info.size), (ImageState::Pending, false, 500));
+
+            let mut writer = images.open_write(&identity("a")).await.unwrap();
+            writer.append(500, &bytes(1, 500, 700)).await.unwrap();
+            writer.close(Close::Complete).await.unwrap();
+            assert_eq!(read_image(&images, &identity("a")).await, bytes(1, 0, 1200));
+        }
+    });
+}
+
+#[test]
+fn discard_removes_an_image_that_was_never_durable() {
+    block_on(async {
+        let (images, memory, _) = image_store(small());
+        memory.script(Operation::Put, "segment/", 1, Effect::Refuse(timeout()));
+        let mut writer = images.create(&identity("a")).await.unwrap();
+        let written = writer.append(0, &bytes(1, 0, 500)).await;
+        assert!(written.is_err() || writer.close(Close::Complete).await.is_err());
+        writer.discard().await.unwrap();
+        assert!(memory.keys().is_empty(), "{:?}", memory.keys());
+    });
+}
+
+#[test]
 fn abort_removes_a_commit_whose_answer_was_lost_for_good() {
     block_on(async {
         let (images, memory, _) = image_store(small());

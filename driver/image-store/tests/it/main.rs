@@ -2,10 +2,11 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    reason = "test code: the allowance for tests does not reach helpers and nested futures"
+    reason = "a test that cannot go on says so by panicking"
 )]
 
 mod cluster;

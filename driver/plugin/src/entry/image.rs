@@ -5,12 +5,13 @@
 
 use std::ffi::{c_int, c_void};
 
-use image_store::{AppendOutcome, Close, ImageInfo, ImageState, ReadOutcome};
+use image_store::{AppendOutcome, Close, ImageInfo, ImageState, ReadOutcome, S3Store, Writer};
 use ost_abi::{
     STS_BLOCK_SIZE, STS_CLOSEF_IH_COMPLETE, STS_EACCESS, STS_II_BUSY_WRITE, STS_II_IMAGE_CREATED,
     STS_II_IMAGE_PENDING, STS_MAX_IMAGENAME, STS_MAX_POLICYNAME, STS_O_READ, STS_O_WRITE,
     bstsp_image_handle_s, sts_image_def_t, sts_image_info_t, sts_lsu_t, sts_stat_t,
 };
+use vast_client::{Log as _, Severity};
 
 use super::lsu::locate;
 use super::{identity, pointer, raw};
@@ -18,7 +19,7 @@ use crate::args;
 use crate::boundary::guard;
 use crate::fault::Fault;
 use crate::handles::Kind;
-use crate::object::{self, Access, Image, Object, with_table};
+use crate::object::{self, Access, Image, Object, Server, with_table};
 use crate::plugin::Plugin;
 use crate::status::image_fault;
 
@@ -194,13 +195,24 @@ pub unsafe fn stspi_close_image(plugin: &Plugin, handle: *mut bstsp_image_handle
         let Image { server, access } = *image;
         match access {
             Access::Read(_) => Ok(()),
-            Access::Write(mut writer) => {
+            Access::Write(writer) => {
                 let how =
                     if flags & STS_CLOSEF_IH_COMPLETE == 0 { Close::Incomplete } else { Close::Complete };
-                server.cluster.run(writer.close(how))?.map_err(|e| image_fault(&e))
+                close_writer(&server, *writer, how)
             }
         }
     })
+}
+
+/// Closes a writer. One that cannot be closed leaves no segments behind, since nobody will come back for them.
+fn close_writer(server: &Server, mut writer: Writer<S3Store>, how: Close) -> Result<(), Fault> {
+    let cluster = &server.cluster;
+    let Err(error) = cluster.run(writer.close(how))? else { return Ok(()) };
+    if let Err(left) = cluster.run(writer.discard())? {
+        let line = format_args!("segments of a failed writer may be left until the image is deleted: {left}");
+        cluster.log.log(Severity::Warning, line);
+    }
+    Err(image_fault(&error))
 }
 
 /// What the host sees of an image.
