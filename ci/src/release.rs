@@ -13,7 +13,9 @@ fn build(root: &Path) -> Result<PathBuf, Failure> {
     println!("building the plug-ins and the harness (release)");
     let packages = ["stspi-vast-st", "stspi-vast-mt", "nbu-harness"];
     let mut arguments = vec!["build", "--release", "--locked"];
-    packages.iter().for_each(|p| arguments.extend(["-p", p]));
+    for package in packages {
+        arguments.extend(["-p", package]);
+    }
     step::run(&mut step::cargo(root, &arguments))?;
     Ok(target_dir(root)?.join("release"))
 }

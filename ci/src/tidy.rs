@@ -9,8 +9,14 @@ use crate::step::{self, Failure};
 const LINES_MAX: usize = 600;
 
 /// Folders whose code may be `unsafe`: the C boundary, and the harness's processes.
-const UNSAFE_ALLOWED: [&str; 5] =
-    ["driver/ost-abi/", "driver/plugin/", "driver/st/", "driver/mt/", "nbu-harness/src/nbu/"];
+const UNSAFE_ALLOWED: [&str; 6] = [
+    "driver/ost-abi/",
+    "driver/plugin/",
+    "driver/st/",
+    "driver/mt/",
+    "nbu-harness/src/bpstsinfo/",
+    "nbu-harness/src/nbu/",
+];
 
 /// Text that stays out of the repository, with the reason. Written in two halves so that this file passes.
 const BANNED: [(&str, &str, &str); 5] = [

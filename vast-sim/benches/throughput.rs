@@ -165,12 +165,12 @@ async fn run(
         task.await.unwrap();
     }
     let gigabytes = (CONNECTIONS * PER_CONNECTION * BODY) as f64 / 1e9;
-    (gigabytes / start.elapsed().as_secs_f64(), (cpu() - cpu_start).as_secs_f64() / gigabytes)
+    (gigabytes / start.elapsed().as_secs_f64(), cpu().saturating_sub(cpu_start).as_secs_f64() / gigabytes)
 }
 
 #[tokio::main(flavor = "multi_thread")]
 async fn main() {
-    let data = Bytes::from((0..BODY).map(|i| (i * 31 % 251) as u8).collect::<Vec<u8>>());
+    let data = Bytes::from((0..BODY).map(|i| u8::try_from(i * 31 % 251).unwrap_or(0)).collect::<Vec<u8>>());
     let control = vec![start_control().await];
     let before = resident();
     let config = Config { etag: EtagMode::Opaque, ..Config::default() };

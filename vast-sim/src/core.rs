@@ -21,6 +21,15 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// Gives an S3 answer its request id, which clients log and support asks for.
+    pub(crate) fn stamp(&self, headers: &mut http::HeaderMap) {
+        let mut id = [0; 8];
+        self.entropy.fill(&mut id);
+        if let Ok(id) = http::HeaderValue::try_from(format!("{:016X}", u64::from_be_bytes(id))) {
+            headers.insert("x-amz-request-id", id);
+        }
+    }
+
     /// Milliseconds since 1970 on the cluster's clock.
     pub(crate) fn now_ms(&self) -> u64 {
         millis(self.config.clock.now())

@@ -22,6 +22,11 @@ impl WriterId {
         Self(bytes)
     }
 
+    /// A key that nothing else uses, for finding out what the server can do.
+    pub(crate) fn probe_key(self) -> String {
+        format!("probe/{self}")
+    }
+
     /// Reads 32 lower-case hexadecimal digits.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes();

@@ -43,4 +43,4 @@ pub use pool::MemoryUse;
 pub use reader::{ReadOutcome, Reader};
 pub use s3::S3Store;
 pub use store::{ImageInfo, ImageState, ImageStore};
-pub use writer::{AppendOutcome, Close, Writer};
+pub use writer::{AppendOutcome, Close, Discarded, Writer};

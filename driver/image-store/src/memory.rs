@@ -85,6 +85,7 @@ struct Inner {
     counters: Counters,
     scripts: Vec<Script>,
     unconditional: bool,
+    ignores_conditions: bool,
     page_size: usize,
     writes: u64,
     now: u64,
@@ -113,6 +114,11 @@ impl MemoryStore {
     /// With `false`, puts with a precondition fail with [`StoreError::Unsupported`].
     pub fn set_conditional_writes(&self, offered: bool) {
         self.lock().unconditional = !offered;
+    }
+
+    /// With `true`, puts with a precondition are carried out whatever is there, as some older servers do.
+    pub fn set_ignores_conditions(&self, ignored: bool) {
+        self.lock().ignores_conditions = ignored;
     }
 
     /// Sets the most objects of a listing page, 1 to 1,000 (the default).
@@ -208,6 +214,7 @@ impl Inner {
         }
         let there = self.objects.get(key);
         match condition {
+            _ if self.ignores_conditions => {}
             Precondition::None => {}
             Precondition::Absent if there.is_none() => {}
             Precondition::Matches(etag) => match there {

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
+use crate::checksum;
 use crate::environment::{Notice, Notices};
 use crate::error::ImageError;
 use crate::identity::ImageIdentity;
-use crate::layout::state_key;
+use crate::layout::{WriterId, state_key};
 use crate::manifest::{Encoded, Manifest};
-use crate::object_store::{Got, ObjectStore, Precondition, StoreError};
+use crate::object_store::{Got, ObjectStore, Payload, Precondition, StoreError};
 
 /// A state object as read.
 #[derive(Debug, Clone)]
@@ -40,16 +41,53 @@ pub(crate) struct StateObjects<S> {
     notices: Arc<dyn Notices>,
     reads_again: u32,
     conditional: AtomicBool,
+    proven: AtomicBool,
 }
 
 impl<S: ObjectStore> StateObjects<S> {
     pub(crate) fn new(store: Arc<S>, notices: Arc<dyn Notices>, reads_again: u32) -> Self {
-        Self { store, notices, reads_again, conditional: AtomicBool::new(true) }
+        Self {
+            store,
+            notices,
+            reads_again,
+            conditional: AtomicBool::new(true),
+            proven: AtomicBool::new(false),
+        }
     }
 
     /// Whether the server has conditional writes, as far as is known.
     pub(crate) fn exclusive(&self) -> bool {
         self.conditional.load(Ordering::Relaxed)
+    }
+
+    /// Finds out by behaviour whether the server keeps conditions: a second write of an object that must be absent has
+    /// to fail. Some servers ignore the header, and believing them would let one image overwrite another. Three
+    /// requests, once.
+    pub(crate) async fn prove(&self, probe: WriterId) -> Result<(), StoreError> {
+        if self.proven.load(Ordering::Relaxed) || !self.exclusive() {
+            return Ok(());
+        }
+        let key = probe.probe_key();
+        let content = Bytes::from_static(b"probe");
+        let crc32c = checksum::crc32c(&content);
+        let payload = || Payload { parts: vec![content.clone()], crc32c };
+        let mut second = self.store.put(&key, payload(), Precondition::Absent).await;
+        if second.is_ok() {
+            second = self.store.put(&key, payload(), Precondition::Absent).await;
+        }
+        match second {
+            Err(StoreError::Precondition(_)) => self.proven.store(true, Ordering::Relaxed),
+            Ok(_) => self.unguarded("it overwrote an object that had to be absent".to_owned()),
+            Err(StoreError::Unsupported(why)) => self.unguarded(why),
+            Err(error) => return Err(error),
+        }
+        self.store.delete(&key).await
+    }
+
+    fn unguarded(&self, why: String) {
+        if self.conditional.swap(false, Ordering::Relaxed) {
+            self.notices.notice(Notice::NotExclusive { why });
+        }
     }
 
     /// Reads an image's state object; `None` if there is none.
@@ -109,9 +147,7 @@ impl<S: ObjectStore> StateObjects<S> {
             // A server may answer a condition on a missing object with "no such object".
             Err(StoreError::NotFound(_)) if expected.is_some() => self.resolve(image, &key, new).await,
             Err(StoreError::Unsupported(why)) => {
-                if self.conditional.swap(false, Ordering::Relaxed) {
-                    self.notices.notice(Notice::NotExclusive { why });
-                }
+                self.unguarded(why);
                 self.exchange_unguarded(image, &key, new, expected).await
             }
             Err(error) => self.resolve_unknown(image, &key, new, error).await,

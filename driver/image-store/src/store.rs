@@ -218,6 +218,15 @@ impl<S: ObjectStore> ImageStore<S> {
         &self.shared.config
     }
 
+    /// Finds out, once, whether the server really keeps the conditions of writes; [`Self::exclusive`] tells afterwards.
+    /// To be called before the first [`Self::create`] or [`Self::open_write`]. Three requests the first time.
+    pub async fn prove_exclusive(&self) -> Result<(), ImageError> {
+        let probe = WriterId::fresh(&*self.shared.environment.entropy);
+        let during = "finding out whether the server keeps conditions";
+        let failed = |source| ImageError::Store { during: during.to_owned(), source };
+        self.shared.states.prove(probe).await.map_err(failed)
+    }
+
     /// False once the server was found to have no conditional writes: then nothing but the caller's own order keeps
     /// two writers of one image apart.
     pub fn exclusive(&self) -> bool {

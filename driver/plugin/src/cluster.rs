@@ -137,6 +137,8 @@ struct Known {
     user: String,
     password: Secret,
     section: ServerSection,
+    memory: MemorySection,
+    keys: vast_client::KeyPair,
     cluster: Weak<Cluster>,
 }
 
@@ -157,8 +159,12 @@ impl Clusters {
             self.0.lock().map_err(|_| Fault::new(STS_EPLUGIN, "the session table is unusable"))?;
         known.retain(|k| k.cluster.strong_count() > 0);
         let found = known.iter().find_map(|k| {
-            let same =
-                k.name == name && k.user == user && k.password.expose() == password && k.section == *section;
+            let same = k.name == name
+                && k.user == user
+                && k.password.expose() == password
+                && k.section == *section
+                && k.memory == memory
+                && k.keys == config.s3.keys;
             if same { k.cluster.upgrade() } else { None }
         });
         if let Some(cluster) = found {
@@ -170,6 +176,8 @@ impl Clusters {
             user: user.to_owned(),
             password: Secret::new(password),
             section: section.clone(),
+            memory,
+            keys: config.s3.keys.clone(),
             cluster: Arc::downgrade(&cluster),
         });
         Ok(cluster)

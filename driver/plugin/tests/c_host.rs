@@ -40,8 +40,9 @@ fn st_backs_up_with_one_thread_over_tls_by_name_with_a_token_refresh_and_retries
     let world = World::new(Route::NamesAndTls, None);
     let faults = world.cluster.faults();
     let expired = faults.add(Fault::vms(Effect::TokenExpired).skip(1).times(1)).unwrap();
-    let slow = faults.add(Fault::s3(busy_server()).on("PutObject").skip(1).times(2)).unwrap();
-    let reset = faults.add(Fault::s3(Effect::ResetAfterBody).on("PutObject").skip(3).times(1)).unwrap();
+    let upload = |effect| Fault::s3(effect).on("PutObject").key_prefix("segment/");
+    let slow = faults.add(upload(busy_server()).times(2)).unwrap();
+    let reset = faults.add(upload(Effect::ResetAfterBody).skip(3).times(1)).unwrap();
     let said = world.host(ST, "backup", &["24"]);
     assert_eq!(said.all("name"), ["libstspiVastData"]);
     assert_eq!(said.number("threads_started"), 0);
@@ -116,7 +117,8 @@ fn bad_arguments_and_handles_are_codes_and_log_lines() {
 fn fork_before_during_and_after_use() {
     for name in LIBRARIES {
         let world = World::new(Route::NamesAndTls, None);
-        world.host(name, "fork", &[]);
+        let threads: &[&str] = if name == MT { &["threads"] } else { &[] };
+        world.host(name, "fork", threads);
         assert_eq!(world.left(), Vec::<String>::new(), "{name}");
     }
 }
@@ -200,6 +202,41 @@ fn a_silent_cluster_meets_a_deadline() {
         let begun = std::time::Instant::now();
         world.host(name, "expect", &[&code(STS_ETIMEDOUT), "create"]);
         assert!(begun.elapsed().as_secs() < 30, "{name}: {:?}", begun.elapsed());
+    }
+}
+
+/// A cluster that stops answering uploads in the middle of a backup: the host gets an error in time, and what did
+/// arrive is gone when the image is closed.
+#[test]
+fn a_cluster_that_falls_silent_mid_backup_leaves_nothing_behind() {
+    for name in LIBRARIES {
+        let world = World::new(Route::Pool, None);
+        let patience = "stall_timeout = 1\ncall_timeout = 2\n";
+        world.write_config(&format!("{}{patience}", world.config(Route::Pool)));
+        let silent =
+            Fault::s3(Effect::Delay { millis: 3_600_000 }).on("PutObject").key_prefix("segment/").skip(2);
+        world.cluster.faults().add(silent).unwrap();
+        world.host(name, "expect", &[&code(STS_ETIMEDOUT), "write"]);
+        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// The answer to the commit is lost, and so is the first attempt to read what became of it.
+#[test]
+fn a_commit_whose_answer_is_lost_is_found_out_and_counts() {
+    for name in LIBRARIES {
+        let world = World::new(Route::Pool, None);
+        let faults = world.cluster.faults();
+        // Of the writes to the state object the first creates the image, the second completes it.
+        faults
+            .add(Fault::s3(Effect::AnswerLost).on("PutObject").key_prefix("image/").skip(1).times(1))
+            .unwrap();
+        faults
+            .add(Fault::s3(Effect::ResetAfterBody).on("GetObject").key_prefix("image/").skip(1).times(1))
+            .unwrap();
+        world.host(name, "backup", &["8"]);
+        assert!(faults.list().iter().all(|f| f.hits == 1), "{name}: {:?}", faults.list());
+        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The operating system behind the traits of [`crate::environment`]. Nothing here starts a thread.
 
 use std::fmt;
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::SystemTime;
@@ -25,9 +26,15 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, buffer: &mut [u8]) {
-        if getrandom::fill(buffer).is_err() {
-            // Only jitter depends on it: without randomness every retry waits the middle of its range.
-            buffer.fill(0x80);
+        if getrandom::fill(buffer).is_ok() {
+            return;
+        }
+        // A kernel without getrandom and without /dev/urandom. Nothing secret is made of these bytes, but writer ids
+        // are, and two that are equal would mix images: time, process and the hasher's own key keep them apart.
+        let mut hasher = RandomState::new().build_hasher();
+        for part in buffer.chunks_mut(8) {
+            (SystemTime::now(), std::process::id()).hash(&mut hasher);
+            part.copy_from_slice(&hasher.finish().to_le_bytes()[..part.len()]);
         }
     }
 }

@@ -57,6 +57,9 @@ impl S3Edge {
         let withheld = Withheld::new(&parts.headers);
         let body = RequestBody::new(body, Arc::clone(&counting), withheld.clone());
         let mut result = self.carry_out(parts, body, effects, &counting, &resetter).await;
+        if let Ok(answer) = &mut result {
+            self.core.stamp(answer.headers_mut());
+        }
         if let (Ok(answer), true) = (&mut result, withheld.is_set()) {
             answer.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
         }

@@ -170,15 +170,14 @@ impl S3 {
         exchange(&self.url, self.ca_pem.as_deref(), self.request(method, path, headers, body.into())).await
     }
 
-    #[track_caller]
-    pub(crate) fn send<'a>(
-        &'a self,
-        method: &'a str,
-        path: &'a str,
-        headers: &'a [(&'a str, &'a str)],
-        body: impl Into<Bytes> + 'a,
-    ) -> impl Future<Output = Reply> + 'a {
-        async move { self.try_send(method, path, headers, body).await.unwrap() }
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Reply {
+        self.try_send(method, path, headers, body).await.unwrap()
     }
 
     pub(crate) async fn put(&self, path: &str, body: impl Into<Bytes>) -> Reply {

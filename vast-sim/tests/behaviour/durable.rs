@@ -79,12 +79,15 @@ async fn a_directory_is_used_by_one_cluster_and_damage_is_named() {
     assert!(damaged.to_string().contains("has 6 bytes, metadata says 1"), "{damaged}");
 }
 
+/// Seed and length of an object; none for an absent one.
+type Content = Option<(u64, usize)>;
+
 /// What a writer knows about a key: the last acknowledged content (none: absent), and what an unanswered request may
 /// have made of it.
 #[derive(Debug, Clone, Default)]
 struct Known {
-    acknowledged: Option<(u64, usize)>,
-    uncertain: Option<Option<(u64, usize)>>,
+    acknowledged: Content,
+    uncertain: Option<Content>,
 }
 
 /// Writes, overwrites, deletes and completes uploads on its own keys until the server dies.
@@ -101,7 +104,7 @@ async fn write_until_death(
         let len = usize::try_from(seed * 7919 % 60_000).unwrap();
         let path = format!("/data/{key}");
         let entry = known.entry(key).or_default();
-        let wanted = (seed % 5 != 0).then_some((seed, len));
+        let wanted = (!seed.is_multiple_of(5)).then_some((seed, len));
         entry.uncertain = Some(wanted);
         let answer = match (wanted, seed % 3) {
             (None, _) => s3.try_send("DELETE", &path, &[], Bytes::new()).await,

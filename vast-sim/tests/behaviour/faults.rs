@@ -97,7 +97,7 @@ async fn delays_run_on_the_clusters_clock_and_combine() {
     cluster.faults().add(Fault::s3(Effect::Delay { millis: 3_600_000 }).times(1)).unwrap();
     cluster.faults().add(Fault::s3(slow_down()).times(1)).unwrap();
     s3.put("/data/k", "x").await.is(503, "SlowDown");
-    assert_eq!(*clock.0.lock().unwrap(), [Duration::from_secs(3600)]);
+    assert_eq!(*clock.0.lock().unwrap(), [Duration::from_hours(1)]);
     let log: Vec<u64> = cluster.faults().log().iter().map(|h| h.fault_id).collect();
     assert_eq!(log, [1, 2]);
     cluster.stop().await;

@@ -58,7 +58,7 @@ async fn check(s3: &S3, bucket: &str, steps: Vec<Step>) -> BTreeMap<String, Byte
                     (None, _) => drop(reply.is(404, "NoSuchKey")),
                     (Some(data), None) => assert_eq!(reply.ok().body, data),
                     (Some(data), Some((from, _))) if from >= data.len() => {
-                        drop(reply.is(416, "InvalidRange"))
+                        drop(reply.is(416, "InvalidRange"));
                     }
                     (Some(data), Some((from, len))) => {
                         assert_eq!(reply.ok().body, data.slice(from..data.len().min(from + len + 1)));

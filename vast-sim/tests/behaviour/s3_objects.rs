@@ -19,7 +19,7 @@ async fn what_goes_in_comes_out_on_every_vip_plain_and_tls() {
     );
     let put = put.await.ok();
     let md5 = md5::Md5::digest(&data);
-    let hex: String = md5.iter().map(|b| format!("{b:02x}")).collect();
+    let hex = md5.iter().fold(String::new(), |hex, b| format!("{hex}{b:02x}"));
     assert_eq!(put.header("etag"), format!("\"{hex}\""));
     let secure = S3 { ca_pem: Some(cluster.ca_pem().to_owned()), ..s3.clone() };
     for url in cluster.s3_urls().iter().chain(&cluster.s3_tls_urls()) {

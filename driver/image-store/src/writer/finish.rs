@@ -9,6 +9,15 @@ use crate::object_store::ObjectStore;
 use crate::state::Exchange;
 use crate::store::unencodable;
 
+/// What [`Writer::discard`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discarded {
+    /// What was not durable before is gone.
+    Removed,
+    /// The complete close had happened after all: the image is complete and durable.
+    Committed,
+}
+
 /// Times that an abort looks again when the image changed under it.
 const ATTEMPTS: usize = 4;
 
@@ -81,17 +90,15 @@ impl<S: ObjectStore> Writer<S> {
         Err(ImageError::Busy { image, writer: "unknown".to_owned() })
     }
 
-    /// Ends a writer that failed: removes what it wrote since its last [`Self::flush`], and nothing that was durable
-    /// before. An image that was never flushed nor closed is removed; one that was stays PENDING, not busy, as it was
-    /// then, and may be opened for writing again.
+    /// Ends a writer whose close failed: removes what it wrote since its last [`Self::flush`], and nothing that was
+    /// durable before. An image that was never flushed nor closed is removed; one that was stays PENDING, not busy, as
+    /// it was then, and may be opened for writing again.
     ///
-    /// It may be called again after an error, and does nothing after a successful close.
-    pub async fn discard(&mut self) -> Result<(), ImageError> {
+    /// A complete close whose answer was lost may turn out to have happened: that is [`Discarded::Committed`], nothing
+    /// is removed, and the close did succeed. It may be called again after an error.
+    pub async fn discard(&mut self) -> Result<Discarded, ImageError> {
         if matches!(self.phase, Phase::Closed) {
-            return Ok(());
-        }
-        if self.saved_size == 0 {
-            return self.abort().await;
+            return Ok(Discarded::Removed);
         }
         self.phase = Phase::Aborting;
         // Waiting and not cancelling, as in an abort.
@@ -100,9 +107,12 @@ impl<S: ObjectStore> Writer<S> {
         let own = self.manifest.writer;
         let image = self.manifest.identity.clone();
         match self.shared.states.load(&image).await? {
-            // A commit whose answer was lost: whoever asked for it was told that it failed.
             Some(there) if there.manifest.writer == own && there.manifest.state == Stored::Created => {
-                return self.abort().await;
+                self.phase = Phase::Closed;
+                return Ok(Discarded::Committed);
+            }
+            Some(there) if there.manifest.writer == own && self.saved_size == 0 => {
+                return self.abort().await.map(|()| Discarded::Removed);
             }
             Some(there) if there.manifest.writer == own => {
                 let kept = there.manifest.extents.iter().filter(|extent| extent.writer == own);
@@ -116,7 +126,15 @@ impl<S: ObjectStore> Writer<S> {
             _ => self.remove_own().await?,
         }
         self.phase = Phase::Closed;
-        Ok(())
+        Ok(Discarded::Removed)
+    }
+
+    /// Makes the writer fail because the caller gave up waiting for one of its calls: how far that got is unknown.
+    pub fn interrupt(&mut self) {
+        if matches!(self.phase, Phase::Open) {
+            let image = self.manifest.identity.clone();
+            self.fail(ImageError::Interrupted { image });
+        }
     }
 
     /// Writes the state object that lets others open the image; losing the exchange means that somebody has it.

@@ -17,6 +17,7 @@ use crate::pool::{Admission, Chunk};
 use crate::store::{ImageInfo, ImageState, Shared};
 
 use filling::Filling;
+pub use finish::Discarded;
 
 /// How far [`Writer::try_append`] got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

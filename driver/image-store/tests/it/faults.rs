@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use image_store::memory::{Effect, MemoryStore, Operation};
 use image_store::object_store::StoreError;
-use image_store::{Close, ImageError, ImageState, ImageStore, Notice};
+use image_store::{Close, Discarded, ImageError, ImageState, ImageStore, Notice};
 
 use crate::support::{
     assert_no_orphans, block_on, bytes, environment, identity, image_store, read_image, small, write_image,
@@ -119,7 +119,7 @@ fn discard_keeps_the_last_checkpoint_and_nothing_after_it() {
             let written = writer.append(500, &bytes(1, 500, 700)).await;
             let closed = writer.close(Close::Complete).await;
             assert!(written.is_err() || closed.is_err(), "the failure of segment {fails_at} was not told");
-            writer.discard().await.unwrap();
+            assert_eq!(writer.discard().await.unwrap(), Discarded::Removed);
             assert_eq!(memory.keys(), before, "segment {fails_at}");
             let info = images.properties(&identity("a")).await.unwrap();
             assert_eq!((info.state, info.busy, info.size), (ImageState::Pending, false, 500));
@@ -140,7 +140,59 @@ fn discard_removes_an_image_that_was_never_durable() {
         let mut writer = images.create(&identity("a")).await.unwrap();
         let written = writer.append(0, &bytes(1, 0, 500)).await;
         assert!(written.is_err() || writer.close(Close::Complete).await.is_err());
-        writer.discard().await.unwrap();
+        assert_eq!(writer.discard().await.unwrap(), Discarded::Removed);
+        assert!(memory.keys().is_empty(), "{:?}", memory.keys());
+    });
+}
+
+#[test]
+fn discard_finds_a_commit_whose_answer_was_lost() {
+    block_on(async {
+        let (images, memory, _) = image_store(small());
+        let mut writer = images.create(&identity("a")).await.unwrap();
+        writer.append(0, &bytes(1, 0, 500)).await.unwrap();
+        writer.close(Close::Incomplete).await.unwrap();
+        let mut writer = images.open_write(&identity("a")).await.unwrap();
+        memory.script(Operation::Put, "image/", 0, lost(timeout()));
+        memory.script(Operation::Get, "image/", 0, Effect::Refuse(timeout()));
+        writer.append(500, &bytes(1, 500, 700)).await.unwrap();
+        assert!(writer.close(Close::Complete).await.is_err());
+        assert_eq!(writer.discard().await.unwrap(), Discarded::Committed);
+        assert_eq!(read_image(&images, &identity("a")).await, bytes(1, 0, 1200));
+    });
+}
+
+#[test]
+fn a_writer_that_was_interrupted_commits_nothing() {
+    block_on(async {
+        let (images, memory, _) = image_store(small());
+        let mut writer = images.create(&identity("a")).await.unwrap();
+        writer.append(0, &bytes(1, 0, 500)).await.unwrap();
+        writer.interrupt();
+        assert!(matches!(writer.close(Close::Complete).await, Err(ImageError::WriterFailed { .. })));
+        assert_eq!(writer.discard().await.unwrap(), Discarded::Removed);
+        assert!(memory.keys().is_empty(), "{:?}", memory.keys());
+    });
+}
+
+#[test]
+fn a_server_that_ignores_conditions_is_found_out() {
+    block_on(async {
+        let (images, memory, notices) = image_store(small());
+        memory.set_ignores_conditions(true);
+        images.prove_exclusive().await.unwrap();
+        assert!(!images.exclusive());
+        assert!(matches!(notices.0.lock().unwrap()[..], [Notice::NotExclusive { .. }]));
+        write_image(&images, &identity("kept"), &bytes(2, 0, 100)).await;
+        assert!(matches!(images.create(&identity("kept")).await, Err(ImageError::Exists { .. })));
+        assert_eq!(read_image(&images, &identity("kept")).await, bytes(2, 0, 100));
+        assert_no_orphans(&memory);
+
+        let (images, memory, notices) = image_store(small());
+        for _ in 0..2 {
+            images.prove_exclusive().await.unwrap();
+        }
+        assert!(images.exclusive() && notices.0.lock().unwrap().is_empty());
         assert!(memory.keys().is_empty(), "{:?}", memory.keys());
     });
 }

@@ -5,7 +5,10 @@
 
 use std::ffi::{c_int, c_void};
 
-use image_store::{AppendOutcome, Close, ImageInfo, ImageState, ReadOutcome, S3Store, Writer};
+use image_store::{
+    AppendOutcome, Close, Discarded, ImageError, ImageIdentity, ImageInfo, ImageState, ReadOutcome, S3Store,
+    Writer,
+};
 use ost_abi::{
     STS_BLOCK_SIZE, STS_CLOSEF_IH_COMPLETE, STS_EACCESS, STS_II_BUSY_WRITE, STS_II_IMAGE_CREATED,
     STS_II_IMAGE_PENDING, STS_MAX_IMAGENAME, STS_MAX_POLICYNAME, STS_O_READ, STS_O_WRITE,
@@ -17,11 +20,22 @@ use super::lsu::locate;
 use super::{identity, pointer, raw};
 use crate::args;
 use crate::boundary::guard;
+use crate::cluster::Images;
 use crate::fault::Fault;
 use crate::handles::Kind;
 use crate::object::{self, Access, Image, Object, Server, with_table};
 use crate::plugin::Plugin;
 use crate::status::image_fault;
+
+async fn create(images: &Images, identity: &ImageIdentity) -> Result<Writer<S3Store>, ImageError> {
+    images.prove_exclusive().await?;
+    images.create(identity).await
+}
+
+async fn open_write(images: &Images, identity: &ImageIdentity) -> Result<Writer<S3Store>, ImageError> {
+    images.prove_exclusive().await?;
+    images.open_write(identity).await
+}
 
 /// Opens a handle for an image.
 fn insert(image: Image) -> Result<*mut bstsp_image_handle_s, Fault> {
@@ -43,7 +57,7 @@ pub unsafe fn stspi_create_image(
         let (definition, out) = unsafe { (args::input(image)?, args::output_plain(handle, "handle")?) };
         let identity = identity(definition)?;
         let images = server.cluster.images(name)?;
-        let writer = server.cluster.run(images.create(&identity))?.map_err(|e| image_fault(&e))?;
+        let writer = server.cluster.run(create(&images, &identity))?.map_err(|e| image_fault(&e))?;
         out.set(insert(Image { server, access: Access::Write(Box::new(writer)) })?);
         Ok(())
     })
@@ -71,7 +85,7 @@ pub unsafe fn stspi_open_image(
             }
             STS_O_WRITE => {
                 let writer =
-                    server.cluster.run(images.open_write(&identity))?.map_err(|e| image_fault(&e))?;
+                    server.cluster.run(open_write(&images, &identity))?.map_err(|e| image_fault(&e))?;
                 Access::Write(Box::new(writer))
             }
             _ => return Err(Fault::invalid(format_args!("mode {mode} is neither read nor write"))),
@@ -120,7 +134,10 @@ fn write(image: &mut Image, data: &[u8], offset: u64) -> Result<(), Fault> {
             AppendOutcome::Done => break,
             AppendOutcome::NeedsIo { consumed } => {
                 done += consumed;
-                cluster.run(writer.make_room())?.map_err(|e| image_fault(&e))?;
+                let made = cluster.run(writer.make_room());
+                // Part of this write is taken already: whatever follows must not pass for complete.
+                let made = made.inspect_err(|_| writer.interrupt())?;
+                made.map_err(|e| image_fault(&e))?;
             }
         }
     }
@@ -207,12 +224,26 @@ pub unsafe fn stspi_close_image(plugin: &Plugin, handle: *mut bstsp_image_handle
 /// Closes a writer. One that cannot be closed leaves no segments behind, since nobody will come back for them.
 fn close_writer(server: &Server, mut writer: Writer<S3Store>, how: Close) -> Result<(), Fault> {
     let cluster = &server.cluster;
-    let Err(error) = cluster.run(writer.close(how))? else { return Ok(()) };
-    if let Err(left) = cluster.run(writer.discard())? {
-        let line = format_args!("segments of a failed writer may be left until the image is deleted: {left}");
-        cluster.log.log(Severity::Warning, line);
+    let fault = match cluster.run(writer.close(how)) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => image_fault(&error),
+        Err(gave_up) => {
+            writer.interrupt();
+            gave_up
+        }
+    };
+    match cluster.run(writer.discard()) {
+        Ok(Ok(Discarded::Committed)) if how == Close::Complete => return Ok(()),
+        Ok(Ok(_)) => {}
+        Ok(Err(left)) => warn_of_leavings(server, &left),
+        Err(gave_up) => warn_of_leavings(server, &gave_up.message),
     }
-    Err(image_fault(&error))
+    Err(fault)
+}
+
+fn warn_of_leavings(server: &Server, why: &dyn std::fmt::Display) {
+    let line = format_args!("segments of a failed writer may be left until the image is deleted: {why}");
+    server.cluster.log.log(Severity::Warning, line);
 }
 
 /// What the host sees of an image.
@@ -235,7 +266,7 @@ fn image_info(info: &ImageInfo) -> sts_image_info_t {
 }
 
 /// An identity in the host's shape. Names come from the host and fit.
-pub(super) fn definition(identity: &image_store::ImageIdentity) -> sts_image_def_t {
+pub(super) fn definition(identity: &ImageIdentity) -> sts_image_def_t {
     sts_image_def_t {
         size: u32::try_from(size_of::<sts_image_def_t>()).unwrap_or(0),
         reserved: 0,

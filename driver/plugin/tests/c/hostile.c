@@ -37,6 +37,8 @@ static void bad_open_arguments(void)
     CODE(STS_EINVAL, api.open_server(&s, server_name, NULL, NULL, &h));
     CODE(STS_EINVAL, api.open_server(&s, server_name, &c, NULL, NULL));
     CODE(STS_EINVAL, api.open_server((void *)unaligned, server_name, &c, NULL, &h));
+    CODE(STS_EINVAL, api.open_server(&s, server_name, (void *)((char *)&c + 1), NULL, &h));
+    CODE(STS_EINVAL, api.open_server(&s, server_name, &c, NULL, (void *)((char *)&h + 1)));
     CODE(STS_EINVAL, api.open_server(&wrong_size, server_name, &c, NULL, &h));
     CODE(STS_EINVAL, api.open_server(&s, long_name, &c, NULL, &h));
     CODE(STS_EINVAL, api.open_server(&s, server_name, &c, long_name, &h));
@@ -69,6 +71,9 @@ static void bad_image_arguments(bstsp_server_handle_s *server)
     CODE(STS_EINVAL, api.create_image(NULL, &def, 0, &image));
     CODE(STS_EINVAL, api.create_image(&lsu, NULL, 0, &image));
     CODE(STS_EINVAL, api.create_image(&lsu, &def, 0, NULL));
+    CODE(STS_EINVAL, api.create_image((void *)((char *)&lsu + 1), &def, 0, &image));
+    CODE(STS_EINVAL, api.create_image(&lsu, (void *)((char *)&def + 1), 0, &image));
+    CODE(STS_EINVAL, api.create_image(&lsu, &def, 0, (void *)((char *)&image + 1)));
     CODE(STS_EINVAL, api.create_image(&nameless, &def, 0, &image));
     CODE(STS_EINVAL, api.create_image(&endless, &def, 0, &image));
     CODE(STS_EINVAL, api.create_image(&lsu, &baseless, 0, &image));
@@ -88,6 +93,9 @@ static void bad_image_arguments(bstsp_server_handle_s *server)
     CODE(STS_EACCESS, api.read_image(image, buffer, 512, 0, &n));
     CODE(STS_EINVAL, api.get_image_prop(image, &short_info));
     CODE(STS_EINVAL, api.get_image_prop(image, NULL));
+    CODE(STS_EINVAL, api.get_image_prop(image, (void *)((char *)&info + 1)));
+    CODE(STS_EINVAL, api.write_image(image, NULL, buffer, 512, 0, (void *)((char *)&n + 1)));
+    CODE(STS_EINVAL, api.write_image(image, (void *)(buffer + 1), buffer, 512, 0, &n));
     CODE(STS_EINVAL, api.close_image(image, 0xffffffff));
     CHECK(n == 77);
 
@@ -162,10 +170,35 @@ static void child(bstsp_server_handle_s *server, bstsp_image_handle_s *image, co
     exit(0);
 }
 
-/* fork: before use, during a backup (two children at once), after it; parent and children all work. */
+static void *busy_thread(void *argument)
+{
+    (void)argument;
+    backup_restore("busy thread", 24 * MIB, 0);
+    return NULL;
+}
+
+/* Forks while another thread is inside the plug-in, holding whatever locks it holds. */
+static void fork_under_load(void)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, busy_thread, NULL) == 0);
+    for (int i = 0; i < 4; i++) {
+        char base[32];
+        snprintf(base, sizeof base, "under load %d", i);
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(60);
+            backup_restore(base, 2 * MIB, 0);
+            exit(0);
+        }
+        wait_for(pid);
+    }
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+/* fork [threads]: before use, during a backup (two children at once), after it; parent and children all work. */
 void mode_fork(int argc, char **argv)
 {
-    (void)argc;
     (void)argv;
     pid_t before = fork();
     if (before == 0) {
@@ -201,6 +234,8 @@ void mode_fork(int argc, char **argv)
     OK(api.delete_image(&lsu, &def, 0));
     OK(api.close_server(server));
 
+    if (argc > 0)
+        fork_under_load();
     OK(api.terminate());
     pid_t after = fork();
     if (after == 0) {

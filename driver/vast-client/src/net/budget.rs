@@ -100,6 +100,7 @@ mod tests {
         let started = Instant::now();
         let trickle = async {
             loop {
+                // tidy: the clock of this test is paused, nothing waits
                 tokio::time::sleep(Duration::from_secs(20)).await;
                 progress.add(1);
             }
