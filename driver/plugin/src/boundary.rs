@@ -4,23 +4,18 @@
 //! that a call caused are handed to the host before it returns, on the host's thread. A call that fails before it is
 //! known whose it is (a closed handle, say) leaves its line for the next call of any session.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::c_int;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
-use ost_abi::{STS_EOK, STS_EPLUGIN};
+use ost_abi::STS_EOK;
 use vast_client::Severity;
 
 use crate::fault::Fault;
 use crate::log::{LogQueue, Session};
+use crate::panics;
 use crate::plugin::Plugin;
-
-thread_local! {
-    /// Where the last panic of this thread happened; the payload alone does not say.
-    static PANICKED_AT: Cell<Option<String>> = const { Cell::new(None) };
-}
 
 /// What one call learns on its way: who listens to its log lines.
 #[derive(Debug)]
@@ -69,27 +64,6 @@ impl Call {
     }
 }
 
-/// Remembers where a panic happens instead of printing to the host's standard error.
-pub(crate) fn install_panic_hook() {
-    panic::set_hook(Box::new(|info| {
-        let place = info.location().map_or_else(|| "unknown place".to_owned(), ToString::to_string);
-        let _ = PANICKED_AT.try_with(|p| p.set(Some(place)));
-    }));
-}
-
-fn panic_fault(payload: &(dyn Any + Send)) -> Fault {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no text".to_owned());
-    let place = PANICKED_AT.try_with(Cell::take).ok().flatten().unwrap_or_else(|| "unknown place".to_owned());
-    Fault::new(
-        STS_EPLUGIN,
-        format_args!("internal error at {place}: {text}; the handle is closed, please report this"),
-    )
-}
-
 /// Runs the body of an entry point and turns its outcome into a code.
 pub(crate) fn guard(
     plugin: &Plugin,
@@ -98,7 +72,7 @@ pub(crate) fn guard(
 ) -> c_int {
     let call = Call { name, session: RefCell::new(Session::silent()), queue: RefCell::new(None) };
     let result = panic::catch_unwind(AssertUnwindSafe(|| body(&call)))
-        .unwrap_or_else(|payload| Err(panic_fault(&*payload)));
+        .unwrap_or_else(|payload| Err(panics::fault(&*payload)));
     // The host's log function runs below; if that unwinds into us the process is the host's to end.
     call.finish(plugin, result)
 }
@@ -106,6 +80,7 @@ pub(crate) fn guard(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ost_abi::STS_EPLUGIN;
 
     #[test]
     fn a_panic_becomes_a_code() {

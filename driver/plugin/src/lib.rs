@@ -23,6 +23,7 @@ mod fork;
 mod handles;
 mod log;
 mod object;
+mod panics;
 mod plugin;
 mod runtime;
 mod signals;

@@ -11,13 +11,13 @@ use std::time::Duration;
 use ost_abi::{STS_ENOINIT, STS_EPLUGIN};
 use vast_client::{Log as _, Severity};
 
-use crate::boundary;
 use crate::cluster::Clusters;
 use crate::config;
 use crate::fault::Fault;
 use crate::fork;
 use crate::handles;
 use crate::log::LogQueue;
+use crate::panics;
 use crate::runtime::{Driver, ThreadModel};
 
 /// How long `terminate` waits for the plug-in's threads.
@@ -124,7 +124,7 @@ impl Plugin {
     /// Starts the plug-in; starting it again changes nothing.
     pub(crate) fn start(&self) -> Result<(), Fault> {
         fork::watch();
-        boundary::install_panic_hook();
+        panics::install_hook();
         match self.current() {
             Some(process) if process.fork == fork::generation() => {
                 let mut engine = process.engine.lock().map_err(|_| poisoned())?;

@@ -1,3 +1,5 @@
+//! What a scenario file may say, and what its mistakes are answered with.
+
 use super::*;
 
 /// The smallest scenario that is right.
