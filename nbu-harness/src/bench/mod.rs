@@ -125,7 +125,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Figures, BenchE
             let mut restores = Vec::new();
             for round in 1..=options.rounds {
                 observer.note(&format!("{}: {streams} stream(s), round {round}", bench.name));
-                let (backup, restore) = bench.round(streams)?;
+                let (backup, restore) = bench.round(streams, observer)?;
                 backups.push(backup);
                 restores.push(restore);
             }
@@ -178,14 +178,14 @@ impl Bench {
     }
 
     /// Control and backup, control and restore, then everything is removed again.
-    fn round(&self, streams: usize) -> Result<(Round, Round), BenchError> {
+    fn round(&self, streams: usize, observer: &dyn Observer) -> Result<(Round, Round), BenchError> {
+        let go_on = || if observer.interrupted() { JobControl::Cancel } else { JobControl::Continue };
         let put = self.control.run(Direction::Put, self.bytes, streams)?;
         let get = self.control.run(Direction::Get, self.bytes, streams)?;
         let requests: Vec<BackupRequest> = (0..streams).map(|_| self.backup_request(streams)).collect();
         let before = self.requests();
-        let (took, results) = self.at_once("backup", &requests, |request| {
-            backup(&self.installation, request, &mut |_| JobControl::Continue)
-        })?;
+        let (took, results) = self
+            .at_once("backup", &requests, |request| backup(&self.installation, request, &mut |_| go_on()))?;
         let between = self.requests();
         let backup_round = Round { took, control: put, requests: between - before, peak: peak(&results) };
         let (took, results) = self.at_once("restore", &requests, |request| {
@@ -196,7 +196,7 @@ impl Bench {
                 destination: self.restored.clone(),
                 selection: Selection::All,
             };
-            restore(&self.installation, &request, &mut |_| JobControl::Continue)
+            restore(&self.installation, &request, &mut |_| go_on())
         })?;
         let restore_round =
             Round { took, control: get, requests: self.requests() - between, peak: peak(&results) };
@@ -206,7 +206,7 @@ impl Bench {
                 backup_id: request.backup_id(),
                 storage_unit: self.unit.clone(),
             };
-            expire(&self.installation, &request, &mut |_| JobControl::Continue)
+            expire(&self.installation, &request, &mut |_| go_on())
         })?;
         Ok((backup_round, restore_round))
     }

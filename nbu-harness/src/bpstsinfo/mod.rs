@@ -5,6 +5,7 @@
 
 mod calls;
 
+use crate::nbu::die_with_starter;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -164,13 +165,10 @@ pub fn dispatch(args: impl IntoIterator<Item = std::ffi::OsString>) -> Option<i3
 /// # Errors
 /// A sentence: the process did not start, crashed, hung or answered nonsense.
 pub fn ask(exe: &Path, config: &Path, query: &Query, patience: Duration) -> Result<Answer, String> {
-    let mut child = Command::new(exe)
-        .args([NAME, MARK])
-        .env("VAST_OST_CONFIG", config)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("{NAME} does not start: {error}"))?;
+    let mut command = Command::new(exe);
+    command.args([NAME, MARK]).env("VAST_OST_CONFIG", config).stdin(Stdio::piped()).stdout(Stdio::piped());
+    die_with_starter(&mut command);
+    let mut child = command.spawn().map_err(|error| format!("{NAME} does not start: {error}"))?;
     let sent = serde_json::to_vec(query).map_err(|error| error.to_string());
     let sent = sent.and_then(|bytes| match child.stdin.take() {
         Some(mut stdin) => stdin.write_all(&bytes).map_err(|error| error.to_string()),

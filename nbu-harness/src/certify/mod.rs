@@ -11,6 +11,7 @@ pub use environment::Environment;
 pub use verdict::{CheckResult, Outcome, ScenarioRun, Suite, Verdict};
 
 use crate::engine::Observer;
+use crate::nbu::library_file;
 use crate::scenario::ByteSize;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -58,14 +59,17 @@ pub enum CertifyError {
     /// The filter matches no check.
     #[error("no check matches {0}; `certify --list` names them all")]
     NoSuchCheck(String),
-    /// A plug-in file cannot be read.
-    #[error("the plug-in {} cannot be read: {source}", path.display())]
+    /// A plug-in file is missing or no library.
+    #[error("the plug-in {} cannot be loaded: {source}", path.display())]
     Plugin {
         /// The file.
         path: PathBuf,
         /// The operating system's answer.
         source: std::io::Error,
     },
+    /// Whoever watches the run wants no more of it.
+    #[error("interrupted")]
+    Interrupted,
     /// No place to work.
     #[error("no working directory can be made in {}: {source}", path.display())]
     WorkDir {
@@ -92,8 +96,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Verdict, Certif
     let mut plugins = Vec::new();
     for path in &options.plugins {
         let unreadable = |source| CertifyError::Plugin { path: path.clone(), source };
-        // The loader would search a bare name in other places.
-        let full = path.canonicalize().map_err(unreadable)?;
+        let full = library_file(path).map_err(unreadable)?;
         let content = std::fs::read(&full).map_err(unreadable)?;
         plugins.push((full, blake3::hash(&content).to_string(), content.len() as u64));
     }

@@ -32,6 +32,9 @@ pub(super) fn run(
             Some(reason) => result(check, Outcome::NotRun, reason.into(), 0),
             None => bench.check(check)?,
         };
+        if observer.interrupted() {
+            return Err(CertifyError::Interrupted);
+        }
         checks.push(result);
     }
     let name = plugin.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -8,7 +8,8 @@ const EXIT_CODES: &str = "Exit codes:
   0  everything that was asked for holds
   1  a check or an expectation failed
   2  bad arguments or a bad scenario file
-  3  the surroundings could not be set up (cluster, disk, input data)";
+  3  the surroundings could not be set up (cluster, disk, input data)
+130  SIGINT, 143  SIGTERM: jobs were cancelled and working directories removed; a second signal ends it at once";
 
 /// NetBackup's side of a backup, without NetBackup: its processes, jobs and catalogue, replaying scenarios against an
 /// OpenStorage plug-in.
@@ -55,9 +56,9 @@ pub struct RunArgs {
     /// Scenario files.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Plug-in library under test.
+    /// Plug-in library under test [default: libstspiVastData.so beside this program].
     #[arg(long, value_name = "PATH", env = "NBU_HARNESS_PLUGIN")]
-    pub plugin: PathBuf,
+    pub plugin: Option<PathBuf>,
     /// The Rust toolchain's directory for RUST_SYSROOT [default: what rustc says].
     #[arg(long, value_name = "PATH")]
     pub sysroot: Option<PathBuf>,

@@ -1,17 +1,21 @@
 //! The commands.
 
 use super::args::{BenchArgs, CertifyArgs, Cli, Command, RunArgs};
-use super::{Exit, Progress};
+use super::{Exit, Interrupt, Progress, complain};
 use crate::bench;
 use crate::certify::{self, CertifyError};
-use crate::engine::{self, Record};
+use crate::engine::{self, Record, SetupError};
 use crate::judge::{self, Finding};
+use crate::nbu::library_file;
 use crate::report::{self, RunReport};
 use crate::scenario::{self, Scenario};
 use clap::CommandFactory;
 use comfy_table::{ContentArrangement, Table, presets};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+
+/// The plug-in that is run when none is named.
+const PLUGIN: &str = "libstspiVastData.so";
 
 pub(super) fn run(cli: &Cli) -> Exit {
     match &cli.command {
@@ -21,7 +25,9 @@ pub(super) fn run(cli: &Cli) -> Exit {
         Command::Bench(args) => measure(args),
         Command::Check { files, json } => check(files, *json),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "nbu-harness", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "nbu-harness", &mut script);
+            print(String::from_utf8_lossy(&script).trim_end());
             Exit::Pass
         }
     }
@@ -51,8 +57,7 @@ fn load(files: &[PathBuf]) -> Result<Vec<(&Path, Scenario)>, Exit> {
             Ok(scenario) => scenarios.push((file.as_path(), scenario)),
             Err(diagnostic) => {
                 bad = true;
-                eprint!("{}", diagnostic.render(std::io::stderr().is_terminal()));
-                eprintln!();
+                complain(&diagnostic.render(std::io::stderr().is_terminal()));
             }
         }
     }
@@ -78,11 +83,45 @@ fn check(files: &[PathBuf], json: bool) -> Exit {
 }
 
 fn set_up(error: &dyn std::fmt::Display) -> Exit {
-    eprintln!("error: {error}");
+    complain(&format!("error: {error}"));
     Exit::SetUp
 }
 
+fn bad_input(error: &dyn std::fmt::Display) -> Exit {
+    complain(&format!("error: {error}"));
+    Exit::BadInput
+}
+
+/// The end that a signal asked for.
+fn interrupted(interrupt: &Interrupt) -> Exit {
+    let (name, exit) = match interrupt.signal() {
+        Some(2) => ("SIGINT", Exit::Interrupted),
+        _ => ("SIGTERM", Exit::Terminated),
+    };
+    complain(&format!("ended by {name}: running jobs were cancelled, nothing is said about the plug-in"));
+    exit
+}
+
+/// The plug-in to run: the one that is named, or the one beside this program.
+fn plugin_of(args: &RunArgs, exe: &Path) -> Result<PathBuf, Exit> {
+    let beside = exe.with_file_name(PLUGIN);
+    let path = match &args.plugin {
+        Some(path) => path,
+        None if beside.is_file() => &beside,
+        None => {
+            let text = format!("no plug-in: give --plugin PATH, since there is no {}", beside.display());
+            return Err(bad_input(&text));
+        }
+    };
+    library_file(path)
+        .map_err(|error| bad_input(&format_args!("the plug-in {} cannot be loaded: {error}", path.display())))
+}
+
 fn run_scenarios(args: &RunArgs) -> Exit {
+    let interrupt = match Interrupt::watch() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return set_up(&error),
+    };
     let scenarios = match load(&args.files) {
         Ok(scenarios) => scenarios,
         Err(exit) => return exit,
@@ -91,49 +130,63 @@ fn run_scenarios(args: &RunArgs) -> Exit {
         Ok(exe) => exe,
         Err(error) => return set_up(&error),
     };
-    let progress = Progress::new(std::io::stderr().is_terminal());
+    let plugin = match plugin_of(args, &exe) {
+        Ok(plugin) => plugin,
+        Err(exit) => return exit,
+    };
+    let progress = Progress::new(std::io::stderr().is_terminal(), interrupt);
     let mut worst = Exit::Pass;
     for (file, scenario) in scenarios {
-        let base = args.work_dir.clone().unwrap_or_else(std::env::temp_dir);
-        let made =
-            tempfile::Builder::new().prefix("nbu-harness-").disable_cleanup(args.keep).tempdir_in(&base);
-        let dir = match made {
-            Ok(dir) => dir,
-            Err(error) => return set_up(&format_args!("{}: {error}", base.display())),
-        };
-        let options = engine::Options {
-            exe: exe.clone(),
-            plugin: args.plugin.canonicalize().unwrap_or_else(|_| args.plugin.clone()),
-            work_dir: dir.path().to_path_buf(),
-            sysroot: args.sysroot.clone(),
-            plugin_env: std::collections::BTreeMap::new(),
-        };
-        match engine::run(&scenario, &options, &progress) {
-            Ok(record) => {
-                let findings = judge::judge(&record);
-                if findings.iter().any(|finding| !finding.holds) {
-                    worst = Exit::Failed;
-                }
-                if args.json {
-                    match serde_json::to_string_pretty(&RunReport::new(
-                        file.display().to_string(),
-                        record,
-                        findings,
-                    )) {
-                        Ok(text) => print(&text),
-                        Err(error) => return set_up(&error),
-                    }
-                } else {
-                    show(&record, &findings, args.details);
-                }
-            }
-            Err(error) => return set_up(&format_args!("{}: {error}", file.display())),
-        }
-        if args.keep {
-            eprintln!("kept: {}", dir.path().display());
+        match run_scenario(args, &exe, &plugin, file, &scenario, &progress) {
+            Exit::Pass => {}
+            Exit::Failed => worst = Exit::Failed,
+            other => return other,
         }
     }
     worst
+}
+
+fn run_scenario(
+    args: &RunArgs,
+    exe: &Path,
+    plugin: &Path,
+    file: &Path,
+    scenario: &Scenario,
+    progress: &Progress,
+) -> Exit {
+    let base = args.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let made = tempfile::Builder::new().prefix("nbu-harness-").disable_cleanup(args.keep).tempdir_in(&base);
+    let dir = match made {
+        Ok(dir) => dir,
+        Err(error) => return set_up(&format_args!("{}: {error}", base.display())),
+    };
+    let options = engine::Options {
+        exe: exe.to_path_buf(),
+        plugin: plugin.to_path_buf(),
+        work_dir: dir.path().to_path_buf(),
+        sysroot: args.sysroot.clone(),
+        plugin_env: std::collections::BTreeMap::new(),
+    };
+    let record = match engine::run(scenario, &options, progress) {
+        Ok(record) => record,
+        Err(SetupError::Interrupted) => return interrupted(progress.interrupt()),
+        Err(error) => return set_up(&format_args!("{}: {error}", file.display())),
+    };
+    let findings = judge::judge(&record);
+    let holds = findings.iter().all(|finding| finding.holds);
+    if args.json {
+        let report = RunReport::new(file.display().to_string(), record, findings);
+        match serde_json::to_string_pretty(&report) {
+            Ok(text) => print(&text),
+            Err(error) => return set_up(&error),
+        }
+    } else {
+        show(&record, &findings, args.details);
+    }
+    if args.keep {
+        complain(&format!("kept: {}", dir.path().display()));
+    }
+    if holds { Exit::Pass } else { Exit::Failed }
 }
 
 fn show(record: &Record, findings: &[Finding], details: bool) {
@@ -159,9 +212,12 @@ fn show(record: &Record, findings: &[Finding], details: bool) {
 }
 
 fn measure(args: &BenchArgs) -> Exit {
+    let interrupt = match Interrupt::watch() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return set_up(&error),
+    };
     if let Some(missing) = args.plugin.iter().find(|plugin| !plugin.is_file()) {
-        eprintln!("error: {}: no such plug-in library", missing.display());
-        return Exit::BadInput;
+        return bad_input(&format_args!("{}: no such plug-in library", missing.display()));
     }
     let exe = match std::env::current_exe() {
         Ok(exe) => exe,
@@ -174,7 +230,7 @@ fn measure(args: &BenchArgs) -> Exit {
         rounds: usize::try_from(args.rounds).unwrap_or(1),
         work_dir: args.work_dir.clone().unwrap_or_else(std::env::temp_dir),
     };
-    let progress = Progress::new(std::io::stderr().is_terminal());
+    let progress = Progress::new(std::io::stderr().is_terminal(), interrupt.clone());
     match bench::run(&options, &progress) {
         Ok(figures) if args.json => match serde_json::to_string_pretty(&figures) {
             Ok(text) => {
@@ -188,8 +244,9 @@ fn measure(args: &BenchArgs) -> Exit {
             print(&bench::table(&figures, width));
             Exit::Pass
         }
+        Err(_) if interrupt.signal().is_some() => interrupted(&interrupt),
         Err(error @ bench::BenchError::Job { .. }) => {
-            eprintln!("error: {error}");
+            complain(&format!("error: {error}"));
             Exit::Failed
         }
         Err(error) => set_up(&error),
@@ -214,6 +271,15 @@ fn list() -> Exit {
 }
 
 fn certify(args: &CertifyArgs) -> Exit {
+    let interrupt = match Interrupt::watch() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return set_up(&error),
+    };
+    // A run of many minutes whose result cannot be written is worth nothing.
+    if let Err(error) = std::fs::create_dir_all(&args.report_dir) {
+        let dir = args.report_dir.display();
+        return set_up(&format_args!("the report directory {dir} cannot be made: {error}"));
+    }
     let exe = match std::env::current_exe() {
         Ok(exe) => exe,
         Err(error) => return set_up(&error),
@@ -226,13 +292,13 @@ fn certify(args: &CertifyArgs) -> Exit {
         work_dir: args.work_dir.clone(),
         ..certify::Options::new(exe, args.plugin.clone())
     };
-    let progress = Progress::new(std::io::stderr().is_terminal());
+    let progress = Progress::new(std::io::stderr().is_terminal(), interrupt.clone());
     let verdict = match certify::run(&options, &progress) {
         Ok(verdict) => verdict,
         Err(error @ (CertifyError::NoSuchCheck(_) | CertifyError::Plugin { .. })) => {
-            eprintln!("error: {error}");
-            return Exit::BadInput;
+            return bad_input(&error);
         }
+        Err(CertifyError::Interrupted) => return interrupted(&interrupt),
         Err(error @ CertifyError::WorkDir { .. }) => return set_up(&error),
     };
     let written = report::write_certification(&verdict, &args.report_dir);

@@ -2,13 +2,16 @@
 
 mod args;
 mod commands;
+mod interrupt;
 mod progress;
 
 pub use args::Cli;
+pub use interrupt::Interrupt;
 pub use progress::Progress;
 
 use clap::Parser;
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Exit codes. They are part of the interface.
@@ -23,12 +26,22 @@ pub enum Exit {
     BadInput = 2,
     /// The surroundings could not be set up: nothing is said about the plug-in.
     SetUp = 3,
+    /// SIGINT ended it before there was a verdict.
+    Interrupted = 130,
+    /// SIGTERM ended it before there was a verdict.
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
     }
+}
+
+/// Prints a line to standard error; a reader that went away is no error of ours.
+fn complain(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
 }
 
 /// Runs the command line.

@@ -1,5 +1,6 @@
 //! What a person sees while jobs run: bars on a terminal, plain lines otherwise.
 
+use super::Interrupt;
 use crate::engine::{JobRecord, Observer};
 use crate::nbu::{JobEvent, JobKind, JobState};
 use crate::report;
@@ -13,6 +14,7 @@ const NAME: usize = 48;
 /// Shows jobs on standard error.
 #[derive(Debug)]
 pub struct Progress {
+    interrupt: Interrupt,
     bars: Option<MultiProgress>,
     jobs: Mutex<HashMap<u64, Shown>>,
 }
@@ -25,10 +27,15 @@ struct Shown {
 }
 
 impl Progress {
-    /// Bars when `terminal`, lines otherwise.
-    pub fn new(terminal: bool) -> Self {
+    /// Bars when `terminal`, lines otherwise. A signal ends what is watched.
+    pub fn new(terminal: bool, interrupt: Interrupt) -> Self {
         let bars = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr()));
-        Self { bars, jobs: Mutex::default() }
+        Self { interrupt, bars, jobs: Mutex::default() }
+    }
+
+    /// The signal that ends what is watched.
+    pub(super) const fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
     }
 
     fn jobs(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Shown>> {
@@ -39,7 +46,7 @@ impl Progress {
         match &self.bars {
             // A terminal that is gone is no reason to stop.
             Some(bars) => drop(bars.println(text)),
-            None => eprintln!("{text}"),
+            None => super::complain(text),
         }
     }
 
@@ -58,6 +65,10 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Observer for Progress {
+    fn interrupted(&self) -> bool {
+        self.interrupt.signal().is_some()
+    }
+
     fn note(&self, text: &str) {
         self.say(text);
     }
@@ -74,7 +85,8 @@ impl Observer for Progress {
             JobEvent::State(JobState::Active) if shown.bar.is_none() => {
                 shown.bar = self.bar(shown.kind, job_id, &shown.name);
                 if self.bars.is_none() {
-                    eprintln!("job {job_id}: {}: {}", report::kind_name(shown.kind), shown.name);
+                    let kind = report::kind_name(shown.kind);
+                    super::complain(&format!("job {job_id}: {kind}: {}", shown.name));
                 }
             }
             JobEvent::Progress { bytes, total_bytes, .. } => {

@@ -278,7 +278,7 @@ impl<'a> Jobs<'a> {
         std::thread::scope(|scope| {
             for _ in 0..at_a_time {
                 scope.spawn(|| {
-                    loop {
+                    while !self.observer.interrupted() {
                         let Some(job) = lock(&queue).pop_front() else { break };
                         let record = self.run_one(step, &job, &late);
                         self.observer.job_done(&record);
@@ -315,7 +315,7 @@ impl<'a> Jobs<'a> {
                 self.strike(line, late);
             }
             self.observer.job_event(job.id, event);
-            JobControl::Continue
+            if self.observer.interrupted() { JobControl::Cancel } else { JobControl::Continue }
         };
         let result = match &job.action {
             Action::Backup(request) => nbu::backup(self.installation, request, &mut watch),

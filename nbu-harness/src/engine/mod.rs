@@ -45,6 +45,9 @@ pub enum SetupError {
     /// The scenario asks for something that its cluster or data cannot give.
     #[error("{0}")]
     Impossible(String),
+    /// Whoever watches the run wants no more of it.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl SetupError {
@@ -64,6 +67,10 @@ pub trait Observer: Sync {
     fn job_event(&self, job_id: u64, event: &JobEvent);
     /// A job is done.
     fn job_done(&self, job: &JobRecord);
+    /// Whether everything shall end: running jobs are cancelled, no other begins. Asked several times a second.
+    fn interrupted(&self) -> bool {
+        false
+    }
 }
 
 /// Watches nothing.

@@ -33,6 +33,9 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     let data_dir = options.work_dir.join("data");
     std::fs::create_dir_all(&data_dir).map_err(SetupError::io("create", &data_dir))?;
     let prepared = sources::prepare(scenario, options.sysroot.as_deref(), &data_dir, observer)?;
+    if observer.interrupted() {
+        return Err(SetupError::Interrupted);
+    }
     let stand = Stand::start(scenario, &options.work_dir)?;
     let installation = installation(scenario, options, &stand);
     let mut runner = Runner {
@@ -48,6 +51,9 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     };
     for step in &scenario.run {
         runner.step(step)?;
+        if observer.interrupted() {
+            return Err(SetupError::Interrupted);
+        }
     }
     let mut faults = stand.fault_outcomes();
     faults.append(&mut runner.never_struck);

@@ -23,7 +23,6 @@ const CLUSTER_THREADS: usize = 2;
 const OWNER: &str = "netbackup";
 
 /// A cluster that is ready, and the plug-in's configuration for it.
-#[derive(Debug)]
 pub struct Stand {
     embedded: Option<Embedded>,
     /// Storage server as NetBackup names it.
@@ -33,7 +32,6 @@ pub struct Stand {
     config: PathBuf,
 }
 
-#[derive(Debug)]
 struct Embedded {
     cluster: BlockingCluster,
     vips: Vec<IpAddr>,
@@ -46,9 +44,29 @@ struct Embedded {
 #[derive(Debug)]
 struct Armed {
     fault: Fault,
-    id: Option<u64>,
-    /// Hits before it was healed, or 1 for what happens at once.
-    hits: u64,
+    trace: Trace,
+}
+
+/// Where it shows what a fault has hit.
+#[derive(Debug)]
+enum Trace {
+    /// Its rule in the fault plane counts.
+    Rule(u64),
+    /// Tokens expired when the management API had refused this many requests; those after it met an expired token.
+    Tokens { refused_before: u64 },
+    /// It was healed after this many hits.
+    Healed(u64),
+}
+
+impl std::fmt::Debug for Stand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the password, and without the cluster, whose configuration has it too.
+        f.debug_struct("Stand")
+            .field("server", &self.server)
+            .field("user", &self.user)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The plug-in's configuration file.
@@ -114,7 +132,7 @@ impl Stand {
             embedded,
             server: format!("{}:{}", scenario.server.server_type, scenario.server.name),
             user: scenario.server.user.clone().unwrap_or(user),
-            password: scenario.server.password.clone().unwrap_or(password),
+            password: scenario.server.password.as_ref().map_or(password, |given| given.0.clone()),
             config,
         })
     }
@@ -219,25 +237,24 @@ impl Stand {
     /// When there is no such VIP or the fault plane refuses.
     pub fn inject(&self, fault: &Fault) -> Result<(), SetupError> {
         let embedded = self.need_embedded("fault")?;
-        let armed = if fault.effect == FaultEffect::ExpireTokens {
+        let trace = if fault.effect == FaultEffect::ExpireTokens {
+            let refused_before = embedded.refused_requests();
             embedded.cluster.expire_access_tokens();
-            Armed { fault: *fault, id: None, hits: 1 }
+            Trace::Tokens { refused_before }
         } else {
             let id = embedded.cluster.faults().add(embedded.translate(fault)?);
-            Armed { fault: *fault, id: Some(id.map_err(SetupError::Cluster)?), hits: 0 }
+            Trace::Rule(id.map_err(SetupError::Cluster)?)
         };
-        embedded.armed().push(armed);
+        embedded.armed().push(Armed { fault: *fault, trace });
         Ok(())
     }
 
     /// Ends all misbehaviour.
     pub fn heal(&self) {
         if let Some(embedded) = &self.embedded {
-            let standing = embedded.cluster.faults().list();
             for armed in embedded.armed().iter_mut() {
-                if let Some(id) = armed.id.take() {
-                    armed.hits =
-                        standing.iter().find(|status| status.id == id).map_or(0, |status| status.hits);
+                if let Trace::Rule(id) = armed.trace {
+                    armed.trace = Trace::Healed(embedded.hits(&armed.trace));
                     embedded.cluster.faults().remove(id);
                 }
             }
@@ -247,12 +264,11 @@ impl Stand {
     /// What became of all faults so far.
     pub fn fault_outcomes(&self) -> Vec<FaultOutcome> {
         let Some(embedded) = &self.embedded else { return Vec::new() };
-        let standing = embedded.cluster.faults().list();
-        let hits = |armed: &Armed| match armed.id {
-            None => armed.hits,
-            Some(id) => standing.iter().find(|status| status.id == id).map_or(0, |status| status.hits),
-        };
-        embedded.armed().iter().map(|armed| FaultOutcome { fault: armed.fault, hits: hits(armed) }).collect()
+        let armed = embedded.armed();
+        armed
+            .iter()
+            .map(|armed| FaultOutcome { fault: armed.fault, hits: embedded.hits(&armed.trace) })
+            .collect()
     }
 
     fn need_embedded(&self, what: &str) -> Result<&Embedded, SetupError> {
@@ -339,6 +355,24 @@ impl Embedded {
         Ok(translated)
     }
 
+    fn hits(&self, trace: &Trace) -> u64 {
+        match *trace {
+            Trace::Rule(id) => {
+                let standing = self.cluster.faults().list();
+                standing.iter().find(|status| status.id == id).map_or(0, |status| status.hits)
+            }
+            Trace::Tokens { refused_before } => self.refused_requests().saturating_sub(refused_before),
+            Trace::Healed(hits) => hits,
+        }
+    }
+
+    /// Requests that the management API has refused, logins apart.
+    fn refused_requests(&self) -> u64 {
+        let counted = self.cluster.counters().vms;
+        let asked = counted.iter().filter(|(name, _)| !name.starts_with("POST token"));
+        asked.map(|(_, count)| count.errors).sum()
+    }
+
     fn armed(&self) -> std::sync::MutexGuard<'_, Vec<Armed>> {
         self.armed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -367,4 +401,36 @@ fn write_config(path: &Path, name: &str, section: ServerSection<'_>) -> Result<(
     let config = PluginConfig { server: BTreeMap::from([(name, section)]) };
     let text = toml::to_string(&config).map_err(|error| SetupError::Impossible(error.to_string()))?;
     fs::write(path, text).map_err(SetupError::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCENARIO: &str = "\
+scenario: NBU-FLT-900
+title: tokens that nobody uses
+storage:
+  server: {password: hunter2}
+  lsus: [{name: lsu0}]
+  units: [{label: stu1, lsu: lsu0}]
+policy: {name: p1, storage: stu1}
+selections: [GEN_DATA]
+run:
+  - fault: {effect: expire_tokens}
+";
+
+    #[test]
+    fn expired_tokens_that_no_request_met_are_no_hit_and_the_password_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let scenario = crate::scenario::parse("a.yaml", SCENARIO).unwrap();
+        let stand = Stand::start(&scenario, dir.path()).unwrap();
+        let crate::scenario::Step::Fault(fault) = &scenario.run[0] else { panic!("{:?}", scenario.run) };
+        stand.inject(fault).unwrap();
+        assert_eq!(stand.fault_outcomes(), [FaultOutcome { fault: *fault, hits: 0 }]);
+        stand.heal();
+        assert_eq!(stand.fault_outcomes(), [FaultOutcome { fault: *fault, hits: 0 }]);
+        let debug = format!("{stand:?}");
+        assert!(debug.contains("vast1") && !debug.contains("hunter2"), "{debug}");
+    }
 }

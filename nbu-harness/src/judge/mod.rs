@@ -226,14 +226,17 @@ fn no_wrong_bytes(record: &Record) -> Finding {
     let aspect = "data.no_wrong_bytes";
     let compared: Vec<_> =
         record.steps.iter().flat_map(|step| step.full.iter().chain(&step.single)).collect();
-    let wrong =
-        compared.iter().flat_map(|one| &one.differences).filter(|one| matches!(one.what, "content" | "size"));
-    let wrong: Vec<String> = wrong.map(ToString::to_string).collect();
+    let count: usize = compared.iter().map(|one| one.wrong_bytes).sum();
+    let wrong = compared.iter().flat_map(|one| &one.differences).filter(|one| one.is_wrong_bytes());
+    let wrong: Vec<String> = wrong.map(ToString::to_string).take(PRINTED).collect();
     if compared.is_empty() {
         return Finding::new(aspect, false, "nothing was restored, so nothing could be compared");
     }
-    let detail = if wrong.is_empty() { "no wrong byte came back".into() } else { listed(&wrong) };
-    Finding::new(aspect, wrong.is_empty(), detail)
+    let detail = match count {
+        0 => "no wrong byte came back".into(),
+        count => format!("{count} files came back with wrong bytes\n{}", wrong.join("\n")),
+    };
+    Finding::new(aspect, count == 0, detail)
 }
 
 fn header_in_order(record: &Record) -> Finding {

@@ -193,6 +193,12 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
         r.scenario.expect.data.restore = None;
         r.steps[2].full.as_mut().unwrap().push(difference("content"), 1);
     });
+    fails("data.no_wrong_bytes", "1 files", |r| {
+        r.scenario.expect.data.restore = None;
+        let full = r.steps[2].full.as_mut().unwrap();
+        // The list is full of other things.
+        (full.total, full.wrong_bytes, full.differences) = (2, 1, vec![difference("mode")]);
+    });
     fails("data.no_wrong_bytes", "nothing was restored", |r| {
         (r.scenario.expect.data.restore, r.scenario.expect.data.single_file) = (None, None);
         (r.steps[2].full, r.steps[3].single) = (None, None);

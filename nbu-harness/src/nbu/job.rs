@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::install::Installation;
 use super::process::Process;
+use super::process::link::LinkError;
 use super::process::message::{FromOwner, JobOrder, JobRequest, ToOwner};
 use super::request::{BackupRequest, ExpireRequest, RestoreRequest, VerifyRequest};
 use super::result::{JobControl, JobEvent, JobKind, JobResult, JobState};
@@ -11,6 +12,8 @@ use super::status::{code, status_text};
 
 /// After this much silence nbjm gives a job up. Its owner has shorter patience with its own processes.
 const SILENCE: Duration = Duration::from_hours(2);
+/// After this much silence the caller is asked whether it wants to cancel.
+const QUIET: Duration = Duration::from_millis(250);
 /// How long the owner may take to go after its result.
 const REAP: Duration = Duration::from_secs(10);
 
@@ -110,17 +113,21 @@ fn follow(
 ) -> Result<JobResult, String> {
     owner.link.send(order).map_err(|e| e.to_string())?;
     let mut cancelled = false;
+    let mut heard = Instant::now();
     loop {
-        match owner.link.receive::<FromOwner>(SILENCE) {
+        let event = match owner.link.receive::<FromOwner>(QUIET) {
             Ok(Some(FromOwner::Event(event))) => {
-                if progress(&event) == JobControl::Cancel && !cancelled {
-                    cancelled = true;
-                    owner.link.send(&ToOwner::Cancel).map_err(|e| e.to_string())?;
-                }
+                heard = Instant::now();
+                event
             }
             Ok(Some(FromOwner::Done(result))) => return Ok(*result),
             Ok(None) => return Err("the job's owner has gone".to_owned()),
+            Err(LinkError::TimedOut { .. }) if heard.elapsed() < SILENCE => JobEvent::Quiet,
             Err(error) => return Err(error.to_string()),
+        };
+        if progress(&event) == JobControl::Cancel && !cancelled {
+            cancelled = true;
+            owner.link.send(&ToOwner::Cancel).map_err(|e| e.to_string())?;
         }
     }
 }

@@ -62,6 +62,8 @@ pub enum JobEvent {
     Log(String),
     /// A file that was skipped or changed, or something else that makes the job partially successful.
     Warning(Warning),
+    /// Nothing has happened for a while: an occasion to cancel.
+    Quiet,
 }
 
 /// What the caller wants after an event.

@@ -37,6 +37,13 @@ pub struct Difference {
     pub found: String,
 }
 
+impl Difference {
+    /// Whether something came back that was never backed up, rather than too little or with other attributes.
+    pub fn is_wrong_bytes(&self) -> bool {
+        matches!(self.what, "content" | "size")
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: expected {}, found {}", self.path, self.what, self.expected, self.found)
@@ -52,7 +59,9 @@ pub struct Comparison {
     pub bytes: u64,
     /// Number of differences.
     pub total: usize,
-    /// The first of them.
+    /// How many of them are wrong bytes: another content or another size.
+    pub wrong_bytes: usize,
+    /// The first of them, wrong bytes before all others.
     pub differences: Vec<Difference>,
 }
 
@@ -62,15 +71,27 @@ impl Comparison {
         self.paths += other.paths;
         self.bytes += other.bytes;
         self.total += other.total;
-        self.differences.extend(other.differences);
-        self.differences.truncate(list);
+        self.wrong_bytes += other.wrong_bytes;
+        for difference in other.differences {
+            self.list(difference, list);
+        }
     }
 
     /// Adds one difference that this module could not see itself.
     pub fn push(&mut self, difference: Difference, list: usize) {
         self.total += 1;
+        self.wrong_bytes += usize::from(difference.is_wrong_bytes());
+        self.list(difference, list);
+    }
+
+    /// Lists a difference; when the list is full, wrong bytes take the place of the last that is something else.
+    fn list(&mut self, difference: Difference, list: usize) {
         if self.differences.len() < list {
             self.differences.push(difference);
+        } else if difference.is_wrong_bytes()
+            && let Some(other) = self.differences.iter_mut().rev().find(|other| !other.is_wrong_bytes())
+        {
+            *other = difference;
         }
     }
 }
@@ -255,5 +276,25 @@ mod tests {
         );
         assert_eq!((result.total, result.differences.len()), (4, 2));
         assert!(result.to_string().ends_with("and 2 more"), "{result}");
+    }
+
+    #[test]
+    fn wrong_bytes_are_listed_however_much_else_differs() {
+        let all = |what| {
+            let mut one = Comparison::default();
+            for path in [b"a", b"b", b"c"] {
+                one.push(difference(path, what, "x", "y"), 2);
+            }
+            one
+        };
+        let mut result = all("mode");
+        assert_eq!((result.total, result.wrong_bytes, result.differences.len()), (3, 0, 2));
+        result.push(difference(b"late", "content", "x", "y"), 2);
+        assert_eq!((result.total, result.wrong_bytes), (4, 1));
+        let listed: Vec<_> = result.differences.iter().map(|d| (d.path.as_str(), d.what)).collect();
+        assert_eq!(listed, [("a", "mode"), ("late", "content")]);
+        result.add(all("size"), 2);
+        assert_eq!((result.total, result.wrong_bytes), (7, 4));
+        assert!(result.differences.iter().all(Difference::is_wrong_bytes) && result.differences.len() == 2);
     }
 }

@@ -4,6 +4,16 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, S
 use serde_saphyr::{Error as YamlError, Location};
 use std::fmt;
 
+/// The least that a scenario needs.
+const MINIMAL: &str = "\
+a scenario needs at least
+  scenario: NBU-BKP-001
+  title: what it shows
+  storage: {lsus: [{name: lsu0}], units: [{label: stu1, lsu: lsu0}]}
+  policy: {name: policy1, storage: stu1}
+  selections: [GEN_DATA, GEN_KBSIZE=64, GEN_MAXFILES=4]
+  run: [backup: {}, restore: {}]";
+
 /// A problem in a scenario file.
 #[derive(Debug)]
 pub struct Diagnostic {
@@ -26,6 +36,11 @@ impl Diagnostic {
     pub(super) fn of_file(file: &str, message: String) -> Self {
         let source = NamedSource::new(file, String::new());
         Self { file: file.into(), line: 0, column: 0, message, help: None, source, span: None }
+    }
+
+    /// A file without content.
+    pub(super) fn empty_file(file: &str) -> Self {
+        Self { help: Some(MINIMAL.into()), ..Self::of_file(file, "there is no scenario in it".into()) }
     }
 
     /// A problem at a place in the text.

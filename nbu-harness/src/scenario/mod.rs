@@ -17,7 +17,7 @@ pub use spec::{
     JobType, Lsu, RestoreSelection, RestoreStep, S3Scheme, Scenario, Step, StorageExpectation, StorageServer,
     StorageUnitSpec, Stream, StreamSource,
 };
-pub use values::{ByteSize, Comparator, Comparison, Milliseconds};
+pub use values::{ByteSize, Comparator, Comparison, Milliseconds, Secret};
 
 use std::path::Path;
 
@@ -45,6 +45,10 @@ pub fn load(path: &Path) -> Result<Scenario, Box<Diagnostic>> {
 /// # Errors
 /// As [`load`].
 pub fn parse(name: &str, text: &str) -> Result<Scenario, Box<Diagnostic>> {
+    let says_nothing = |line: &str| matches!(line.trim(), "" | "---") || line.trim_start().starts_with('#');
+    if text.lines().all(says_nothing) {
+        return Err(Box::new(Diagnostic::empty_file(name)));
+    }
     match serde_saphyr::from_str::<file::ScenarioFile>(text) {
         Ok(file) => resolve::resolve(file).map_err(|problem| Box::new(problem.into_diagnostic(name, text))),
         Err(error) => Err(Box::new(Diagnostic::of_yaml(name, text, &error))),

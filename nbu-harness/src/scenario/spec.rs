@@ -1,6 +1,6 @@
 //! A scenario with every default filled in: what the engine runs and what the JSON result prints.
 
-use super::values::{ByteSize, Comparison, Milliseconds};
+use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder};
 use serde::{Deserialize, Serialize};
@@ -174,7 +174,7 @@ pub struct StorageServer {
     /// Overrides the user that the cluster has: for what must fail.
     pub user: Option<String>,
     /// Overrides the password that the cluster has: for what must fail.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// Overrides the management address of the cluster: for what must fail.
     pub vms: Option<String>,
 }

@@ -102,3 +102,14 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_password_is_used_and_never_shown() {
+    let text = SMALL.replacen("  lsus:", "  server: {password: hunter2}\n  lsus:", 1);
+    let scenario = parse("a.yaml", &text).unwrap();
+    assert_eq!(scenario.server.password.as_ref().map(|secret| secret.0.as_str()), Some("hunter2"));
+    let json = serde_json::to_string(&scenario).unwrap();
+    assert!(json.contains("\"password\":\"***\"") && !json.contains("hunter2"), "{json}");
+    let debug = format!("{scenario:?}");
+    assert!(debug.contains("***") && !debug.contains("hunter2"), "{debug}");
+}

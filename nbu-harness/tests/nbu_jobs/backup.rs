@@ -196,3 +196,22 @@ fn a_backup_id_is_used_once() {
     assert_status(&again, 1535);
     assert_eq!(rig.stored(), before, "the first backup is untouched");
 }
+
+#[test]
+fn space_is_asked_for_before_every_fragment() {
+    let mut rig = Rig::new();
+    rig.unit.max_fragment_size = 4 << 20;
+    let trace = rig.path("trace");
+    rig.plugin_env("FAKE_OST_TRACE", trace.display());
+    let result = rig.backup(&rig.request(1, synthetic(16)));
+    assert_status(&result, 0);
+    let calls = fs::read_to_string(&trace).unwrap();
+    let calls: Vec<&str> =
+        calls.lines().filter_map(|line| line.split_once(' ')).map(|(_, call)| call).collect();
+    let created: Vec<usize> = (0..calls.len()).filter(|at| calls[*at] == "create_image").collect();
+    assert!(created.len() > 4, "{calls:?}");
+    // The last image is the header.
+    for at in &created[..created.len() - 1] {
+        assert_eq!(calls[at - 1], "get_lsu_prop_byname", "{calls:?}");
+    }
+}

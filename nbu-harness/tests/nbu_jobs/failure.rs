@@ -8,6 +8,8 @@ use nbu_harness::nbu::{
     backup, restore,
 };
 
+use rustix::fs::{FileType, Mode};
+
 use crate::rig::{Rig, assert_status, go_on, plugin, synthetic};
 use crate::tree;
 
@@ -226,25 +228,28 @@ fn a_silent_client_is_status_41() {
 #[test]
 fn a_file_that_changes_makes_the_backup_partial_and_keeps_it_valid() {
     let mut rig = Rig::new();
-    // One small buffer keeps bpbkar, which is never more than a few MiB ahead, busy for long with this file.
+    // bptm cannot write before the file has changed, and bpbkar is never more than some MiB ahead of it.
     rig.installation.data_buffers.number_data_buffers_disk = 1;
     rig.installation.data_buffers.size_data_buffers_disk = 2048;
+    let gate = rig.path("gate");
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    rig.plugin_env("FAKE_OST_GATE", gate.display());
     let source = rig.path("source");
     fs::create_dir(&source).unwrap();
     tree::file(&source.join("good"), 1000);
     let growing = source.join("growing");
     tree::file(&growing, 40 << 20);
-    let mut changed = false;
+    let mut opened = None;
     let request = rig.request(1, Source::Directory(source.clone()));
     let result = backup(&rig.installation, &request, &mut |event| {
-        // bpbkar has filled what the buffers take of the large file and waits; now the file changes.
-        if matches!(event, JobEvent::Log(line) if line.contains("created image")) && !changed {
-            changed = true;
+        // The first buffer is full: it ends behind the large file's header, so bpbkar has begun to read it.
+        if matches!(event, JobEvent::Log(line) if line.contains("created image")) && opened.is_none() {
             fs::OpenOptions::new().append(true).open(&growing).unwrap().set_len(50 << 20).unwrap();
+            opened = Some(fs::OpenOptions::new().read(true).write(true).open(&gate).unwrap());
         }
         JobControl::Continue
     });
-    assert!(changed);
+    assert!(opened.is_some());
     assert_status(&result, 1);
     assert_eq!(result.warnings.len(), 1, "{:?}", result.warnings);
     assert_eq!(result.warnings[0].path.0, b"growing");

@@ -48,10 +48,7 @@ pub(super) fn write_backup(
     };
     let result = mover.load().and_then(|plugin| {
         let server = mover.open(&plugin)?;
-        if mover.check_lsu(&plugin, &server)? == Some(0) {
-            let lsu = &mover.order.storage_unit.lsu;
-            return Err(Failure::new(code::STORAGE_UNIT_FULL, format!("LSU {lsu} has no space left")));
-        }
+        need_space(mover, &plugin, &server)?;
         if let Some((duty, socket)) = duty.take() {
             child = Some(mover.fork_child(duty, socket)?);
         }
@@ -66,6 +63,15 @@ pub(super) fn write_backup(
         (Err(failure), Some(child)) => Err(mover.kill_child(child, failure)),
         (result, _) => result,
     }
+}
+
+/// Asks for the space on the LSU, as bptm does before every fragment.
+fn need_space(mover: &mut Mover, plugin: &Plugin, server: &Server<'_>) -> Result<(), Failure> {
+    if mover.check_lsu(plugin, server)? == Some(0) {
+        let lsu = &mover.order.storage_unit.lsu;
+        return Err(Failure::new(code::STORAGE_UNIT_FULL, format!("LSU {lsu} has no space left")));
+    }
+    Ok(())
 }
 
 /// The images of one backup.
@@ -206,6 +212,10 @@ impl<'s> Backup<'s> {
     }
 
     fn open_fragment(&mut self, mover: &mut Mover, report: &mut MoverReport) -> Result<(), Failure> {
+        // Before the first fragment bptm has just asked, when it opened the server.
+        if !self.fragments.is_empty() {
+            need_space(mover, self.plugin, self.server)?;
+        }
         let number = u32::try_from(self.fragments.len() + 1).unwrap_or(u32::MAX);
         let name = format!("{}_C1_F{number}", mover.order.backup_id);
         // At the start of a fragment nobody knows whether it is the last; the header, when it comes last, follows it.

@@ -11,8 +11,10 @@ mod server;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
 use ost_abi::{Api, STS_EOK, STSPI_INTERFACE_VERSION, stspi_plugin_info_t};
@@ -68,6 +70,23 @@ pub(crate) enum LoadError {
     },
 }
 
+/// What the loader says: its own words are the source of the library's error.
+fn reason(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), |own| format!("{error}: {own}"))
+}
+
+/// The full path of a plug-in library: the loader would search a bare name in other places. What cannot be a library
+/// at all, such as a directory or a text file, is refused here, before any job.
+pub(crate) fn library_file(path: &Path) -> io::Result<PathBuf> {
+    let full = path.canonicalize()?;
+    let mut magic = Vec::new();
+    File::open(&full)?.take(4).read_to_end(&mut magic)?;
+    if magic == *b"\x7fELF" {
+        return Ok(full);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "it is no ELF shared library"))
+}
+
 /// A loaded and initialised plug-in.
 #[derive(Debug)]
 pub(crate) struct Plugin {
@@ -87,7 +106,7 @@ impl Plugin {
         let flags = libloading::os::unix::RTLD_NOW | libloading::os::unix::RTLD_LOCAL;
         // SAFETY: runs the library's constructors; that is what loading a plug-in means.
         let library = unsafe { libloading::os::unix::Library::open(Some(path), flags) }
-            .map_err(|e| LoadError::Open { path: name(), reason: e.to_string() })?;
+            .map_err(|e| LoadError::Open { path: name(), reason: reason(&e) })?;
         let find = |symbol: &'static str| {
             // SAFETY: only the address is taken; the table gives it its type.
             let found = unsafe { library.get::<*mut c_void>(symbol) }.ok()?;

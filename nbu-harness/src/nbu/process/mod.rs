@@ -105,6 +105,7 @@ impl Process {
             command.env("VAST_OST_CONFIG", &installation.plugin_config);
             command.envs(&installation.plugin_env);
         }
+        os::die_with_starter(&mut command);
         let child = command.spawn()?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("a started process has no process id"))?;

@@ -5,6 +5,8 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -107,8 +109,25 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
     }
 }
 
-/// Blocks SIGTERM and SIGINT in this process and returns a descriptor that is readable when one arrives. Programs
-/// started afterwards by the standard library do not inherit the block.
+/// Makes the program that `command` starts die with the thread that starts it: nothing outlives its starter, however
+/// that ends.
+pub(crate) fn die_with_starter(command: &mut Command) {
+    let starter = rustix::process::getpid();
+    let prepare = move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        if rustix::process::getppid() == Some(starter) {
+            Ok(())
+        } else {
+            // It died before the line above, so no signal will come.
+            Err(io::Error::from_raw_os_error(libc::ESRCH))
+        }
+    };
+    // SAFETY: between fork and exec this makes two system calls, and neither allocates nor locks.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Blocks SIGTERM and SIGINT in this thread, those it starts and the programs they start, and returns a descriptor that
+/// is readable when one arrives.
 pub(crate) fn termination_signals() -> io::Result<OwnedFd> {
     // SAFETY: `set` is initialised by sigemptyset before it is used; all pointers are to locals.
     unsafe {
