@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The engine knows OST and no HTTP; it turns calls of the host into calls of the layers below and their failures into
-//! `STS_*` codes ([`status`] is the only place that does).
+//! `STS_*` codes (`status.rs` is the only place that does).
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("handles are 64-bit numbers in the shape of pointers: 64-bit hosts only");

@@ -4,7 +4,7 @@
 //!
 //! One function for each `stspi_*` symbol, with the plug-in as an extra first argument. The two libraries export them
 //! through [`crate::export`]. All of them are `unsafe` for one reason: the host promises that its pointers point at
-//! what the prototype says (see [`crate::args`] for what is checked all the same).
+//! what the prototype says (`args.rs` says what is checked all the same).
 
 mod image;
 mod life;
