@@ -28,6 +28,7 @@ impl Clock for SystemClock {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        // What an injected delay is made of on the real clock; a test brings a clock of its own.
         Box::pin(tokio::time::sleep(duration))
     }
 }

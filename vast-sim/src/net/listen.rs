@@ -78,7 +78,7 @@ pub(crate) async fn serve<S, F, B>(
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else {
-                    // Out of descriptors, most likely: let connections end first.
+                    // Out of descriptors, most likely: nothing announces that one is free, so pause instead of spinning.
                     tokio::time::sleep(Duration::from_millis(10)).await;
                     continue;
                 };

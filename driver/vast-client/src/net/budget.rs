@@ -72,6 +72,7 @@ impl Budget {
 
     /// Waits, but no longer than the budget lasts.
     pub(crate) async fn sleep(&mut self, wait: Duration) {
+        // The back-off between two attempts: a pause is what is wanted, nothing is waited for.
         let wait = wait.min(self.left);
         tokio::time::sleep(wait).await;
         self.left = self.left.saturating_sub(wait);
