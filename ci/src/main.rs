@@ -2,7 +2,10 @@
 //!
 //! It depends on almost nothing, so that it starts within seconds on a fresh clone, and calls cargo for the rest.
 
+mod clients;
 mod layers;
+mod packages;
+mod page;
 mod release;
 mod step;
 mod test;
@@ -32,6 +35,23 @@ enum Command {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Checks the simulator with unmodified clients: vastpy, boto3, the AWS CLI and others.
+    ///
+    /// Makes a virtual environment for the run, installs the versions of ci/clients/requirements.txt into it and removes
+    /// it afterwards. Needs python3 with venv, and a package index.
+    Clients {
+        /// Run only the checks whose name contains this.
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// A Python that has the clients installed already, in place of an environment made for the run.
+        #[arg(long, value_name = "PROGRAM")]
+        python: Option<PathBuf>,
+    },
+    /// Checks the simulator's live page in a headless browser.
+    ///
+    /// Uses Chromium and its driver, which it installs on Debian when they are missing, and needs python3 with venv, and a
+    /// package index. Leaves pictures of the page in the target directory.
+    Page,
     /// Everything that must hold before a change lands.
     Test {
         /// Run only the steps whose name contains this.
@@ -60,6 +80,8 @@ fn main() -> ExitCode {
     let root = workspace();
     let result = match Cli::parse().command {
         Command::Certify { arguments } => release::certify(&root, &arguments),
+        Command::Clients { only, python } => clients::run(&root, only.as_deref(), python.as_deref()),
+        Command::Page => page::run(&root),
         Command::Test { only } => test::run(&root, only.as_deref()),
         Command::Bench { arguments } => release::bench(&root, &arguments),
         Command::Header => step::run(

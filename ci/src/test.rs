@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::step::{self, Failure, cargo};
-use crate::{layers, release, tidy};
+use crate::{clients, layers, page, release, tidy};
 
 type Step = (&'static str, fn(&Path) -> Result<(), Failure>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 9] = [
     ("components", components),
     ("tidy", |root| tidy::run(root).and_then(|()| layers::run(root))),
     ("format", |root| step::run(&mut cargo(root, &["fmt", "--all", "--", "--check"]))),
@@ -18,6 +18,8 @@ const STEPS: [Step; 7] = [
         step::run(&mut cargo(root, &arguments))
     }),
     ("tests", |root| step::run(&mut cargo(root, &["test", "--workspace", "--all-features", "--locked"]))),
+    ("clients", |root| clients::run(root, None, None)),
+    ("page", page::run),
     ("docs", |root| {
         let arguments = ["doc", "--workspace", "--no-deps", "--locked"];
         step::run(cargo(root, &arguments).env("RUSTDOCFLAGS", "-D warnings"))

@@ -2,46 +2,40 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use http::Request;
-use hyper::body::Incoming;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::background::{self, Background};
+use crate::clock::CannotAdvance;
 use crate::config::Config;
 use crate::core::Core;
 use crate::counters::{Counters, Counting};
 use crate::env::{Entropy, HashEntropy};
 use crate::error::StartError;
 use crate::faults::Faults;
-use crate::net::conn::Resetter;
+use crate::metrics::Metrics;
 use crate::net::listen;
-use crate::net::s3_edge::S3Edge;
+use crate::net::management::{self, Management};
+use crate::net::vips::{self, DataPath, VipStatus};
 use crate::raw_state::RawState;
-use crate::store::Store;
+use crate::s3::features::FeaturesOff;
+use crate::store::{Store, lock};
 use crate::vms::auth::Tokens;
-use crate::{s3, seed, tls, vms};
+use crate::{s3, seed, tls};
 
 /// A cluster that listens. Dropping it stops it at once; [`Cluster::stop`] lets requests in flight finish first.
 #[derive(Debug)]
 pub struct Cluster {
     pub(crate) core: Arc<Core>,
-    addresses: Addresses,
-    ca_pem: String,
+    vms_address: SocketAddr,
     ca_path: PathBuf,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     /// Holds the CA file of a cluster in memory.
     _scratch: Option<tempfile::TempDir>,
-}
-
-#[derive(Debug)]
-struct Addresses {
-    vms: SocketAddr,
-    s3: Vec<SocketAddr>,
-    s3_tls: Vec<SocketAddr>,
 }
 
 impl Cluster {
@@ -59,63 +53,59 @@ impl Cluster {
             (Store::open(dir)?, dir.clone(), None)
         } else {
             let scratch = tempfile::Builder::new().prefix("vast-sim-").tempdir()?;
-            (Store::in_memory(), scratch.path().to_owned(), Some(scratch))
+            (Store::in_memory(config.retention), scratch.path().to_owned(), Some(scratch))
         };
-        let vms_listener = listen::bind(config.vms_listen).await?;
-        let s3_listeners = listen::bind_all(&config.vips, config.s3_port).await?;
-        let tls_listeners = listen::bind_all(&config.vips, config.s3_tls_port).await?;
-        let tls = certificates(&config, &dir)?;
-        let local = |l: &TcpListener| l.local_addr();
-        let addresses = Addresses {
-            vms: vms_listener.local_addr()?,
-            s3: s3_listeners.iter().map(local).collect::<Result<_, _>>()?,
-            s3_tls: tls_listeners.iter().map(local).collect::<Result<_, _>>()?,
-        };
+        let vms_listener = listen::bind(&*config.network, config.vms_listen)?;
+        let vms_address = vms_listener.local_addr()?;
+        let tls = Arc::new(certificates(&config, &dir)?);
         let core = Arc::new(Core {
             counting: Counting::new(&config.vips),
-            faults: Faults::default(),
+            faults: Faults::new(Arc::clone(&config.clock)),
+            metrics: Metrics::lagging(&config.monitoring),
+            qos: crate::qos::Qos::default(),
             tokens: Tokens::default(),
+            background: Background::default(),
+            ca_pem: tls.ca_pem.clone(),
+            lifecycle: s3::lifecycle::LastRun::default(),
+            own_key: s3::signature::OwnKey::new(&*entropy),
+            data_path: DataPath::default(),
+            management: Management::default(),
+            features_off: Mutex::new(config.features_off.clone()),
             entropy,
             store,
             config,
         });
         seed::apply(&core);
+        let service = s3::service(&core);
+        vips::start(&core, service, &tls)?;
         core.store
             .settled()
             .await
             .map_err(|e| StartError::Database { path: dir.clone(), detail: e.to_string() })?;
+        management::start(&core, vms_listener, vms_address, &tls)?;
+        let follower = Arc::downgrade(&core);
+        core.faults.tell(move || {
+            if let Some(core) = follower.upgrade() {
+                management::follow(&core);
+                vips::follow(&core);
+                core.background.wake();
+            }
+        });
 
-        let (stop, stopping) = watch::channel(false);
-        let mut tasks = Vec::new();
-        let app = vms::app(&core);
-        let serve_vms =
-            move |request: Request<Incoming>, resetter: Resetter| vms::serve(app.clone(), request, resetter);
-        let vms_tls = Some(tls.acceptor.clone());
-        tasks.push(tokio::spawn(listen::serve(
-            vms_listener,
-            vms_tls,
-            Arc::default(),
-            stopping.clone(),
-            serve_vms,
-        )));
-        let service = s3::service(&core);
-        let plain = s3_listeners.into_iter().map(|l| (l, None));
-        let secure = tls_listeners.into_iter().map(|l| (l, Some(tls.acceptor.clone())));
-        for (listener, acceptor) in plain.chain(secure) {
-            let vip = listener.local_addr()?.ip();
-            let edge = S3Edge::new(Arc::clone(&core), service.clone(), vip);
-            let serve_s3 =
-                move |request: Request<Incoming>, resetter: Resetter| edge.clone().serve(request, resetter);
-            let counting = core.counting.vip(vip);
-            tasks.push(tokio::spawn(listen::serve(listener, acceptor, counting, stopping.clone(), serve_s3)));
-        }
+        let (stop, mut stopped) = watch::channel(false);
+        let jobs = background::keep_running(Arc::clone(&core));
+        let jobs = tokio::spawn(async move {
+            tokio::select! {
+                () = jobs => {}
+                _ = stopped.wait_for(|stop| *stop) => {}
+            }
+        });
         Ok(Self {
             core,
-            addresses,
-            ca_pem: tls.ca_pem,
+            vms_address,
             ca_path: dir.join(tls::CA_FILE),
             stop,
-            tasks,
+            tasks: vec![jobs],
             _scratch: scratch,
         })
     }
@@ -123,7 +113,10 @@ impl Cluster {
     /// Stops listening, lets requests in flight finish for at most two seconds, and makes everything durable.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
-        for task in std::mem::take(&mut self.tasks) {
+        let mut tasks = std::mem::take(&mut self.tasks);
+        tasks.extend(self.core.data_path.stop());
+        tasks.extend(self.core.management.stop());
+        for task in tasks {
             let _ = task.await;
         }
         let core = Arc::clone(&self.core);
@@ -132,7 +125,7 @@ impl Cluster {
 
     /// `https://address:port` of the VMS REST API.
     pub fn vms_url(&self) -> String {
-        let address = self.addresses.vms;
+        let address = self.vms_address;
         // Nobody can connect to "any address".
         let ip = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
         format!("https://{}", SocketAddr::new(ip, address.port()))
@@ -140,17 +133,38 @@ impl Cluster {
 
     /// `http://address:port` of every VIP.
     pub fn s3_urls(&self) -> Vec<String> {
-        self.addresses.s3.iter().map(|a| format!("http://{a}")).collect()
+        self.core.data_path.addresses(false).iter().map(|a| format!("http://{a}")).collect()
     }
 
     /// `https://address:port` of every VIP.
     pub fn s3_tls_urls(&self) -> Vec<String> {
-        self.addresses.s3_tls.iter().map(|a| format!("https://{a}")).collect()
+        self.core.data_path.addresses(true).iter().map(|a| format!("https://{a}")).collect()
+    }
+
+    /// Every VIP as it stands, pool by pool.
+    pub fn vips(&self) -> Vec<VipStatus> {
+        self.core.data_path.status()
+    }
+
+    /// Back to the state of a new cluster: no data, no faults, no sessions, nothing counted. Listeners stay open, and so
+    /// do their addresses and the certificates; the clock goes on.
+    pub fn reset(&self) {
+        seed::start_over(&self.core);
+    }
+
+    /// Sets what the S3 server lacks from now on.
+    ///
+    /// # Errors
+    /// A text that names the contradiction.
+    pub fn set_features_off(&self, off: FeaturesOff) -> Result<(), String> {
+        off.check()?;
+        *lock(&self.core.features_off) = off;
+        Ok(())
     }
 
     /// The certificate authority that signed the cluster's certificates, as PEM.
     pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+        &self.core.ca_pem
     }
 
     /// A file with [`Self::ca_pem`], there as long as the cluster is.
@@ -173,6 +187,15 @@ impl Cluster {
         RawState::of(&self.core)
     }
 
+    /// Lets `by` pass on the cluster's clock, with everything that is due on the way: schedules, expiry, tasks. Blocks
+    /// the calling thread while jobs run.
+    ///
+    /// # Errors
+    /// When the clock given in [`Config::clock`] cannot be advanced.
+    pub fn advance(&self, by: Duration) -> Result<(), CannotAdvance> {
+        background::advance(&self.core, by)
+    }
+
     /// The faults of this cluster.
     pub fn faults(&self) -> &Faults {
         &self.core.faults
@@ -192,7 +215,10 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.stop.send_replace(true);
-        for task in &self.tasks {
+        let mut tasks = std::mem::take(&mut self.tasks);
+        tasks.extend(self.core.data_path.stop());
+        tasks.extend(self.core.management.stop());
+        for task in tasks {
             task.abort();
         }
         self.core.store.close();
@@ -202,6 +228,11 @@ impl Drop for Cluster {
 fn certificates(config: &Config, dir: &Path) -> Result<tls::Tls, StartError> {
     let mut names = vec!["localhost".to_owned()];
     names.extend(config.tls_names.iter().cloned());
+    // Buckets are hosts below these.
+    let domains = config.tls_names.iter().map(String::as_str).chain([seed::VIP_POOL_DOMAIN]);
+    let below = domains.filter(|n| n.contains('.') && !n.starts_with('*')).map(|n| format!("*.{n}"));
+    names.extend(below.filter(|n| !config.tls_names.contains(n)));
+    names.push(seed::VIP_POOL_DOMAIN.to_owned());
     let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
     for ip in config.vips.iter().copied().chain([config.vms_listen.ip()]) {
         if !addresses.contains(&ip) && !ip.is_unspecified() {

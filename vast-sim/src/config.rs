@@ -5,8 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::env::{Clock, Entropy, SystemClock};
+use crate::clock::{Clock, SimClock};
+use crate::env::Entropy;
 use crate::error::StartError;
+use crate::metrics::Monitoring;
+use crate::net::network::{Network, Tcp};
+use crate::s3::features::FeaturesOff;
+use crate::s3::signature::SignatureRules;
+use crate::vms::tasks::TaskSettings;
 
 /// How ETags of objects are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +22,21 @@ pub enum EtagMode {
     Md5,
     /// Random, unique per write: for measurements. Clients must treat ETags as opaque anyway.
     Opaque,
+}
+
+/// What becomes of the bytes of objects.
+///
+/// Sizes, checksums, ETags and accounting are always those of what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Retention {
+    /// They are held.
+    #[default]
+    Keep,
+    /// They are checked, counted and forgotten: writing costs no memory, reading an object's bytes is refused with
+    /// `NotImplemented`.
+    Discard,
+    /// As above, but reading gives zeros of the right number: for clients that only measure.
+    Zeros,
 }
 
 /// What S3 answers when a write would exceed a hard limit.
@@ -54,6 +75,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// How ETags are made.
     pub etag: EtagMode,
+    /// Whether the bytes of objects are held. Without [`Self::data_dir`] only.
+    pub retention: Retention,
     /// Capacity of the whole cluster in bytes.
     pub capacity: u64,
     /// More host names for the server certificates, beside `localhost` and all addresses.
@@ -62,12 +85,24 @@ pub struct Config {
     pub access_token_lifetime: Duration,
     /// How long a refresh token lives.
     pub refresh_token_lifetime: Duration,
+    /// How S3 signatures are judged.
+    pub signatures: SignatureRules,
+    /// S3 key pairs that one user may have.
+    pub max_keys_per_user: usize,
     /// What S3 answers when a hard limit is reached.
     pub quota_answer: QuotaAnswer,
     /// Size below which a part (other than the last) makes completion fail with `EntityTooSmall`, in bytes.
     pub min_part_size: u64,
     /// Software version that the cluster reports: digits and dots only, since clients parse it as numbers.
     pub sw_version: String,
+    /// How asynchronous VMS tasks behave.
+    pub tasks: TaskSettings,
+    /// How the cluster watches itself.
+    pub monitoring: Monitoring,
+    /// Features that the S3 server lacks from the start.
+    pub features_off: FeaturesOff,
+    /// What the cluster listens with.
+    pub network: Arc<dyn Network>,
     /// Time source.
     pub clock: Arc<dyn Clock>,
     /// Randomness; none seeds one from the operating system.
@@ -85,14 +120,21 @@ impl Default for Config {
             password: "123456".to_owned(),
             data_dir: None,
             etag: EtagMode::Md5,
+            retention: Retention::Keep,
             capacity: 10 << 40,
             tls_names: Vec::new(),
             access_token_lifetime: Duration::from_hours(1),
             refresh_token_lifetime: Duration::from_hours(24),
+            signatures: SignatureRules::default(),
+            max_keys_per_user: 10,
             quota_answer: QuotaAnswer::default(),
             min_part_size: 5 << 20,
             sw_version: "5.4.1.20.10960402906660116571".to_owned(),
-            clock: Arc::new(SystemClock),
+            tasks: TaskSettings::default(),
+            monitoring: Monitoring::default(),
+            features_off: FeaturesOff::default(),
+            network: Arc::new(Tcp),
+            clock: Arc::new(SimClock::ticking()),
             entropy: None,
         }
     }
@@ -131,6 +173,11 @@ impl Config {
                 "user and password must not be empty, and user must not contain a colon".to_owned(),
             );
         }
+        if self.retention != Retention::Keep && self.data_dir.is_some() {
+            return refuse(
+                "retention: a data directory keeps what was written; leave one of them out".to_owned(),
+            );
+        }
         if self.capacity == 0 {
             return refuse("capacity must be at least 1 byte".to_owned());
         }
@@ -142,6 +189,9 @@ impl Config {
         }
         if self.sw_version.is_empty() || self.sw_version.split('.').any(|p| p.parse::<u64>().is_err()) {
             return refuse(format!("sw_version {:?}: must be numbers separated by dots", self.sw_version));
+        }
+        if let Err(contradiction) = self.features_off.check() {
+            return refuse(format!("features_off: {contradiction}"));
         }
         if let Some(bad) = self.tls_names.iter().find(|n| !is_host_name(n)) {
             return refuse(format!("tls-name {bad:?} is not a host name"));

@@ -61,7 +61,7 @@ impl Counters {
 }
 
 impl OperationCounters {
-    fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             requests: self.requests + other.requests,
             errors: self.errors + other.errors,
@@ -74,7 +74,7 @@ impl OperationCounters {
 /// The live counters behind [`Counters`].
 #[derive(Debug)]
 pub(crate) struct Counting {
-    vips: BTreeMap<IpAddr, Arc<VipCounting>>,
+    vips: Mutex<BTreeMap<IpAddr, Arc<VipCounting>>>,
     vms: Mutex<BTreeMap<String, OperationCounters>>,
     not_implemented: AtomicU64,
 }
@@ -82,6 +82,8 @@ pub(crate) struct Counting {
 #[derive(Debug, Default)]
 pub(crate) struct VipCounting {
     connections: AtomicU64,
+    /// Connections that are open now.
+    open: AtomicU64,
     pub(crate) wire_in: AtomicU64,
     pub(crate) wire_out: AtomicU64,
     operations: Mutex<BTreeMap<&'static str, Arc<OperationCounting>>>,
@@ -113,6 +115,11 @@ impl OperationCounting {
 impl VipCounting {
     pub(crate) fn connected(&self) {
         add(&self.connections, 1);
+        add(&self.open, 1);
+    }
+
+    pub(crate) fn disconnected(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts a request and gives the counters for the rest of it.
@@ -148,14 +155,19 @@ impl VipCounting {
 impl Counting {
     pub(crate) fn new(vips: &[IpAddr]) -> Self {
         Self {
-            vips: vips.iter().map(|ip| (*ip, Arc::default())).collect(),
+            vips: Mutex::new(vips.iter().map(|ip| (*ip, Arc::default())).collect()),
             vms: Mutex::default(),
             not_implemented: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn vip(&self, ip: IpAddr) -> Arc<VipCounting> {
-        self.vips.get(&ip).cloned().unwrap_or_default()
+        Arc::clone(lock(&self.vips).entry(ip).or_default())
+    }
+
+    /// Connections that are open now, over all VIPs.
+    pub(crate) fn open_connections(&self) -> u64 {
+        lock(&self.vips).values().map(|v| read(&v.open)).sum()
     }
 
     pub(crate) fn vms_request(&self, operation: &str, failed: bool) {
@@ -171,14 +183,14 @@ impl Counting {
 
     pub(crate) fn snapshot(&self) -> Counters {
         Counters {
-            vips: self.vips.iter().map(|(ip, c)| (ip.to_string(), c.snapshot())).collect(),
+            vips: lock(&self.vips).iter().map(|(ip, c)| (ip.to_string(), c.snapshot())).collect(),
             vms: lock(&self.vms).clone(),
             s3_not_implemented: read(&self.not_implemented),
         }
     }
 
     pub(crate) fn reset(&self) {
-        self.vips.values().for_each(|v| v.reset());
+        lock(&self.vips).values().for_each(|v| v.reset());
         lock(&self.vms).clear();
         self.not_implemented.store(0, Ordering::Relaxed);
     }

@@ -1,37 +1,10 @@
-//! The outside world the simulator depends on, injected: time and randomness.
+//! The randomness that the simulator depends on, injected, and how times and identifiers are written.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
-
-/// Time as the cluster sees it. Called from any thread.
-///
-/// Signature freshness of S3 requests is judged by the protocol library against the system clock; everything else
-/// (tokens, object times, presented dates, injected delays) goes through this trait.
-pub trait Clock: Debug + Send + Sync + 'static {
-    /// The current time.
-    fn now(&self) -> SystemTime;
-    /// Completes when `duration` has passed on this clock.
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
-}
-
-/// The machine's clock and tokio's timer.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // What an injected delay is made of on the real clock; a test brings a clock of its own.
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
 
 /// Milliseconds since 1970 of a time; 0 for times before.
 pub(crate) fn millis(time: SystemTime) -> u64 {
@@ -47,6 +20,12 @@ pub(crate) fn from_millis(ms: u64) -> SystemTime {
 pub(crate) fn rfc3339(ms: u64) -> String {
     let stamp = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     stamp.map_or_else(String::new, |t| format!("{t:.3}"))
+}
+
+/// `Sat, 31 Jan 2026 12:00:00 GMT`, the form HTTP uses for dates.
+pub(crate) fn http_date(ms: u64) -> String {
+    let stamp = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    stamp.map_or_else(String::new, |t| t.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
 /// Randomness for identifiers, keys and tokens. Called from any thread.

@@ -19,34 +19,46 @@
 //! # }
 //! ```
 //!
-//! The simulator is not VAST: versioning, object lock, snapshots, replication and the other protocols are refused with
-//! 501 and counted, never pretended. Where VAST documents no behaviour (the answer to a full quota, for one), it is a
+//! The simulator is not VAST: replication and the other protocols are refused with 501 and counted, never pretended. Where VAST documents no behaviour (the answer to a full quota, for one), it is a
 //! setting.
 
+mod background;
 mod blocking;
+mod clock;
 mod cluster;
 mod config;
 mod core;
 mod counters;
+pub mod describe;
 mod env;
 mod error;
 mod faults;
+mod metrics;
 mod net;
 mod provision;
+mod qos;
 mod raw_state;
 mod s3;
 mod seed;
 mod store;
 mod tls;
 mod vms;
+mod web;
 
 pub use blocking::BlockingCluster;
+pub use clock::{CannotAdvance, Clock, SimClock};
 pub use cluster::Cluster;
-pub use config::{Config, EtagMode, QuotaAnswer, default_vips};
+pub use config::{Config, EtagMode, QuotaAnswer, Retention, default_vips};
 pub use counters::{Counters, OperationCounters, VipCounters};
-pub use env::{Clock, Entropy, HashEntropy, SystemClock};
+pub use env::{Entropy, HashEntropy};
 pub use error::{ProvisionError, StartError};
-pub use faults::{Effect, Fault, FaultHit, FaultStatus, Faults, Plane};
+pub use faults::{Effect, Fault, FaultHit, FaultStatus, Faults, Outage, Plane, Side};
+pub use metrics::Monitoring;
+pub use net::network::{Listener, Network, Stream, Tcp};
+pub use net::vips::{VipState, VipStatus};
 pub use provision::{KeyPair, Provisioned};
-pub use raw_state::{RawBucket, RawObject, RawPart, RawState, RawUpload};
+pub use raw_state::{RawBucket, RawObject, RawPart, RawState, RawUpload, RawVersion};
+pub use s3::features::{Feature, FeaturesOff, Switch};
+pub use s3::signature::{SignatureRules, SignatureV2};
 pub use seed::VIP_POOL;
+pub use vms::tasks::TaskSettings;

@@ -1,15 +1,20 @@
 //! Setting a cluster up from a test, by the same code that serves the REST API.
 
-use serde_json::{Map, Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::core::Core;
 use crate::error::ProvisionError;
-use crate::vms::engine::{self, Call};
+use crate::net::vips;
+use crate::store::state::AccessKey;
+use crate::vms::caller::Caller;
+use crate::vms::engine::{self, Call, Content};
 use crate::vms::error::ApiError;
-use crate::vms::resources;
+use crate::vms::{query_pairs, resources};
 
 /// An S3 key pair.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct KeyPair {
     /// Access key id.
     pub access_key: String,
@@ -44,6 +49,37 @@ impl From<ApiError> for ProvisionError {
     }
 }
 
+/// Length of an access key and of a secret key, in characters.
+const KEY_LENGTH: std::ops::RangeInclusive<usize> = 3..=128;
+
+/// Stores a key pair that somebody chose.
+pub(crate) fn put_keys(core: &Core, user_id: u64, tenant_id: u64, keys: &KeyPair) -> Result<(), ApiError> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    if !KEY_LENGTH.contains(&keys.access_key.len()) || !keys.access_key.bytes().all(plain) {
+        return Err(ApiError::field("access_key", "3 to 128 letters, digits, dots, dashes or underscores."));
+    }
+    if !KEY_LENGTH.contains(&keys.secret_key.len()) || !keys.secret_key.bytes().all(|b| b.is_ascii_graphic())
+    {
+        return Err(ApiError::field("secret_key", "3 to 128 ASCII characters without spaces."));
+    }
+    core.store.write(|state| {
+        if state.vms.row("users", user_id).is_none() {
+            return Err(ApiError::field("user_id", "There is no such user."));
+        }
+        if state.vms.row("tenants", tenant_id).is_none() {
+            return Err(ApiError::field("tenant_id", "There is no such tenant."));
+        }
+        let old = state.keys().get(&keys.access_key);
+        if old.is_some_and(|old| old.user_id != user_id) {
+            return Err(ApiError::conflict("This access key belongs to somebody else."));
+        }
+        let created = old.map_or_else(|| core.now_ms(), |old| old.created);
+        let key = AccessKey { user_id, secret: keys.secret_key.clone(), enabled: true, tenant_id, created };
+        state.put_key(&keys.access_key, key);
+        Ok(())
+    })
+}
+
 fn id_of(row: &Value) -> u64 {
     row.get("id").and_then(Value::as_u64).unwrap_or_default()
 }
@@ -54,28 +90,35 @@ impl Cluster {
     /// # Errors
     /// What VMS would refuse; an unknown resource is 404.
     pub fn create(&self, resource: &str, body: &Value) -> Result<Value, ProvisionError> {
-        let known = resources::by_kind(resource).ok_or_else(ApiError::not_found)?;
-        let body: Map<String, Value> = body.as_object().cloned().unwrap_or_default();
-        Ok(engine::create_object(&self.core, known, &body, &self.vms_url())?)
+        self.vms("POST", resource, body)
     }
 
-    /// Any VMS call: `vms("PATCH", "quotas/3", &json!({"hard_limit": 0}))`. Gives the body, null when there is none.
+    /// Any VMS call: `vms("PATCH", "quotas/3", &json!({"hard_limit": 0}))` or `vms("GET", "views/?bucket=b", ...)`.
+    /// Gives the body, null when there is none.
     ///
     /// # Errors
     /// What VMS would refuse; an unknown method or resource as well.
     pub fn vms(&self, method: &str, path: &str, body: &Value) -> Result<Value, ProvisionError> {
         let method = http::Method::from_bytes(method.as_bytes())
             .map_err(|_| ProvisionError { status: 405, body: format!("{method:?} is not a method") })?;
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let call = Call {
             method,
             segments: path.split('/').filter(|p| !p.is_empty()).map(str::to_owned).collect(),
-            query: Vec::new(),
+            query: query_pairs(query),
             body: body.clone(),
             origin: self.vms_url(),
+            caller: Caller::itself(),
         };
         let known =
             call.segments.first().and_then(|k| resources::by_kind(k)).ok_or_else(ApiError::not_found)?;
-        Ok(engine::handle(&self.core, known, &call)?.body.unwrap_or_default())
+        let reply = engine::handle(&self.core, known, &call)?;
+        vips::follow(&self.core);
+        Ok(match reply.content {
+            Content::Json(body) => body,
+            Content::Text(text) => text.into(),
+            Content::Nothing => Value::Null,
+        })
     }
 
     /// Makes a user with one key pair. Gives the user's id and the keys.
@@ -95,6 +138,14 @@ impl Cluster {
         let keys = self.vms("POST", &format!("users/{user_id}/access_keys"), &Value::Null)?;
         let text = |f: &str| keys.get(f).and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(KeyPair { access_key: text("access_key"), secret_key: text("secret_key") })
+    }
+
+    /// Gives a user a key pair of the caller's choice, in place of the user's own of that id. Enabled.
+    ///
+    /// # Errors
+    /// An unknown user, a malformed pair, an access key of somebody else.
+    pub fn put_keys(&self, user_id: u64, tenant_id: u64, keys: &KeyPair) -> Result<(), ProvisionError> {
+        Ok(put_keys(&self.core, user_id, tenant_id, keys)?)
     }
 
     /// Makes an S3 view `/<bucket>` with the bucket of that name for a user. Gives the view's id.

@@ -1,16 +1,27 @@
-//! What every cluster has from the start: one tenant, two policies, a provider, nodes, a VIP pool with its VIPs.
+//! What every cluster has from the start: one tenant, two policies, a view, a provider with users, managers and roles,
+//! nodes, a VIP pool with its VIPs.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::core::Core;
+use crate::net::vips;
+use crate::store::lock;
+use crate::store::namespace::DirectoryInfo;
 use crate::store::state::State;
 use crate::vms::engine::{self, CLUSTER_NAME};
+use crate::vms::resources::{indestructibility, managers, roles, vms};
 
 /// Name of the VIP pool that holds all VIPs.
 pub const VIP_POOL: &str = "vippool-1";
+/// Domain name of that pool.
+pub(crate) const VIP_POOL_DOMAIN: &str = "s3.vast-sim.test";
+
+/// Local users of a fresh cluster.
+const SEEDED_USERS: u64 = 5;
+/// The view of a fresh cluster: NFS only.
+const SEEDED_VIEW: &str = "/exports";
 
 /// Fills an empty cluster; a loaded one gets its VIPs and version brought up to date.
 pub(crate) fn apply(core: &Arc<Core>) {
@@ -18,21 +29,21 @@ pub(crate) fn apply(core: &Arc<Core>) {
         if state.vms.is_empty() {
             fresh(core, state);
         }
-        let vips: Vec<u64> = state.vms.rows("vips").map(|(id, _)| id).collect();
-        let listed = |state: &State| -> Vec<String> {
-            let ip = |(_, r): (u64, &crate::store::registry::Row)| {
-                crate::store::registry::text(r, "ip").to_owned()
-            };
-            state.vms.rows("vips").map(ip).collect()
-        };
-        let wanted: Vec<String> = core.config.vips.iter().map(IpAddr::to_string).collect();
-        if listed(state) != wanted {
-            for id in vips {
-                state.vms.remove("vips", id);
-            }
-            add_vips(core, state);
-        }
+        managers::seed(core, state);
+        add_pool(core, state);
     });
+}
+
+/// Back to a cluster that was just started.
+pub(crate) fn start_over(core: &Arc<Core>) {
+    core.faults.clear();
+    core.tokens.revoke_all();
+    core.store.write(State::forget_everything);
+    core.counting.reset();
+    core.metrics.clear();
+    *lock(&core.features_off) = core.config.features_off.clone();
+    apply(core);
+    vips::follow(core);
 }
 
 fn add(core: &Arc<Core>, state: &mut State, kind: &str, row: &Value) -> u64 {
@@ -47,7 +58,7 @@ fn fresh(core: &Arc<Core>, state: &mut State) {
         state,
         "clusters",
         &json!({ "name": CLUSTER_NAME, "build": version, "mgmt_vip": mgmt, "ip": mgmt, "mgmt_cnode": "cnode-1",
-            "leader_cnode": "cnode-1", "protocols": ["S3"] }),
+            "leader_cnode": "cnode-1", "protocols": ["S3"], "s3_enable_v2_authentication": true }),
     );
     add(
         core,
@@ -55,6 +66,9 @@ fn fresh(core: &Arc<Core>, state: &mut State) {
         "versions",
         &json!({ "name": version, "sys_version": version, "build": version, "status": "success" }),
     );
+    vms::seed(core, state);
+    roles::seed(core, state);
+    indestructibility::seed(core, state);
     add(core, state, "localproviders", &json!({ "name": "local", "managed_by": ["SUPER_ADMIN"] }));
     add(core, state, "tenants", &json!({ "name": "default", "local_provider_id": 1 }));
     add(core, state, "viewpolicies", &json!({ "name": "default", "flavor": "NFS", "tenant_id": 1 }));
@@ -64,6 +78,22 @@ fn fresh(core: &Arc<Core>, state: &mut State) {
         "viewpolicies",
         &json!({ "name": "s3_default_policy", "flavor": "S3_NATIVE", "tenant_id": 1, "is_s3_default_policy": true }),
     );
+    // Somebody to look at, and a view that has nothing to do with S3.
+    for n in 1..=SEEDED_USERS {
+        let uid = 1_000 + n;
+        let user =
+            json!({ "name": format!("local-user-{n}"), "uid": uid, "vid": uid, "local_provider_id": 1 });
+        add(core, state, "users", &user);
+    }
+    let view = json!({ "path": SEEDED_VIEW, "policy_id": 1, "protocols": ["NFS"], "tenant_id": 1, "create_dir": true });
+    add(core, state, "views", &view);
+    state.make_directory(
+        1,
+        SEEDED_VIEW,
+        DirectoryInfo { created: core.now_ms(), ..DirectoryInfo::default() },
+    );
+    add(core, state, "cboxes", &json!({ "name": "cbox-1", "state": "ACTIVE" }));
+    add(core, state, "dboxes", &json!({ "name": "dbox-1", "state": "ACTIVE" }));
     for n in 1..=core.config.vips.len().div_ceil(2) {
         let node = json!({ "name": format!("cnode-{n}"), "display_name": format!("cnode-{n}"), "hostname": format!("cnode-{n}"),
             "ip": format!("172.16.1.{n}"), "mgmt_ip": format!("10.0.1.{n}"), "state": "ACTIVE", "display_state": "ACTIVE",
@@ -78,29 +108,20 @@ fn fresh(core: &Arc<Core>, state: &mut State) {
     }
 }
 
-/// The pool and one row per VIP, spread over the CNodes in turn.
-fn add_vips(core: &Arc<Core>, state: &mut State) {
+/// The pool of the VIPs that the cluster was started with. The VIPs themselves follow from it.
+fn add_pool(core: &Arc<Core>, state: &mut State) {
     let ranges: Vec<[String; 2]> =
         core.config.vips.iter().map(|ip| [ip.to_string(), ip.to_string()]).collect();
-    let pool = match state.vms.find("vippools", "name", VIP_POOL).map(|(id, _)| id) {
-        Some(id) => {
+    match state.vms.find("vippools", "name", VIP_POOL).map(|(id, row)| (id, row.get("ip_ranges").cloned())) {
+        Some((_, before)) if before == Some(json!(ranges)) => {}
+        Some((id, _)) => {
             let row = json!({ "ip_ranges": ranges });
             state.vms.update("vippools", id, row.as_object().cloned().unwrap_or_default());
-            id
         }
-        None => add(
-            core,
-            state,
-            "vippools",
-            &json!({ "name": VIP_POOL, "ip_ranges": ranges, "subnet_cidr": 24, "role": "PROTOCOLS",
-                "domain_name": "s3.vast-sim.test", "state": "ACTIVE" }),
-        ),
-    };
-    let cnodes: Vec<u64> = state.vms.rows("cnodes").map(|(id, _)| id).collect();
-    for (n, ip) in core.config.vips.iter().enumerate() {
-        let cnode = cnodes.get(n % cnodes.len().max(1)).copied().unwrap_or(1);
-        let row = json!({ "ip": ip.to_string(), "name": ip.to_string(), "hostname": format!("vip-{}", n + 1),
-            "_vippool_id": pool, "_cnode_id": cnode });
-        add(core, state, "vips", &row);
+        None => {
+            let pool = json!({ "name": VIP_POOL, "ip_ranges": ranges, "subnet_cidr": 24, "role": "PROTOCOLS",
+                "domain_name": VIP_POOL_DOMAIN, "state": "ACTIVE" });
+            add(core, state, "vippools", &pool);
+        }
     }
 }

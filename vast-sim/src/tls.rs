@@ -18,9 +18,12 @@ pub(crate) const CA_FILE: &str = "ca.pem";
 /// File name of the authority's private key, kept in durable mode so that clients' trust survives a restart.
 const CA_KEY_FILE: &str = "ca-key.pem";
 
-/// Server side of TLS, ready to accept.
+/// Makes server certificates.
+#[derive(Debug)]
 pub(crate) struct Tls {
-    pub(crate) acceptor: TlsAcceptor,
+    issuer: Issuer<'static, KeyPair>,
+    names: Vec<String>,
+    addresses: Vec<IpAddr>,
     pub(crate) ca_pem: String,
 }
 
@@ -28,7 +31,7 @@ fn failed(error: impl std::fmt::Display) -> StartError {
     StartError::Tls(error.to_string())
 }
 
-/// Makes certificates for these names; the authority is taken from `dir` when it holds one, and left there.
+/// Prepares certificates for these names and addresses; the authority is taken from `dir` when it holds one, and left there.
 pub(crate) fn make(
     names: &[String],
     addresses: &[IpAddr],
@@ -60,20 +63,33 @@ pub(crate) fn make(
         written.map_err(StartError::file(&key_path))?;
     }
 
-    let server_key = KeyPair::generate().map_err(failed)?;
-    let mut server = CertificateParams::new(names.to_vec()).map_err(failed)?;
-    server.subject_alt_names.extend(addresses.iter().map(|ip| SanType::IpAddress(*ip)));
-    server.distinguished_name.push(DnType::CommonName, "vast-sim");
-    server.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-    let issuer = Issuer::new(params, ca_key);
-    let certificate = server.signed_by(&server_key, &issuer).map_err(failed)?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .map_err(failed)?;
-    Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), ca_pem })
+    Ok(Tls {
+        issuer: Issuer::new(params, ca_key),
+        names: names.to_vec(),
+        addresses: addresses.to_vec(),
+        ca_pem,
+    })
+}
+
+impl Tls {
+    /// The server side of TLS on an address, with a certificate for everything this cluster is known as.
+    pub(crate) fn acceptor(&self, ip: IpAddr) -> Result<TlsAcceptor, StartError> {
+        let server_key = KeyPair::generate().map_err(failed)?;
+        let mut server = CertificateParams::new(self.names.clone()).map_err(failed)?;
+        let own = Some(ip).filter(|ip| !ip.is_unspecified() && !self.addresses.contains(ip));
+        let addresses = self.addresses.iter().copied().chain(own);
+        server.subject_alt_names.extend(addresses.map(SanType::IpAddress));
+        server.distinguished_name.push(DnType::CommonName, "vast-sim");
+        server.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = server.signed_by(&server_key, &self.issuer).map_err(failed)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(failed)?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .map_err(failed)?;
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
 }

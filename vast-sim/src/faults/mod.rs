@@ -2,12 +2,18 @@
 //! the same faults. The layers that act on them are at the edge of each listener, outside the protocol libraries, so
 //! that a fault can also be something those would never say.
 
+mod effect;
+mod filter;
 mod plane;
 
 use serde::{Deserialize, Serialize};
 
+pub use effect::{Effect, Outage, Side};
 pub use plane::Faults;
-pub(crate) use plane::Request;
+pub(crate) use plane::{Expiry, Lane, Met, Request};
+
+/// The header of an answer that names the faults that the request met, by number.
+pub(crate) const HEADER: &str = "x-vast-sim-fault";
 
 /// Which side of the cluster a fault is on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,43 +26,8 @@ pub enum Plane {
     Vms,
 }
 
-/// What happens to a request that a fault hits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Effect {
-    /// Answered with this status, without being carried out. S3 answers carry the code and message as S3 XML, VMS
-    /// answers carry the message as `detail`.
-    Error {
-        /// HTTP status.
-        status: u16,
-        /// S3 error code, such as `SlowDown`.
-        code: String,
-        /// Text for people.
-        #[serde(default)]
-        message: String,
-    },
-    /// The connection is reset (TCP RST) before any of the body is taken.
-    ResetBeforeBody,
-    /// The body is taken, nothing is carried out, the connection is reset.
-    ResetAfterBody,
-    /// The request is carried out, then the connection is reset instead of an answer.
-    AnswerLost,
-    /// The request waits this long on the cluster's clock before anything else happens to it.
-    Delay {
-        /// Milliseconds.
-        millis: u64,
-    },
-    /// One byte of the answer's body is changed.
-    CorruptBody {
-        /// Which one, from the start of the body. Bodies that end earlier pass unharmed.
-        offset: u64,
-    },
-    /// VMS only: answered as if the token had expired.
-    TokenExpired,
-}
-
-/// A fault to arm.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A fault to arm. Everything but the effect narrows it down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Which side of the cluster.
@@ -71,15 +42,30 @@ pub struct Fault {
     /// What the key must start with.
     #[serde(default)]
     pub key_prefix: Option<String>,
+    /// A pattern for the whole key: `*` stands for any characters, `?` for one.
+    #[serde(default)]
+    pub key_glob: Option<String>,
     /// The VIP it is limited to, without port.
     #[serde(default)]
     pub vip: Option<String>,
+    /// The name of the CNode it is limited to.
+    #[serde(default)]
+    pub cnode: Option<String>,
     /// Matching requests that pass before the first hit.
     #[serde(default)]
     pub skip: u64,
     /// How many requests it hits; none for all until it is removed.
     #[serde(default)]
     pub count: Option<u64>,
+    /// The share of matching requests that it hits, above 0 and at most 1; none for all.
+    #[serde(default)]
+    pub probability: Option<f64>,
+    /// What chance goes by: the same seed hits the same requests.
+    #[serde(default)]
+    pub seed: u64,
+    /// Milliseconds on the cluster's clock after which it disarms itself.
+    #[serde(default)]
+    pub for_ms: Option<u64>,
     /// What happens.
     pub effect: Effect,
 }
@@ -92,9 +78,14 @@ impl Fault {
             operations: Vec::new(),
             bucket: None,
             key_prefix: None,
+            key_glob: None,
             vip: None,
+            cnode: None,
             skip: 0,
             count: None,
+            probability: None,
+            seed: 0,
+            for_ms: None,
             effect,
         }
     }
@@ -125,10 +116,24 @@ impl Fault {
         self
     }
 
+    /// Only on keys that match this pattern: `*` stands for any characters, `?` for one.
+    #[must_use]
+    pub fn key_glob(mut self, pattern: &str) -> Self {
+        self.key_glob = Some(pattern.to_owned());
+        self
+    }
+
     /// Only on this VIP (an address without port).
     #[must_use]
     pub fn vip(mut self, vip: &str) -> Self {
         self.vip = Some(vip.to_owned());
+        self
+    }
+
+    /// Only on the VIPs that this CNode serves at the time.
+    #[must_use]
+    pub fn cnode(mut self, name: &str) -> Self {
+        self.cnode = Some(name.to_owned());
         self
     }
 
@@ -145,10 +150,24 @@ impl Fault {
         self.count = Some(n);
         self
     }
+
+    /// Hits this share of the requests, chosen by the seed.
+    #[must_use]
+    pub fn with_probability(mut self, share: f64, seed: u64) -> Self {
+        (self.probability, self.seed) = (Some(share), seed);
+        self
+    }
+
+    /// Disarms itself after this time on the cluster's clock.
+    #[must_use]
+    pub fn lasting(mut self, time: std::time::Duration) -> Self {
+        self.for_ms = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
 }
 
 /// A fault as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaultStatus {
     /// Its number.
     pub id: u64,
@@ -156,16 +175,26 @@ pub struct FaultStatus {
     pub seen: u64,
     /// Requests hit so far.
     pub hits: u64,
+    /// When it disarms itself, in milliseconds since 1970.
+    pub until_ms: Option<u64>,
     /// The fault itself.
     pub fault: Fault,
 }
 
-/// One request that a fault hit.
+/// One thing that a fault did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultHit {
+    /// Counts all hits since the start, also those that the log has forgotten.
+    pub number: u64,
     /// Number of the fault.
     pub fault_id: u64,
-    /// The operation it hit.
+    /// Name of its effect.
+    pub effect: String,
+    /// When, in milliseconds since 1970 on the cluster's clock.
+    pub time_ms: u64,
+    /// The `x-amz-request-id` of the request; empty when it was no S3 request.
+    pub request_id: String,
+    /// The operation it hit; what happened, when no request was hit.
     pub operation: String,
     /// The bucket; empty when the request named none.
     pub bucket: String,
@@ -173,4 +202,6 @@ pub struct FaultHit {
     pub key: String,
     /// The VIP; empty for VMS.
     pub vip: String,
+    /// The CNode that served the VIP; empty for VMS.
+    pub cnode: String,
 }

@@ -1,9 +1,15 @@
-//! The armed faults: which of them a request meets.
+//! The armed faults: which of them a request meets, which of them stand, and what they have done so far.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
+use super::filter::{TASK, chance};
 use super::{Effect, Fault, FaultHit, FaultStatus, Plane};
+use crate::background::Job;
+use crate::clock::Clock;
+use crate::core::Core;
+use crate::env::millis;
 use crate::store::lock;
 
 /// Hits remembered for reports.
@@ -19,72 +25,144 @@ pub(crate) struct Request<'a> {
     pub(crate) bucket: &'a str,
     pub(crate) key: &'a str,
     pub(crate) vip: &'a str,
+    pub(crate) cnode: &'a str,
+    pub(crate) request_id: &'a str,
+}
+
+impl<'a> Request<'a> {
+    /// A VMS request, or a task by its name.
+    pub(crate) fn vms(operation: &'a str) -> Self {
+        Self { plane: Plane::Vms, operation, bucket: "", key: "", vip: "", cnode: "", request_id: "" }
+    }
+}
+
+/// A fault that a request met.
+#[derive(Debug, Clone)]
+pub(crate) struct Met {
+    pub(crate) fault_id: u64,
+    pub(crate) effect: Effect,
+    /// How many matching requests the fault had seen; with the seed, what chance goes by.
+    number: u64,
+    seed: u64,
+    pub(crate) lane: Arc<Lane>,
+}
+
+impl Met {
+    /// Milliseconds of a delay with jitter.
+    pub(crate) fn jittered(&self, millis: u64, jitter: u64) -> Duration {
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of a time"
+        )]
+        let offset = (chance(!self.seed, self.number) * 2.0 * jitter as f64) as u64;
+        Duration::from_millis((millis + offset).saturating_sub(jitter))
+    }
+}
+
+/// The line that all requests under one limit queue in.
+#[derive(Debug, Default)]
+pub(crate) struct Lane(Mutex<Option<std::time::SystemTime>>);
+
+impl Lane {
+    /// Books the time that `bytes` take; gives how long to wait until they are through. After a rest, `burst` bytes pass
+    /// without waiting.
+    pub(crate) fn book(&self, clock: &dyn Clock, bytes: u64, per_second: u64, burst: u64) -> Duration {
+        let now = clock.now();
+        let time = |n: u64| {
+            Duration::from_nanos(n.saturating_mul(1_000_000_000).checked_div(per_second).unwrap_or(u64::MAX))
+        };
+        let takes = time(bytes);
+        let mut free = lock(&self.0);
+        let end = free.filter(|f| *f > now).unwrap_or(now) + takes;
+        *free = Some(end);
+        end.duration_since(now).unwrap_or_default().saturating_sub(time(burst))
+    }
 }
 
 /// The faults of a cluster. Callable from any thread; takes effect with the next request.
-#[derive(Debug, Default)]
 pub struct Faults {
     inner: Mutex<Inner>,
+    clock: Arc<dyn Clock>,
+    /// Called after every change of what is armed.
+    changed: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Faults").field("inner", &self.inner).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     last_id: u64,
-    armed: BTreeMap<u64, FaultStatus>,
+    armed: BTreeMap<u64, Armed>,
+    hits: u64,
     log: VecDeque<FaultHit>,
 }
 
-impl Fault {
-    fn matches(&self, request: &Request<'_>) -> bool {
-        // Logging in needs no token.
-        let applies = self.effect != Effect::TokenExpired || !request.operation.starts_with("POST token");
-        applies
-            && self.plane == request.plane
-            && (self.operations.is_empty() || self.operations.iter().any(|o| o == request.operation))
-            && self.bucket.as_ref().is_none_or(|b| b == request.bucket)
-            && self.key_prefix.as_ref().is_none_or(|p| request.key.starts_with(p.as_str()))
-            && self.vip.as_ref().is_none_or(|v| v == request.vip)
-    }
+#[derive(Debug)]
+struct Armed {
+    status: FaultStatus,
+    lane: Arc<Lane>,
+}
 
-    fn check(&self) -> Result<(), String> {
-        if let Effect::Error { status, code, .. } = &self.effect {
-            if !(400..=599).contains(status) {
-                return Err(format!("effect.status {status} is not an error: 400 to 599 needed"));
-            }
-            if code.is_empty() || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
-                return Err(format!("effect.code {code:?} is not an S3 error code"));
-            }
+impl Inner {
+    fn log(&mut self, hit: FaultHit) {
+        self.hits += 1;
+        if self.log.len() == LOG_LIMIT {
+            self.log.pop_front();
         }
-        if self.effect == Effect::TokenExpired && self.plane == Plane::S3 {
-            return Err("effect token_expired exists only on the plane vms".to_owned());
-        }
-        if self.count == Some(0) {
-            return Err("count 0 would never hit; leave it out for every request".to_owned());
-        }
-        Ok(())
+        self.log.push_back(FaultHit { number: self.hits, ..hit });
     }
 }
 
 impl Faults {
-    /// Arms a fault and gives its number.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { inner: Mutex::default(), clock, changed: OnceLock::new() }
+    }
+
+    /// Says whom to tell about changes. Only the first is told.
+    pub(crate) fn tell(&self, changed: impl Fn() + Send + Sync + 'static) {
+        let _ = self.changed.set(Box::new(changed));
+    }
+
+    fn announce(&self) {
+        if let Some(changed) = self.changed.get() {
+            changed();
+        }
+    }
+
+    /// Arms a fault and gives its number. What it does to addresses and nodes is done when this returns.
     ///
     /// # Errors
     /// A text that says what is wrong with the fault.
     pub fn add(&self, fault: Fault) -> Result<u64, String> {
         fault.check()?;
+        let now = millis(self.clock.now());
         let mut inner = lock(&self.inner);
         if inner.armed.len() >= FAULT_LIMIT {
             return Err(format!("{FAULT_LIMIT} faults are armed already; remove some"));
         }
         inner.last_id += 1;
         let id = inner.last_id;
-        inner.armed.insert(id, FaultStatus { id, seen: 0, hits: 0, fault });
+        let until_ms = fault.for_ms.map(|ms| now.saturating_add(ms));
+        let status = FaultStatus { id, seen: 0, hits: 0, until_ms, fault };
+        inner.armed.insert(id, Armed { status, lane: Arc::default() });
+        drop(inner);
+        self.announce();
         Ok(id)
     }
 
     /// Disarms a fault; false when there is none of that number.
     pub fn remove(&self, id: u64) -> bool {
-        lock(&self.inner).armed.remove(&id).is_some()
+        let was_there = lock(&self.inner).armed.remove(&id).is_some();
+        if was_there {
+            self.announce();
+        }
+        was_there
     }
 
     /// Disarms all faults and forgets the log.
@@ -92,11 +170,14 @@ impl Faults {
         let mut inner = lock(&self.inner);
         inner.armed.clear();
         inner.log.clear();
+        inner.hits = 0;
+        drop(inner);
+        self.announce();
     }
 
     /// All armed faults, used up ones included.
     pub fn list(&self) -> Vec<FaultStatus> {
-        lock(&self.inner).armed.values().cloned().collect()
+        lock(&self.inner).armed.values().map(|a| a.status.clone()).collect()
     }
 
     /// The latest hits, oldest first.
@@ -104,62 +185,198 @@ impl Faults {
         lock(&self.inner).log.iter().cloned().collect()
     }
 
-    /// The effects that this request meets, in the order in which their faults were armed.
-    pub(crate) fn take(&self, request: &Request<'_>) -> Vec<Effect> {
+    /// How many hits there were since the start or the last [`Self::clear`], forgotten ones included.
+    pub fn hits(&self) -> u64 {
+        lock(&self.inner).hits
+    }
+
+    /// Whether nothing is armed: most of the time.
+    pub(crate) fn is_idle(&self) -> bool {
+        lock(&self.inner).armed.is_empty()
+    }
+
+    /// Whether the task of this name shall fail, and what it says then. Faults know it as `TASK <name>`.
+    pub(crate) fn fails_task(&self, name: &str) -> Option<String> {
+        let met = self.take(&Request::vms(&format!("{TASK}{name}")));
+        met.into_iter().find_map(|m| match m.effect {
+            Effect::TaskFailed { message } if message.is_empty() => Some("failed on purpose".to_owned()),
+            Effect::TaskFailed { message } => Some(message),
+            Effect::Error { code, message, .. } => Some(if message.is_empty() { code } else { message }),
+            _ => None,
+        })
+    }
+
+    /// The faults that this request meets, in the order in which they were armed.
+    pub(crate) fn take(&self, request: &Request<'_>) -> Vec<Met> {
         let mut inner = lock(&self.inner);
         if inner.armed.is_empty() {
             return Vec::new();
         }
-        let mut hits = Vec::new();
-        for status in inner.armed.values_mut().filter(|s| s.fault.matches(request)) {
+        let now = millis(self.clock.now());
+        let mut met = Vec::new();
+        for armed in inner.armed.values_mut() {
+            let status = &mut armed.status;
+            let over = status.until_ms.is_some_and(|until| until <= now);
+            if over || !status.fault.matches(request) {
+                continue;
+            }
             status.seen += 1;
             let left = status.fault.count.is_none_or(|c| status.hits < c);
-            if status.seen > status.fault.skip && left {
+            if status.seen > status.fault.skip && left && status.fault.is_picked(status.seen) {
                 status.hits += 1;
-                hits.push((status.id, status.fault.effect.clone()));
+                met.push(Met {
+                    fault_id: status.id,
+                    effect: status.fault.effect.clone(),
+                    number: status.seen,
+                    seed: status.fault.seed,
+                    lane: Arc::clone(&armed.lane),
+                });
             }
         }
-        for (fault_id, _) in &hits {
-            if inner.log.len() == LOG_LIMIT {
-                inner.log.pop_front();
-            }
-            inner.log.push_back(FaultHit {
-                fault_id: *fault_id,
+        for m in &met {
+            inner.log(FaultHit {
+                number: 0,
+                fault_id: m.fault_id,
+                effect: m.effect.name().to_owned(),
+                time_ms: now,
+                request_id: request.request_id.to_owned(),
                 operation: request.operation.to_owned(),
                 bucket: request.bucket.to_owned(),
                 key: request.key.to_owned(),
                 vip: request.vip.to_owned(),
+                cnode: request.cnode.to_owned(),
             });
         }
-        hits.into_iter().map(|(_, effect)| effect).collect()
+        met
+    }
+
+    /// The faults that stand now.
+    pub(crate) fn standing(&self) -> Vec<(u64, Fault)> {
+        let now = millis(self.clock.now());
+        let stands = |s: &FaultStatus| s.fault.effect.is_standing() && s.until_ms.is_none_or(|u| u > now);
+        let inner = lock(&self.inner);
+        let standing = inner.armed.values().filter(|a| stands(&a.status));
+        standing.map(|a| (a.status.id, a.status.fault.clone())).collect()
+    }
+
+    /// Notes what a standing fault did.
+    pub(crate) fn did(&self, fault_id: u64, what: &str, vip: &str, cnode: &str) {
+        let now = millis(self.clock.now());
+        let mut inner = lock(&self.inner);
+        let Some(armed) = inner.armed.get_mut(&fault_id) else { return };
+        armed.status.seen += 1;
+        armed.status.hits += 1;
+        let effect = armed.status.fault.effect.name().to_owned();
+        inner.log(FaultHit {
+            number: 0,
+            fault_id,
+            effect,
+            time_ms: now,
+            request_id: String::new(),
+            operation: what.to_owned(),
+            bucket: String::new(),
+            key: String::new(),
+            vip: vip.to_owned(),
+            cnode: cnode.to_owned(),
+        });
+    }
+}
+
+/// Disarms faults whose time is over.
+pub(crate) struct Expiry;
+
+impl Job for Expiry {
+    fn name(&self) -> &'static str {
+        "fault expiry"
+    }
+
+    fn next_due(&self, core: &Core) -> Option<u64> {
+        lock(&core.faults.inner).armed.values().filter_map(|a| a.status.until_ms).min()
+    }
+
+    fn run(&self, core: &Arc<Core>, at: u64) {
+        lock(&core.faults.inner).armed.retain(|_, a| a.status.until_ms.is_none_or(|until| until > at));
+        core.faults.announce();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SimClock;
+
+    fn faults() -> Faults {
+        Faults::new(Arc::new(SimClock::frozen_at(std::time::UNIX_EPOCH)))
+    }
+
+    fn put(key: &str) -> Request<'_> {
+        Request {
+            plane: Plane::S3,
+            operation: "PutObject",
+            bucket: "b",
+            key,
+            vip: "127.0.0.11",
+            cnode: "cnode-1",
+            request_id: "R1",
+        }
+    }
 
     #[test]
     fn hits_the_requests_it_counts() {
-        let faults = Faults::default();
+        let faults = faults();
         let slow = Effect::Error { status: 503, code: "SlowDown".to_owned(), message: String::new() };
         faults.add(Fault::s3(slow).on("PutObject").key_prefix("img/").skip(1).times(2)).unwrap();
-        let put =
-            |key| Request { plane: Plane::S3, operation: "PutObject", bucket: "b", key, vip: "127.0.0.11" };
         let hits: Vec<usize> =
             ["img/1", "doc", "img/2", "img/3", "img/4"].map(|k| faults.take(&put(k)).len()).into();
         assert_eq!(hits, [0, 0, 1, 1, 0]);
         assert_eq!(faults.list()[0].seen, 4);
         assert_eq!(faults.log().iter().map(|h| h.key.as_str()).collect::<Vec<_>>(), ["img/2", "img/3"]);
+        assert_eq!(faults.log()[1].number, 2);
+        assert_eq!(faults.log()[1].request_id, "R1");
+    }
+
+    #[test]
+    fn node_pattern_and_chance_narrow_it_down() {
+        let faults = faults();
+        faults.add(Fault::s3(Effect::AnswerLost).cnode("cnode-2")).unwrap();
+        faults.add(Fault::s3(Effect::NoAnswer).key_glob("*.tmp")).unwrap();
+        faults.add(Fault::s3(Effect::ResetAfterBody).with_probability(0.5, 11)).unwrap();
+        let ids = |key: &str| faults.take(&put(key)).iter().map(|m| m.fault_id).collect::<Vec<_>>();
+        let met: Vec<Vec<u64>> = (0..40).map(|n| ids(if n % 2 == 0 { "a.tmp" } else { "a" })).collect();
+        assert!(met.iter().enumerate().all(|(n, ids)| ids.contains(&2) == (n % 2 == 0) && !ids.contains(&1)));
+        let by_chance = met.iter().filter(|ids| ids.contains(&3)).count();
+        assert!((8..=32).contains(&by_chance), "{by_chance} of 40");
+        assert_eq!(faults.hits(), 20 + by_chance as u64);
     }
 
     #[test]
     fn refuses_what_makes_no_sense() {
-        let faults = Faults::default();
+        let faults = faults();
+        let refused = |fault: Fault, why: &str| {
+            let error = faults.add(fault).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        };
         let ok = Effect::Error { status: 200, code: "Fine".to_owned(), message: String::new() };
-        assert!(faults.add(Fault::s3(ok)).unwrap_err().contains("200"));
-        assert!(faults.add(Fault::s3(Effect::TokenExpired)).is_err());
-        assert!(faults.add(Fault::s3(Effect::AnswerLost).times(0)).is_err());
+        refused(Fault::s3(ok), "200");
+        refused(Fault::s3(Effect::TokenExpired), "only on the plane vms");
+        refused(Fault::vms(Effect::KeyRevoked), "only on the plane s3");
+        refused(Fault::s3(Effect::AnswerLost).times(0), "count 0");
+        refused(Fault::s3(Effect::AnswerLost).with_probability(1.5, 0), "probability");
+        refused(Fault::s3(Effect::CnodeDown), "needs cnode");
+        refused(Fault::s3(Effect::VipRefused).on("PutObject"), "operations has no meaning");
+        refused(Fault::vms(Effect::VmsOutage { how: super::super::Outage::Refused }), "for_ms");
+        refused(Fault::s3(Effect::RemoveHeader { name: "e tag".to_owned() }), "header name");
         assert_eq!(faults.list(), []);
+    }
+
+    #[test]
+    fn the_log_is_bounded_and_counts_all() {
+        let faults = faults();
+        faults.add(Fault::s3(Effect::AnswerLost)).unwrap();
+        for _ in 0..LOG_LIMIT + 5 {
+            faults.take(&put("k"));
+        }
+        assert_eq!((faults.log().len(), faults.hits()), (LOG_LIMIT, LOG_LIMIT as u64 + 5));
+        assert_eq!(faults.log()[0].number, 6);
     }
 }

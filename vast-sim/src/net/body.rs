@@ -1,4 +1,4 @@
-//! Bodies on their way through the edge: counted, drained after an early answer, corrupted on demand.
+//! Bodies on their way through the edge: counted, and drained after an early answer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use crate::counters::{OperationCounting, add};
+use crate::metrics::RequestMeter;
 
 /// How much of an unwanted body is read after an early answer, so that the client sees the answer and not a reset.
 const DRAIN_BYTES: u64 = 256 << 20;
@@ -21,7 +21,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(30);
 /// A request's body. Dropped early, it is read to its end in the background.
 pub(crate) struct RequestBody {
     inner: Option<Incoming>,
-    counting: Arc<OperationCounting>,
+    counting: Arc<RequestMeter>,
     withheld: Withheld,
 }
 
@@ -50,7 +50,7 @@ impl Withheld {
 }
 
 impl RequestBody {
-    pub(crate) fn new(inner: Incoming, counting: Arc<OperationCounting>, withheld: Withheld) -> Self {
+    pub(crate) fn new(inner: Incoming, counting: Arc<RequestMeter>, withheld: Withheld) -> Self {
         Self { inner: Some(inner), counting, withheld }
     }
 
@@ -59,6 +59,16 @@ impl RequestBody {
         self.withheld.clear();
         if let Some(inner) = self.inner.take() {
             drain(inner).await;
+        }
+    }
+
+    /// Takes and drops at least `bytes` of it, as far as it goes.
+    pub(crate) async fn discard_some(&mut self, bytes: u64) {
+        let mut left = bytes;
+        while left > 0
+            && let Some(Ok(frame)) = self.frame().await
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(0, |d| d.len() as u64));
         }
     }
 }
@@ -102,7 +112,7 @@ impl Body for RequestBody {
         let polled = Pin::new(inner).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                add(&self.counting.bytes_in, frame.data_ref().map_or(0, |d| d.len() as u64));
+                self.counting.took(frame.data_ref().map_or(0, |d| d.len() as u64));
             }
             Poll::Ready(None | Some(Err(_))) => self.inner = None,
             Poll::Pending => {}
@@ -122,27 +132,12 @@ impl Body for RequestBody {
 /// An answer's body.
 pub(crate) struct AnswerBody {
     inner: s3s::Body,
-    counting: Arc<OperationCounting>,
-    /// Bytes until the one to change.
-    corrupt_in: Option<u64>,
+    counting: Arc<RequestMeter>,
 }
 
 impl AnswerBody {
-    pub(crate) fn new(inner: s3s::Body, counting: Arc<OperationCounting>, corrupt_in: Option<u64>) -> Self {
-        Self { inner, counting, corrupt_in }
-    }
-
-    fn corrupt(&mut self, data: Bytes) -> Bytes {
-        let Some(at) = self.corrupt_in else { return data };
-        let len = data.len() as u64;
-        if at >= len {
-            self.corrupt_in = Some(at - len);
-            return data;
-        }
-        self.corrupt_in = None;
-        let mut changed = data.to_vec();
-        changed[crate::store::blob::to_usize(at)] ^= 0x20;
-        changed.into()
+    pub(crate) fn new(inner: s3s::Body, counting: Arc<RequestMeter>) -> Self {
+        Self { inner, counting }
     }
 }
 
@@ -154,16 +149,11 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, s3s::StdError>>> {
-        Pin::new(&mut self.inner).poll_frame(cx).map(|frame| {
-            frame.map(|frame| {
-                frame.map(|frame| {
-                    frame.map_data(|data| {
-                        add(&self.counting.bytes_out, data.len() as u64);
-                        self.corrupt(data)
-                    })
-                })
-            })
-        })
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.counting.sent(frame.data_ref().map_or(0, |d| d.len() as u64));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

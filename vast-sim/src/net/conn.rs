@@ -1,15 +1,24 @@
-//! A TCP connection that is counted and can be reset on demand.
+//! A connection that is counted and can be reset on demand.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
+use super::network::Stream;
 use crate::counters::{VipCounting, add};
+
+/// The other end of a connection, for whoever wants to know who is asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) ip: IpAddr,
+    /// Whether the connection is encrypted.
+    pub(crate) secure: bool,
+}
 
 /// Lets a request's handler reset the connection it came on.
 #[derive(Debug, Clone, Default)]
@@ -34,13 +43,13 @@ impl Resetter {
 
 /// The connection itself; below TLS where there is TLS.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     resetter: Resetter,
     counting: Arc<VipCounting>,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, counting: Arc<VipCounting>) -> Self {
+    pub(crate) fn new(stream: Box<dyn Stream>, counting: Arc<VipCounting>) -> Self {
         counting.connected();
         Self { stream, resetter: Resetter::default(), counting }
     }
@@ -52,9 +61,9 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.counting.disconnected();
         if self.resetter.is_set() {
-            // Without lingering, close sends RST in place of FIN.
-            let _ = self.stream.set_zero_linger();
+            self.stream.close_by_reset();
         }
     }
 }

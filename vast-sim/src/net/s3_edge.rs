@@ -3,17 +3,28 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use s3s::service::S3Service;
 use s3s::{S3Error, S3ErrorCode};
 
 use super::body::{AnswerBody, RequestBody, Withheld};
 use super::conn::{ResetNow, Resetter};
+use super::date;
+use super::trouble::{self, Early, Refusal, Trouble};
 use crate::core::Core;
-use crate::counters::{OperationCounting, VipCounting};
-use crate::faults::{self, Effect, Plane};
-use crate::s3::operation::classify;
+use crate::counters::VipCounting;
+use crate::faults::{self, Met, Plane};
+use crate::metrics::RequestMeter;
+use crate::metrics::tally::Class;
+use crate::qos;
+use crate::s3::cors::{self, Visitor};
+use crate::s3::host::bucket_of;
+use crate::s3::operation::{Asked, classify};
+use crate::s3::read::drop_unusable_range;
+use crate::s3::refusal::{self, About, RequestId, complete};
+use crate::s3::signature::admit;
+use crate::store::lock;
 
 /// The S3 face of one VIP.
 #[derive(Clone)]
@@ -24,11 +35,14 @@ pub(crate) struct S3Edge {
     counting: Arc<VipCounting>,
 }
 
-/// What faults leave to be done after the request has been carried out.
-#[derive(Default)]
-struct Afterwards {
-    lose_answer: bool,
-    corrupt_at: Option<u64>,
+/// A request on its way to the service.
+struct Ready {
+    parts: http::request::Parts,
+    body: RequestBody,
+    bucket: String,
+    /// The bucket that the host names.
+    bucket_of_host: Option<String>,
+    about: About,
 }
 
 type Answer = Response<AnswerBody>;
@@ -44,25 +58,34 @@ impl S3Edge {
         request: Request<Incoming>,
         resetter: Resetter,
     ) -> Result<Answer, ResetNow> {
-        let asked = classify(request.method(), request.uri(), request.headers());
-        let counting = self.counting.request(asked.operation);
-        let effects = self.core.faults.take(&faults::Request {
-            plane: Plane::S3,
-            operation: asked.operation,
-            bucket: &asked.bucket,
-            key: &asked.key,
-            vip: &self.vip.to_string(),
-        });
-        let (parts, body) = request.into_parts();
+        let host = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok());
+        let bucket_of_host = host.and_then(|host| bucket_of(&self.core, host));
+        let asked = classify(request.method(), request.uri(), request.headers(), bucket_of_host.as_deref());
+        let about = About {
+            id: RequestId::new(&self.core),
+            method: request.method().clone(),
+            resource: format!(
+                "/{}{}{}",
+                asked.bucket,
+                if asked.key.is_empty() { "" } else { "/" },
+                asked.key
+            ),
+        };
+        let counting = self.meter(&asked, request.method());
+        let met = self.meet(&asked, about.id.text());
+        let mut trouble = Trouble::meet(&self.core, met).await;
+        self.queue(&asked, &counting, &mut trouble).await;
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(Arc::clone(&counting));
+        self.switch_features(&trouble, &mut parts.extensions);
         let withheld = Withheld::new(&parts.headers);
         let body = RequestBody::new(body, Arc::clone(&counting), withheld.clone());
-        let mut result = self.carry_out(parts, body, effects, &counting, &resetter).await;
-        if let Ok(answer) = &mut result {
-            self.core.stamp(answer.headers_mut());
-        }
+        let ready = Ready { parts, body, bucket: asked.bucket, bucket_of_host, about };
+        let mut result = self.carry_out(ready, trouble, &counting, &resetter).await;
         if let (Ok(answer), true) = (&mut result, withheld.is_set()) {
-            answer.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+            answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         }
+        counting.answered();
         match &result {
             Ok(answer) if answer.status().as_u16() < 400 => {}
             Ok(answer) => {
@@ -76,55 +99,157 @@ impl S3Edge {
         result
     }
 
-    async fn carry_out(
-        &self,
-        parts: http::request::Parts,
-        body: RequestBody,
-        effects: Vec<Effect>,
-        counting: &Arc<OperationCounting>,
-        resetter: &Resetter,
-    ) -> Result<Answer, ResetNow> {
-        let mut afterwards = Afterwards::default();
-        for effect in effects {
-            match effect {
-                Effect::Delay { millis } => {
-                    self.core.config.clock.sleep(std::time::Duration::from_millis(millis)).await;
-                }
-                Effect::Error { status, code, message } => {
-                    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
-                    error.set_status_code(
-                        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-                    );
-                    return Ok(refusal(error, counting));
-                }
-                Effect::ResetBeforeBody => return Err(resetter.reset()),
-                Effect::ResetAfterBody => {
-                    body.discard().await;
-                    return Err(resetter.reset());
-                }
-                Effect::AnswerLost => afterwards.lose_answer = true,
-                Effect::CorruptBody { offset } => afterwards.corrupt_at = Some(offset),
-                Effect::TokenExpired => {}
+    /// The faults that a request meets.
+    fn meet(&self, asked: &Asked, request_id: &str) -> Vec<Met> {
+        if self.core.faults.is_idle() {
+            return Vec::new();
+        }
+        self.core.faults.take(&faults::Request {
+            plane: Plane::S3,
+            operation: asked.operation,
+            bucket: &asked.bucket,
+            key: &asked.key,
+            vip: &self.vip.to_string(),
+            cnode: &self.core.data_path.cnode(self.vip),
+            request_id,
+        })
+    }
+
+    /// Tells the operation which features it has to do without.
+    fn switch_features(&self, trouble: &Trouble, extensions: &mut http::Extensions) {
+        let mut off = lock(&self.core.features_off).clone();
+        off.extend(&trouble.off);
+        if !off.is_empty() {
+            extensions.insert(off);
+        }
+    }
+
+    /// Starts counting a request.
+    fn meter(&self, asked: &Asked, method: &http::Method) -> Arc<RequestMeter> {
+        let view = self.core.store.read(|state| state.bucket(&asked.bucket).map(|b| b.view_id));
+        let counting = self.counting.request(asked.operation);
+        let what = (asked.operation, Class::of(asked.operation, method), view);
+        self.core.metrics.request(&self.core, self.vip, counting, what)
+    }
+
+    /// Lets a request wait for its share of what its view and its tenant may do, and holds its data to it.
+    async fn queue(&self, asked: &Asked, counting: &RequestMeter, trouble: &mut Trouble) {
+        let admission = self.core.store.read(|state| {
+            let bucket = state.bucket(&asked.bucket)?;
+            Some(qos::admit(&self.core, state, bucket, counting.class()))
+        });
+        let Some(admission) = admission else { return };
+        if admission.refused {
+            counting.refused();
+            let message = "Reduce your request rate: the QoS policy allows no more connections.";
+            trouble.early = Some(Early::Refuse(trouble::refusal(503, "SlowDown", message)));
+            return;
+        }
+        counting.hold(admission.on_the_way);
+        for (lane, rate) in admission.lanes {
+            if counting.class() == Class::Read {
+                trouble.answer.within(lane, rate);
+            } else {
+                trouble.request.within(lane, rate);
             }
         }
-        let request = Request::from_parts(parts, s3s::Body::http_body(body));
-        let answer = match self.service.call(request).await {
-            Ok(answer) => answer.map(|b| AnswerBody::new(b, Arc::clone(counting), afterwards.corrupt_at)),
-            Err(error) => {
-                tracing::error!(?error, "the S3 service failed");
-                refusal(S3Error::new(S3ErrorCode::InternalError), counting)
+        if !admission.wait.is_zero() {
+            counting.waited(admission.wait);
+            self.core.config.clock.sleep(admission.wait).await;
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        ready: Ready,
+        trouble: Trouble,
+        counting: &Arc<RequestMeter>,
+        resetter: &Resetter,
+    ) -> Result<Answer, ResetNow> {
+        let Ready { parts, mut body, bucket, bucket_of_host, about } = ready;
+        let visitor = Visitor::of(&bucket, &parts.method, &parts.headers);
+        let skew = trouble.skew.and_then(|skew| date::refuse(&self.core, &parts.uri, &parts.headers, skew));
+        let mut answer = match &trouble.early {
+            Some(Early::ResetBeforeBody) => return Err(resetter.reset()),
+            Some(Early::ResetAfterBody) => {
+                body.discard().await;
+                return Err(resetter.reset());
+            }
+            Some(Early::Silence) => return std::future::pending().await,
+            Some(Early::Refuse(refusal)) => {
+                body.discard_some(refusal.after_bytes).await;
+                refused(refusal, &about)
+            }
+            None if skew.is_some() => {
+                let (code, message) = skew.unwrap_or_default();
+                refused(&trouble::refusal(403, code, message), &about)
+            }
+            None if parts.method == http::Method::OPTIONS => {
+                cors::preflight(&self.core, &bucket, &parts.headers)
+                    .unwrap_or_else(|error| refusal::answer(error, &about))
+            }
+            None => {
+                let clock = Arc::clone(&self.core.config.clock);
+                let body = if trouble.request.is_idle() {
+                    s3s::Body::http_body(body)
+                } else {
+                    s3s::Body::http_body_unsync(trouble.request.to(body, clock, resetter.clone()))
+                };
+                self.served(parts, body, bucket_of_host.as_deref(), &about).await
             }
         };
-        if afterwards.lose_answer { Err(resetter.reset()) } else { Ok(answer) }
+        if trouble.lose_answer || resetter.is_set() {
+            return Err(resetter.reset());
+        }
+        if trouble.no_answer {
+            return std::future::pending().await;
+        }
+        if let Some(visitor) = visitor {
+            visitor.mark(&self.core, answer.headers_mut());
+        }
+        about.id.stamp(answer.headers_mut());
+        date::stamp(&self.core, answer.headers_mut(), trouble.skew.unwrap_or(0));
+        trouble.marks.put(answer.headers_mut());
+        Ok(answer.map(|body| {
+            let body = if trouble.answer.is_idle() {
+                body
+            } else {
+                let clock = Arc::clone(&self.core.config.clock);
+                s3s::Body::http_body_unsync(trouble.answer.to(body, clock, resetter.clone()))
+            };
+            AnswerBody::new(body, Arc::clone(counting))
+        }))
+    }
+
+    /// What the cluster answers when nothing is in the way.
+    async fn served(
+        &self,
+        mut parts: http::request::Parts,
+        body: s3s::Body,
+        bucket_of_host: Option<&str>,
+        about: &About,
+    ) -> Response<s3s::Body> {
+        if let Err(error) = admit(&self.core, &self.core.own_key, &mut parts, bucket_of_host) {
+            return refusal::answer(error, about);
+        }
+        drop_unusable_range(&mut parts.headers);
+        match self.service.call(Request::from_parts(parts, body)).await {
+            Ok(answer) => complete(answer, about),
+            Err(error) => {
+                tracing::error!(?error, "the S3 service failed");
+                refusal::answer(S3Error::new(S3ErrorCode::InternalError), about)
+            }
+        }
     }
 }
 
-/// An error as S3 XML.
-fn refusal(error: S3Error, counting: &Arc<OperationCounting>) -> Answer {
-    let answer = error.to_http_response().unwrap_or_else(|_| {
-        let mut bare = Response::new(s3s::Body::empty());
-        *bare.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        bare
-    });
-    answer.map(|b| AnswerBody::new(b, Arc::clone(counting), None))
+fn refused(refusal: &Refusal, about: &About) -> Response<s3s::Body> {
+    let code = S3ErrorCode::Custom(refusal.code.as_str().into());
+    let mut error = S3Error::with_message(code, refusal.message.clone());
+    error.set_status_code(refusal.status);
+    let mut answer = refusal::answer(error, about);
+    if let Some(seconds) = refusal.retry_after_s {
+        answer.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
 }

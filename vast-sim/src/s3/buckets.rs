@@ -7,8 +7,10 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
+use super::access::{self, Circumstances};
 use super::caller::Caller;
 use super::reply::{self, CoreRef};
+use crate::store::registry::Row;
 use crate::vms::resources::views;
 
 /// The region of every bucket: VAST has none and clients want one.
@@ -20,8 +22,10 @@ pub(crate) async fn list(
 ) -> S3Result<S3Response<ListBucketsOutput>> {
     let caller = Caller::of(&req)?;
     let prefix = req.input.prefix.clone().unwrap_or_default();
+    let at = Circumstances::new(core, &req.uri, &req.headers, &req.extensions);
     let buckets = core.store.read(|state| {
-        let mine = state.buckets().iter().filter(|(name, b)| caller.owns(b) && name.starts_with(&prefix));
+        let begins = state.buckets().iter().filter(|(name, _)| name.starts_with(&prefix));
+        let mine = begins.filter(|(name, b)| access::sees(state, &caller, &at, name, b));
         mine.map(|(name, b)| BucketDto {
             name: Some(name.clone()),
             creation_date: reply::stamp(b.created),
@@ -43,9 +47,8 @@ pub(crate) async fn create(
     req: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let caller = Caller::of(&req)?;
-    if req.input.object_lock_enabled_for_bucket == Some(true) {
-        return Err(s3_error!(NotImplemented, "object lock is not available"));
-    }
+    let locking = req.input.object_lock_enabled_for_bucket == Some(true);
+    let ownership = req.input.object_ownership;
     let name = req.input.bucket;
     core.store.write(|state| {
         match state.bucket(&name) {
@@ -55,10 +58,18 @@ pub(crate) async fn create(
             Some(_) => return Err(s3_error!(BucketAlreadyExists, "The bucket name {name} is taken.")),
             None => {}
         }
-        if !caller.may_create_buckets {
-            return Err(s3_error!(AccessDenied, "The user may not create buckets (allow_create_bucket)."));
+        let mut fields = Row::new();
+        if locking {
+            fields.insert("locking".to_owned(), true.into());
+            fields.insert("s3_versioning".to_owned(), true.into());
         }
-        views::create_for_bucket(core, state, &name, &caller.name, caller.tenant_id);
+        views::create_for_bucket(core, state, &name, &caller.name, caller.tenant_id, fields);
+        if let Some(rule) = ownership {
+            state.set_document(&name, "ownershipControls", Some(rule.as_str().into()));
+        }
+        if caller.acl.is_some() {
+            state.set_document(&name, "acl", caller.acl.clone());
+        }
         Ok(())
     })?;
     reply::settle(core).await?;
@@ -73,14 +84,14 @@ pub(crate) async fn delete(
     let name = req.input.bucket;
     core.store.write(|state| {
         let bucket = caller.open(state, &name)?;
-        if !caller.may_delete_buckets {
-            return Err(s3_error!(AccessDenied, "The user may not delete buckets (allow_delete_bucket)."));
-        }
-        if !bucket.objects.is_empty() {
+        let usage = state.usage(bucket.tenant_id, &bucket.path);
+        if usage.objects + usage.markers > 0 {
             return Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty"));
         }
-        let view = bucket.view_id;
+        let (view, tenant, path) = (bucket.view_id, bucket.tenant_id, bucket.path.clone());
         state.remove_bucket(&name);
+        // Open uploads go with it.
+        state.remove_tree(tenant, &path);
         state.vms.remove("views", view);
         Ok(())
     })?;

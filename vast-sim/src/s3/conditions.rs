@@ -6,6 +6,7 @@ use http::HeaderMap;
 use s3s::dto::{ETag, ETagCondition, Timestamp};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
+use crate::core::Core;
 use crate::env::{from_millis, millis};
 use crate::store::object::Object;
 
@@ -50,9 +51,52 @@ pub(crate) fn stamp_millis(stamp: &Timestamp) -> u64 {
     millis(time_of(stamp))
 }
 
+/// The conditions among an input's fields.
+macro_rules! read_conditions {
+    ($input:expr) => {
+        $crate::s3::conditions::ReadConditions {
+            if_match: $input.if_match.take(),
+            if_none_match: $input.if_none_match.take(),
+            if_modified_since: $input.if_modified_since.take(),
+            if_unmodified_since: $input.if_unmodified_since.take(),
+        }
+    };
+}
+pub(crate) use read_conditions;
+
+/// The conditions on a copy's source among an input's fields.
+macro_rules! source_conditions {
+    ($input:expr) => {
+        $crate::s3::conditions::ReadConditions {
+            if_match: $input.copy_source_if_match.take(),
+            if_none_match: $input.copy_source_if_none_match.take(),
+            if_modified_since: $input.copy_source_if_modified_since.take(),
+            if_unmodified_since: $input.copy_source_if_unmodified_since.take(),
+        }
+    };
+}
+pub(crate) use source_conditions;
+
+/// The first release that takes weak ETags in `If-None-Match`.
+const WEAK_ETAGS_SINCE: [u64; 3] = [5, 4, 4];
+
+/// Whether a release takes weak ETags in `If-None-Match`.
+fn takes_weak_etags(sw_version: &str) -> bool {
+    let numbers: Vec<u64> = sw_version.split('.').take(3).map(|n| n.parse().unwrap_or(0)).collect();
+    numbers.as_slice() >= WEAK_ETAGS_SINCE.as_slice()
+}
+
 impl ReadConditions {
     /// Decides in the order of the HTTP standard. `not_modified` is what an unchanged object answers: 304 for reads.
-    pub(crate) fn check(self, object: &Object, for_copy: bool) -> S3Result<()> {
+    pub(crate) fn check(self, core: &Core, object: &Object, for_copy: bool) -> S3Result<()> {
+        if let Some(ETagCondition::ETag(ETag::Weak(_))) = &self.if_none_match
+            && !takes_weak_etags(&core.config.sw_version)
+        {
+            return Err(s3_error!(
+                InvalidArgument,
+                "Weak ETags in If-None-Match are not supported by this release."
+            ));
+        }
         let unchanged = |which: &str| if for_copy { failed(which) } else { not_modified(object) };
         match (&self.if_match, &self.if_unmodified_since) {
             (Some(c), _) if !matches(c, &object.etag) => return Err(failed("If-Match")),
@@ -99,5 +143,25 @@ pub(crate) fn check_write(
         }
         (Some(ETagCondition::Any), Some(_)) => Err(failed("If-None-Match")),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weak_etags_came_with_a_release() {
+        for (version, takes) in [
+            ("5.4.3.99.1", false),
+            ("5.4.4", true),
+            ("5.4.4.0.1", true),
+            ("5.4.10", true),
+            ("5.5.0", true),
+            ("5.4", false),
+            ("4.9.9", false),
+        ] {
+            assert_eq!(takes_weak_etags(version), takes, "{version}");
+        }
     }
 }

@@ -1,119 +1,276 @@
-//! Server-side copies: whole objects and parts. The bytes are shared, never moved.
+//! Server-side copies: whole objects and parts, and renames. The bytes are shared, never moved.
 
 use s3s::dto::{
-    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource, MetadataDirective,
-    UploadPartCopyInput, UploadPartCopyOutput,
+    ChecksumAlgorithm, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource,
+    MetadataDirective, TaggingDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::caller::Caller;
-use super::conditions::ReadConditions;
-use super::multipart::{open_upload, part_number};
-use super::objects::{self, check_fit, object_headers, refuse_version};
+use super::checksum::{Algorithm, Hasher};
+use super::conditions::source_conditions;
+use super::lock::{LockRules, asked_lock};
+use super::multipart::part_number;
+use super::objects::object_headers;
+use super::place::Place;
 use super::reply::{self, CoreRef, put_checksum};
+use super::tagging;
+use super::versions::{self, Found};
 use crate::config::EtagMode;
 use crate::core::Core;
 use crate::env;
 use crate::store::blob::{self, Extent, READ_CHUNK, read_file};
-use crate::store::object::{Object, Part};
+use crate::store::object::{Attributes, Object, Part, StoredChecksum};
 
-/// Bucket and key of a copy source.
-fn source(source: &CopySource) -> S3Result<(&str, &str)> {
+/// Bucket, key and version of a copy source.
+type Source<'s> = (&'s str, &'s str, Option<&'s str>);
+
+fn source(source: &CopySource) -> S3Result<Source<'_>> {
     match source {
-        CopySource::Bucket { bucket, key, version_id } => {
-            refuse_version(version_id.as_deref())?;
-            Ok((bucket, key))
-        }
-        _ => Err(s3_error!(NotImplemented, "only bucket/key copy sources are available")),
+        CopySource::Bucket { bucket, key, version_id } => Ok((bucket, key, version_id.as_deref())),
+        _ => Err(s3_error!(NotImplemented, "Only copy sources of the form bucket/key are available.")),
     }
 }
 
 /// The VAST extension that turns a copy into a rename.
 const DISPOSITION: &str = "x-amz-copy-disposition";
 
+/// Whether a copy is to be a rename, which keeps everything that belongs to the object and takes nothing new.
+fn is_rename(req: &S3Request<CopyObjectInput>) -> S3Result<bool> {
+    let Some(value) = req.headers.get(DISPOSITION) else { return Ok(false) };
+    if !value.as_bytes().eq_ignore_ascii_case(b"replace") {
+        return Err(s3_error!(InvalidArgument, "{DISPOSITION} must be \"replace\"."));
+    }
+    let input = &req.input;
+    let replaces =
+        input.metadata_directive.as_ref().is_some_and(|d| d.as_str() == MetadataDirective::REPLACE)
+            || input.tagging_directive.as_ref().is_some_and(|d| d.as_str() == TaggingDirective::REPLACE);
+    let grants =
+        input.acl.is_some() || req.headers.keys().any(|name| name.as_str().starts_with("x-amz-grant-"));
+    if replaces || grants {
+        return Err(s3_error!(
+            InvalidRequest,
+            "{DISPOSITION}: replace moves an object with its metadata and ACL; it cannot be combined with a REPLACE \
+             directive, an ACL or grants."
+        ));
+    }
+    Ok(true)
+}
+
 pub(crate) async fn object(
+    core: CoreRef<'_>,
+    req: S3Request<CopyObjectInput>,
+) -> S3Result<S3Response<CopyObjectOutput>> {
+    if is_rename(&req)? { rename(core, req).await } else { copy(core, req).await }
+}
+
+/// What the copy gets beside its bytes.
+fn attributes(
+    caller: &Caller,
+    input: &mut CopyObjectInput,
+    found: &Object,
+    replace: bool,
+) -> S3Result<Attributes> {
+    let tags = match input.tagging_directive.as_ref().map(TaggingDirective::as_str) {
+        None | Some(TaggingDirective::COPY) => found.attributes.tags.clone(),
+        Some(TaggingDirective::REPLACE) => tagging::of_header(input.tagging.as_deref())?,
+        Some(_) => return Err(s3_error!(InvalidArgument, "Unknown tagging directive.")),
+    };
+    let headers = if replace { object_headers!(input) } else { found.attributes.headers.clone() };
+    Ok(Attributes {
+        owner: caller.name.clone(),
+        headers,
+        tags,
+        acl: caller.acl.clone(),
+        ..Attributes::default()
+    })
+}
+
+async fn copy(
     core: CoreRef<'_>,
     mut req: S3Request<CopyObjectInput>,
 ) -> S3Result<S3Response<CopyObjectOutput>> {
     let caller = Caller::of(&req)?;
-    if req.headers.contains_key(DISPOSITION) {
-        return Err(s3_error!(NotImplemented, "{DISPOSITION} is not available"));
-    }
     let input = &mut req.input;
-    let (from_bucket, from_key) = source(&input.copy_source)?;
-    let found = objects::find(core, &caller, from_bucket, from_key)?;
-    let conditions = ReadConditions {
-        if_match: input.copy_source_if_match.take(),
-        if_none_match: input.copy_source_if_none_match.take(),
-        if_modified_since: input.copy_source_if_modified_since.take(),
-        if_unmodified_since: input.copy_source_if_unmodified_since.take(),
+    let from = input.copy_source.clone();
+    let (from_bucket, from_key, from_version) = source(&from)?;
+    let found = versions::find(core, &caller, from_bucket, from_key, from_version)?;
+    source_conditions!(input).check(core, &found.object, true)?;
+    let replace = match input.metadata_directive.as_ref().map(MetadataDirective::as_str) {
+        None | Some(MetadataDirective::COPY) => false,
+        Some(MetadataDirective::REPLACE) => true,
+        Some(_) => return Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
     };
-    conditions.check(&found, true)?;
-    let replace = input.metadata_directive.as_ref().is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
-    if !replace && from_bucket == input.bucket && from_key == input.key {
+    let onto_itself = from_bucket == input.bucket && from_key == input.key;
+    if !replace && onto_itself && from_version.is_none() {
         return Err(s3_error!(
             InvalidRequest,
-            "This copy request is illegal because it is trying to copy an object to itself without changing it."
+            "This copy request is illegal because it is trying to copy an object to itself without changing the \
+             object's metadata, storage class, website redirect location or encryption attributes."
         ));
     }
-    let headers = if replace { object_headers!(input) } else { found.headers.clone() };
+    let attributes = attributes(&caller, input, &found.object, replace)?;
+    let asked = asked_lock!(input);
+    let algorithm = input.checksum_algorithm.as_ref().map(named_algorithm).transpose()?;
     let (name, key) = (std::mem::take(&mut input.bucket), std::mem::take(&mut input.key));
-    let etag = copied_etag(core, &found).await?;
-    let copy = Object {
-        size: found.size,
+    let (etag, checksum) = digests_of_copy(core, &found.object, algorithm).await?;
+    let modified = core.now_ms();
+    let mut copy = Object {
+        size: found.object.size,
         etag: etag.clone(),
-        modified: core.now_ms(),
-        headers,
-        checksum: found.checksum.clone().filter(|c| !c.composite),
-        part_sizes: Vec::new(),
-        extents: found.extents.clone(),
+        modified,
+        attributes,
+        checksum: checksum.clone(),
+        parts: Vec::new(),
+        extents: found.object.extents.clone(),
     };
-    let (modified, checksum) = (copy.modified, copy.checksum.clone());
-    core.store.write(|state| {
+    let version_id = core.store.write(|state| {
         let bucket = caller.open(state, &name)?;
-        check_fit(core, state, bucket, &key, copy.size)?;
-        state.put_object(&name, &key, copy);
-        Ok::<_, s3s::S3Error>(())
+        let place = Place::for_write(state, bucket, &key)?;
+        place.check_replace(state, modified)?;
+        place.check_fit(core, state, copy.size, 0)?;
+        let rules = LockRules::of(state, bucket);
+        copy.attributes.lock = rules.applied(rules.explicit(&asked, modified)?, modified);
+        let id = state.put_object(place.tenant, &place.path, copy, place.versioned);
+        Ok::<_, s3s::S3Error>(versions::written(&place, id))
     })?;
     reply::settle(core).await?;
+    Ok(answer(&found, &etag, modified, checksum.as_ref(), version_id))
+}
+
+fn answer(
+    found: &Found,
+    etag: &str,
+    modified: u64,
+    checksum: Option<&StoredChecksum>,
+    version_id: Option<String>,
+) -> S3Response<CopyObjectOutput> {
     let mut result = CopyObjectResult {
-        e_tag: reply::etag(&etag),
+        e_tag: reply::etag(etag),
         last_modified: reply::stamp(modified),
+        checksum_type: checksum.and_then(|c| reply::checksum_type(c.composite)),
         ..CopyObjectResult::default()
     };
-    put_checksum!(result, &checksum);
-    Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..CopyObjectOutput::default() }))
+    put_checksum!(result, checksum);
+    S3Response::new(CopyObjectOutput {
+        copy_object_result: Some(result),
+        copy_source_version_id: found.version(),
+        version_id,
+        ..CopyObjectOutput::default()
+    })
 }
 
-/// The copy of a plain object keeps its ETag; that of a multipart object gets the MD5 of the whole.
-async fn copied_etag(core: &Core, object: &Object) -> S3Result<String> {
-    match core.config.etag {
-        EtagMode::Opaque => Ok(env::random_hex(&*core.entropy, 16)),
-        EtagMode::Md5 if object.part_sizes.is_empty() => Ok(object.etag.clone()),
-        EtagMode::Md5 => md5_of(object.extents.clone()).await,
-    }
+/// Moves an object to another key in one step: nobody ever sees both or none.
+async fn rename(
+    core: CoreRef<'_>,
+    mut req: S3Request<CopyObjectInput>,
+) -> S3Result<S3Response<CopyObjectOutput>> {
+    let caller = Caller::of(&req)?;
+    let input = &mut req.input;
+    let from = input.copy_source.clone();
+    let (from_bucket, from_key, from_version) = source(&from)?;
+    let wanted = versions::named(from_version)?;
+    let conditions = source_conditions!(input);
+    let (found, version_id) = core.store.write(|state| {
+        let source_bucket = caller.open(state, from_bucket)?;
+        let target_bucket = caller.open(state, &input.bucket)?;
+        let source = Place::for_write(state, source_bucket, from_key)?;
+        let target = Place::for_write(state, target_bucket, &input.key)?;
+        let found = versions::find_in(state, source_bucket, from_key, wanted)?;
+        conditions.check(core, &found.object, true)?;
+        if (source.tenant, &source.path) == (target.tenant, &target.path) {
+            return Err(s3_error!(InvalidRequest, "An object cannot be renamed to itself."));
+        }
+        let now = core.now_ms();
+        found.object.attributes.lock.check_delete(now, false)?;
+        target.check_replace(state, now)?;
+        let within = source_bucket.path == target_bucket.path;
+        target.check_fit(core, state, found.object.size, if within { found.object.size } else { 0 })?;
+        let id = state.put_object(target.tenant, &target.path, (*found.object).clone(), target.versioned);
+        state.remove_version(source.tenant, &source.path, found.id);
+        if source.current(state).is_some() {
+            // An older version must not come to light.
+            state.put_marker(source.tenant, &source.path, now, &caller.name, source.versioned);
+        }
+        Ok::<_, s3s::S3Error>((found, versions::written(&target, id)))
+    })?;
+    reply::settle(core).await?;
+    let object = &found.object;
+    Ok(answer(&found, &object.etag, object.modified, object.checksum.as_ref(), version_id))
 }
 
-/// MD5 of stored bytes, computed apart from the network threads.
-async fn md5_of(extents: Vec<Extent>) -> S3Result<String> {
+fn named_algorithm(name: &ChecksumAlgorithm) -> S3Result<Algorithm> {
+    Algorithm::from_name(name.as_str()).ok_or_else(|| {
+        s3_error!(InvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+    })
+}
+
+/// ETag and checksum of a copy: those of the source where they describe the whole, else made from the bytes.
+async fn digests_of_copy(
+    core: &Core,
+    object: &Object,
+    algorithm: Option<Algorithm>,
+) -> S3Result<(String, Option<StoredChecksum>)> {
+    let kept =
+        object.checksum.as_ref().filter(|c| !c.composite && algorithm.is_none_or(|a| a == c.algorithm));
+    let algorithm = algorithm.or(object.checksum.as_ref().map(|c| c.algorithm));
+    let compute = algorithm.filter(|_| kept.is_none());
+    let opaque = core.config.etag == EtagMode::Opaque;
+    let md5 = !opaque && !object.parts.is_empty();
+    let digests = digest(object.extents.clone(), md5, compute).await?;
+    let etag = match digests.md5 {
+        Some(md5) => md5,
+        None if opaque => env::random_hex(&*core.entropy, 16),
+        None => object.etag.clone(),
+    };
+    Ok((etag, kept.cloned().or(digests.checksum)))
+}
+
+#[derive(Debug, Default)]
+struct Digests {
+    md5: Option<String>,
+    checksum: Option<StoredChecksum>,
+}
+
+/// MD5 and checksum of stored bytes as asked, computed apart from the network threads.
+async fn digest(extents: Vec<Extent>, md5: bool, algorithm: Option<Algorithm>) -> S3Result<Digests> {
     use md5::Digest as _;
+    if !md5 && algorithm.is_none() {
+        return Ok(Digests::default());
+    }
     let hash = move || {
-        let mut md5 = md5::Md5::new();
+        let mut md5 = md5.then(md5::Md5::new);
+        let mut hasher = algorithm.map(|a| (a, Hasher::new(a)));
+        let mut take = |chunk: &[u8]| {
+            if let Some(md5) = &mut md5 {
+                md5.update(chunk);
+            }
+            if let Some((_, hasher)) = &mut hasher {
+                hasher.update(chunk);
+            }
+        };
         for extent in extents {
             if let Some(chunks) = extent.blob.memory_range(extent.offset, extent.len) {
                 for chunk in &chunks {
-                    md5.update(chunk);
+                    take(chunk);
                 }
             } else if let Some(file) = extent.blob.open()? {
                 let mut done = 0;
                 while done < extent.len {
                     let n = READ_CHUNK.min(extent.len - done);
-                    md5.update(read_file(&file, extent.offset + done, n)?);
+                    take(&read_file(&file, extent.offset + done, n)?);
                     done += n;
                 }
             }
         }
-        Ok::<_, std::io::Error>(env::hex(&md5.finalize()))
+        Ok::<_, std::io::Error>(Digests {
+            md5: md5.map(|m| env::hex(&m.finalize())),
+            checksum: hasher.map(|(algorithm, h)| StoredChecksum {
+                algorithm,
+                value: h.finish(),
+                composite: false,
+            }),
+        })
     };
     let hashed = tokio::task::spawn_blocking(hash).await.map_err(s3s::S3Error::internal_error)?;
     hashed.map_err(s3s::S3Error::internal_error)
@@ -126,7 +283,11 @@ fn copy_range(text: &str, size: u64) -> S3Result<(u64, u64)> {
     match numbers {
         Some((first, last)) if first <= last && last < size => Ok((first, last - first + 1)),
         Some(_) => Err(s3_error!(InvalidRange, "The range {text} is not inside the source of {size} bytes.")),
-        None => Err(s3_error!(InvalidArgument, "x-amz-copy-source-range must be bytes=first-last")),
+        None => Err(s3_error!(
+            InvalidArgument,
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the \
+             zero-based offsets of the first and last bytes to copy"
+        )),
     }
 }
 
@@ -135,43 +296,42 @@ pub(crate) async fn part(
     req: S3Request<UploadPartCopyInput>,
 ) -> S3Result<S3Response<UploadPartCopyOutput>> {
     let caller = Caller::of(&req)?;
-    let input = req.input;
+    let mut input = req.input;
     let number = part_number(input.part_number)?;
-    let (from_bucket, from_key) = source(&input.copy_source)?;
-    let found = objects::find(core, &caller, from_bucket, from_key)?;
-    let conditions = ReadConditions {
-        if_match: input.copy_source_if_match,
-        if_none_match: input.copy_source_if_none_match,
-        if_modified_since: input.copy_source_if_modified_since,
-        if_unmodified_since: input.copy_source_if_unmodified_since,
-    };
-    conditions.check(&found, true)?;
+    let (from_bucket, from_key, from_version) = source(&input.copy_source)?;
+    let found = versions::find(core, &caller, from_bucket, from_key, from_version)?;
+    source_conditions!(input).check(core, &found.object, true)?;
     let (offset, size) = match &input.copy_source_range {
-        Some(range) => copy_range(range, found.size)?,
-        None => (0, found.size),
+        Some(range) => copy_range(range, found.object.size)?,
+        None => (0, found.object.size),
     };
-    let extents = blob::slice(&found.extents, offset, size);
-    let etag = match core.config.etag {
-        EtagMode::Opaque => env::random_hex(&*core.entropy, 16),
-        EtagMode::Md5 => md5_of(extents.clone()).await?,
-    };
-    let part = Part { size, etag: etag.clone(), modified: core.now_ms(), checksum: None, extents };
-    let modified = part.modified;
+    let extents = blob::slice(&found.object.extents, offset, size);
+    let algorithm = core.store.read(|state| {
+        let place = Place::for_write(state, caller.open(state, &input.bucket)?, &input.key)?;
+        place.upload(state, &input.upload_id).map(|upload| upload.algorithm)
+    })?;
+    let digests = digest(extents.clone(), core.config.etag == EtagMode::Md5, algorithm).await?;
+    let etag = digests.md5.unwrap_or_else(|| env::random_hex(&*core.entropy, 16));
+    let checksum = digests.checksum;
+    let modified = core.now_ms();
+    let part = Part { size, etag: etag.clone(), modified, checksum: checksum.clone(), extents };
     core.store.write(|state| {
-        let bucket = caller.open(state, &input.bucket)?;
-        let upload = open_upload(bucket, &input.key, &input.upload_id)?;
-        super::multipart::check_part_fit(core, state, bucket, &input.key, upload, number, size)?;
-        state.put_part(&input.bucket, &input.key, &input.upload_id, number, part);
+        let place = Place::for_write(state, caller.open(state, &input.bucket)?, &input.key)?;
+        let upload = place.upload(state, &input.upload_id)?;
+        place.check_part_fit(core, state, upload, number, size)?;
+        state.put_part(place.tenant, &place.path, &input.upload_id, number, part);
         Ok::<_, s3s::S3Error>(())
     })?;
     reply::settle(core).await?;
-    let result = CopyPartResult {
+    let mut result = CopyPartResult {
         e_tag: reply::etag(&etag),
         last_modified: reply::stamp(modified),
         ..CopyPartResult::default()
     };
+    put_checksum!(result, &checksum);
     Ok(S3Response::new(UploadPartCopyOutput {
         copy_part_result: Some(result),
+        copy_source_version_id: found.version(),
         ..UploadPartCopyOutput::default()
     }))
 }

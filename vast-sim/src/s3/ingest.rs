@@ -5,11 +5,13 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt as _;
+use http::StatusCode;
 use md5::Digest as _;
 use s3s::dto::StreamingBlob;
 use s3s::{S3Result, TrailingHeaders, s3_error};
 
 use super::checksum::{Algorithm, Hasher};
+use super::reply;
 use crate::config::EtagMode;
 use crate::core::Core;
 use crate::env;
@@ -46,6 +48,10 @@ pub(crate) async fn receive(
     declared: Declared,
     trailers: Option<&TrailingHeaders>,
 ) -> S3Result<Received> {
+    let is_digest = |text: &String| STANDARD.decode(text).is_ok_and(|digest| digest.len() == 16);
+    if declared.md5.as_ref().is_some_and(|md5| !is_digest(md5)) {
+        return Err(s3_error!(InvalidDigest, "The Content-MD5 you specified is not valid."));
+    }
     let mut writer = core.store.blobs().writer().map_err(s3s::S3Error::internal_error)?;
     let want_md5 = declared.md5.is_some() || core.config.etag == EtagMode::Md5;
     let mut md5 = want_md5.then(md5::Md5::new);
@@ -108,7 +114,11 @@ fn compare(
                 let read = |h: &http::HeaderMap| h.get(algorithm.header())?.to_str().ok().map(str::to_owned);
                 let found = trailers.and_then(|t| t.read(read)).flatten();
                 found.ok_or_else(|| {
-                    bad_request("MalformedTrailerError", "The announced trailer did not arrive.")
+                    reply::refusal(
+                        StatusCode::BAD_REQUEST,
+                        "MalformedTrailerError",
+                        "The announced trailer did not arrive.",
+                    )
                 })?
             }
         };
@@ -123,23 +133,38 @@ fn compare(
     Ok(())
 }
 
-/// A body that ended with an error: the protocol library's own verdict if it has one, else a cut connection.
+/// A body that ended with an error: the client's connection, or the protocol library's verdict on what arrived.
 fn broken_body(error: s3s::StdError) -> s3s::S3Error {
-    let text = error.to_string();
-    let mut answer = if text.contains("hecksum") || text.contains("igest") {
-        bad_request("XAmzContentSHA256Mismatch", &text)
-    } else if text.contains("ignature") {
-        s3_error!(SignatureDoesNotMatch, "{text}")
-    } else {
-        s3_error!(IncompleteBody, "{text}")
+    let mut causes =
+        std::iter::successors(Some(&*error as &(dyn std::error::Error + 'static)), |e| e.source());
+    let cut = causes.any(|e| e.is::<hyper::Error>() || e.is::<std::io::Error>());
+    // The library's own error types are private to it; what they say is fixed, and theirs alone.
+    let mut answer = match error.to_string().as_str() {
+        _ if cut => s3_error!(IncompleteBody, "The request body terminated unexpectedly"),
+        "UploadStreamError: Sha256Mismatch" => reply::refusal(
+            StatusCode::BAD_REQUEST,
+            "XAmzContentSHA256Mismatch",
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        ),
+        "AwsChunkedStreamError: SignatureMismatch" => s3_error!(
+            SignatureDoesNotMatch,
+            "The request signature we calculated does not match the signature you provided."
+        ),
+        "UploadStreamError: LengthMismatch"
+        | "UploadStreamError: Incomplete"
+        | "AwsChunkedStreamError: Incomplete" => {
+            s3_error!(
+                IncompleteBody,
+                "You did not provide the number of bytes specified by the Content-Length HTTP header"
+            )
+        }
+        text if text.starts_with("AwsChunkedStreamError: Underlying")
+            || text.starts_with("UploadStreamError: Underlying") =>
+        {
+            s3_error!(IncompleteBody, "The request body terminated unexpectedly")
+        }
+        text => s3_error!(InvalidRequest, "The request body is malformed: {text}"),
     };
     answer.set_source(error);
     answer
-}
-
-/// An error code that the protocol library does not list.
-fn bad_request(code: &'static str, message: &str) -> s3s::S3Error {
-    let mut error = s3s::S3Error::with_message(s3s::S3ErrorCode::Custom(code.into()), message.to_owned());
-    error.set_status_code(http::StatusCode::BAD_REQUEST);
-    error
 }

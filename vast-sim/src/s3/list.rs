@@ -1,5 +1,6 @@
 //! Listings: objects (v1 and v2), open uploads, parts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -9,16 +10,18 @@ use s3s::dto::{
     ChecksumAlgorithm, CommonPrefix, EncodingType, Initiator, ListMultipartUploadsInput,
     ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
     ListPartsInput, ListPartsOutput, MultipartUpload, Object as ObjectDto, ObjectStorageClass,
-    Part as PartDto,
+    Part as PartDto, StorageClass,
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::caller::Caller;
-use super::multipart::open_upload;
-use super::paging::{Page, page};
+use super::paging::{Ask, Page, page};
+use super::place::Place;
 use super::reply::{self, CoreRef, put_checksum};
+use super::snapshots;
 use crate::core::Core;
-use crate::store::object::Object;
+use crate::store::object::{Object, Upload};
+use crate::store::version::Entry;
 
 /// Most entries of one answer.
 const MAX_KEYS: i32 = 1000;
@@ -28,10 +31,10 @@ const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.')
 
 /// Encodes keys when the client asked for it.
 #[derive(Clone, Copy)]
-struct Encoder(bool);
+pub(crate) struct Encoder(bool);
 
 impl Encoder {
-    fn new(asked: Option<&EncodingType>) -> S3Result<Self> {
+    pub(crate) fn new(asked: Option<&EncodingType>) -> S3Result<Self> {
         match asked.map(EncodingType::as_str) {
             None => Ok(Self(false)),
             Some(EncodingType::URL) => Ok(Self(true)),
@@ -41,22 +44,22 @@ impl Encoder {
         }
     }
 
-    fn text(self, text: &str) -> String {
+    pub(crate) fn text(self, text: &str) -> String {
         if self.0 { utf8_percent_encode(text, KEEP).to_string() } else { text.to_owned() }
     }
 
-    fn opt(self, text: Option<&String>) -> Option<String> {
+    pub(crate) fn opt(self, text: Option<&String>) -> Option<String> {
         text.map(|t| self.text(t))
     }
 
-    fn prefixes(self, prefixes: &[String]) -> Option<Vec<CommonPrefix>> {
+    pub(crate) fn prefixes(self, prefixes: &[String]) -> Option<Vec<CommonPrefix>> {
         let dto = |p: &String| CommonPrefix { prefix: Some(self.text(p)) };
         (!prefixes.is_empty()).then(|| prefixes.iter().map(dto).collect())
     }
 }
 
 /// The asked number of entries, within bounds.
-fn limit(asked: Option<i32>) -> S3Result<(i32, usize)> {
+pub(crate) fn limit(asked: Option<i32>) -> S3Result<(i32, usize)> {
     let n = asked.unwrap_or(MAX_KEYS).min(MAX_KEYS);
     match usize::try_from(n) {
         Ok(max) => Ok((n, max)),
@@ -64,16 +67,18 @@ fn limit(asked: Option<i32>) -> S3Result<(i32, usize)> {
     }
 }
 
-fn object_page(
-    core: &Core,
-    caller: &Caller,
-    bucket: &str,
-    prefix: &str,
-    delimiter: &str,
-    after: &str,
-    max: usize,
-) -> S3Result<Page<Arc<Object>>> {
-    core.store.read(|state| Ok(page(&caller.open(state, bucket)?.objects, prefix, delimiter, after, max)))
+fn object_page(core: &Core, caller: &Caller, bucket: &str, ask: &Ask<'_>) -> S3Result<Page<Arc<Object>>> {
+    core.store.read(|state| {
+        let bucket = caller.open(state, bucket)?;
+        if let Some(through_snapshot) = snapshots::object_page(state, bucket, ask) {
+            return through_snapshot;
+        }
+        let ask = Ask { base: &bucket.base(), ..*ask };
+        let current = |entry: &Entry, _: Option<&str>| {
+            entry.current().map(|o| (String::new(), Arc::clone(o))).into_iter().collect()
+        };
+        Ok(page(state.files(bucket.tenant_id).entries(), &ask, current))
+    })
 }
 
 fn contents(items: Vec<(String, Arc<Object>)>, encoder: Encoder, owner: Option<&str>) -> Vec<ObjectDto> {
@@ -104,7 +109,8 @@ pub(crate) async fn objects_v1(
     let (asked, max) = limit(input.max_keys)?;
     let text = |t: &Option<String>| t.clone().unwrap_or_default();
     let (prefix, delimiter, marker) = (text(&input.prefix), text(&input.delimiter), text(&input.marker));
-    let found = object_page(core, &caller, &input.bucket, &prefix, &delimiter, &marker, max)?;
+    let ask = Ask { base: "", prefix: &prefix, delimiter: &delimiter, after: &marker, within: None, max };
+    let found = object_page(core, &caller, &input.bucket, &ask)?;
     reply::settle(core).await?;
     Ok(S3Response::new(ListObjectsOutput {
         name: Some(input.bucket),
@@ -113,7 +119,7 @@ pub(crate) async fn objects_v1(
         max_keys: Some(asked),
         is_truncated: Some(found.next.is_some()),
         common_prefixes: encoder.prefixes(&found.prefixes),
-        next_marker: found.next.filter(|_| !delimiter.is_empty()).map(|m| encoder.text(&m)),
+        next_marker: found.next.filter(|_| !delimiter.is_empty()).map(|(m, _)| encoder.text(&m)),
         contents: Some(contents(found.items, encoder, Some(&caller.name))),
         delimiter: encoder.opt(input.delimiter.as_ref()),
         encoding_type: input.encoding_type,
@@ -143,7 +149,8 @@ pub(crate) async fn objects_v2(
     };
     let prefix = input.prefix.clone().unwrap_or_default();
     let delimiter = input.delimiter.clone().unwrap_or_default();
-    let found = object_page(core, &caller, &input.bucket, &prefix, &delimiter, &after, max)?;
+    let ask = Ask { base: "", prefix: &prefix, delimiter: &delimiter, after: &after, within: None, max };
+    let found = object_page(core, &caller, &input.bucket, &ask)?;
     reply::settle(core).await?;
     let owner = (input.fetch_owner == Some(true)).then_some(caller.name.as_str());
     let count = found.items.len() + found.prefixes.len();
@@ -154,7 +161,7 @@ pub(crate) async fn objects_v2(
         key_count: i32::try_from(count).ok(),
         continuation_token: input.continuation_token,
         is_truncated: Some(found.next.is_some()),
-        next_continuation_token: found.next.map(|m| URL_SAFE_NO_PAD.encode(m)),
+        next_continuation_token: found.next.map(|(m, _)| URL_SAFE_NO_PAD.encode(m)),
         common_prefixes: encoder.prefixes(&found.prefixes),
         contents: Some(contents(found.items, encoder, owner)),
         delimiter: encoder.opt(input.delimiter.as_ref()),
@@ -178,52 +185,54 @@ pub(crate) async fn uploads(
     let encoder = Encoder::new(input.encoding_type.as_ref())?;
     let (asked, max) = limit(input.max_uploads)?;
     let prefix = input.prefix.clone().unwrap_or_default();
-    if input.delimiter.as_ref().is_some_and(|d| !d.is_empty()) {
-        return Err(s3_error!(NotImplemented, "a delimiter is not available for uploads"));
-    }
+    let delimiter = input.delimiter.clone().unwrap_or_default();
     let key_marker = input.key_marker.clone().unwrap_or_default();
-    let id_marker = input.upload_id_marker.clone().unwrap_or_default();
-    let mut found: Vec<MultipartUpload> = core.store.read(|state| {
+    // Without a key the id marker means nothing; without an id the key stands for all its uploads.
+    let id_marker = input.upload_id_marker.clone().filter(|id| !id.is_empty() && !key_marker.is_empty());
+    let found = core.store.read(|state| {
         let bucket = caller.open(state, &input.bucket)?;
-        let behind = |key: &str, id: &str| {
-            // Without an upload id the marker stands for all uploads of its key.
-            key > key_marker.as_str()
-                || (key == key_marker && !id_marker.is_empty() && id > id_marker.as_str())
+        let ask = Ask {
+            base: &bucket.base(),
+            prefix: &prefix,
+            delimiter: &delimiter,
+            after: &key_marker,
+            within: id_marker.as_deref(),
+            max,
         };
-        let wanted = |(key, id): &(String, String)| {
-            key.starts_with(&prefix) && (key_marker.is_empty() || behind(key, id))
-        };
-        let dto = |((key, id), upload): (&(String, String), &crate::store::object::Upload)| MultipartUpload {
-            key: Some(key.clone()),
+        let dto = |id: &String, upload: &Upload| MultipartUpload {
             upload_id: Some(id.clone()),
             initiated: reply::stamp(upload.initiated),
             owner: reply::owner(&bucket.owner),
-            initiator: initiator(&bucket.owner),
+            initiator: initiator(&upload.attributes.owner),
+            storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
             checksum_algorithm: upload.algorithm.map(|a| ChecksumAlgorithm::from_static(a.name())),
+            checksum_type: upload.algorithm.and_then(|_| reply::checksum_type(!upload.full_object_checksum)),
             ..MultipartUpload::default()
         };
-        let list = bucket.uploads.iter().filter(|(k, _)| wanted(k)).map(dto).take(max + 1).collect();
-        Ok::<_, s3s::S3Error>(list)
+        let expand = |uploads: &BTreeMap<String, Upload>, behind: Option<&str>| {
+            let wanted = uploads.iter().filter(|(id, _)| behind.is_none_or(|b| id.as_str() > b));
+            wanted.map(|(id, upload)| (id.clone(), dto(id, upload))).collect()
+        };
+        Ok::<_, s3s::S3Error>(page(state.files(bucket.tenant_id).uploads(), &ask, expand))
     })?;
     reply::settle(core).await?;
-    let truncated = found.len() > max;
-    found.truncate(max);
-    let last = found.last().filter(|_| truncated);
-    let next_key = last.and_then(|u| u.key.clone()).map(|k| encoder.text(&k));
-    let next_id = last.and_then(|u| u.upload_id.clone());
-    for upload in &mut found {
-        upload.key = encoder.opt(upload.key.as_ref());
-    }
+    let keyed = |(key, upload): (String, MultipartUpload)| MultipartUpload {
+        key: Some(encoder.text(&key)),
+        ..upload
+    };
+    let (next_key, next_id) = found.next.clone().unzip();
     Ok(S3Response::new(ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         prefix: Some(encoder.text(&prefix)),
         key_marker: Some(encoder.text(&key_marker)),
-        upload_id_marker: Some(id_marker),
+        upload_id_marker: input.upload_id_marker,
         max_uploads: Some(asked),
-        is_truncated: Some(truncated),
-        next_key_marker: next_key,
-        next_upload_id_marker: next_id,
-        uploads: Some(found),
+        is_truncated: Some(found.next.is_some()),
+        next_key_marker: next_key.map(|k| encoder.text(&k)),
+        next_upload_id_marker: next_id.filter(|id| !id.is_empty()),
+        common_prefixes: encoder.prefixes(&found.prefixes),
+        uploads: Some(found.items.into_iter().map(keyed).collect()),
+        delimiter: encoder.opt(input.delimiter.as_ref()),
         encoding_type: input.encoding_type,
         ..ListMultipartUploadsOutput::default()
     }))
@@ -239,7 +248,7 @@ pub(crate) async fn parts(
     let marker = input.part_number_marker.and_then(|m| u16::try_from(m).ok()).unwrap_or(0);
     let (owner, algorithm, mut parts) = core.store.read(|state| {
         let bucket = caller.open(state, &input.bucket)?;
-        let upload = open_upload(bucket, &input.key, &input.upload_id)?;
+        let upload = Place::new(state, bucket, &input.key).upload(state, &input.upload_id)?;
         let parts: Vec<PartDto> = upload
             .parts
             .range((std::ops::Bound::Excluded(marker), std::ops::Bound::Unbounded))

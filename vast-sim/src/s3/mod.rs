@@ -1,20 +1,40 @@
 //! The S3 data path. The protocol (signatures, XML, routing) comes from `s3s`; what requests mean is here.
 
+pub(crate) mod access;
+pub(crate) mod acl;
+mod actions;
 pub(crate) mod buckets;
 pub(crate) mod caller;
 pub(crate) mod checksum;
 pub(crate) mod conditions;
 mod copy;
+pub(crate) mod cors;
+mod delete;
+mod documents;
+pub(crate) mod features;
+pub(crate) mod host;
 mod ingest;
+pub(crate) mod lifecycle;
 mod list;
+mod lists;
+pub(crate) mod lock;
 pub(crate) mod multipart;
 pub(crate) mod objects;
 pub(crate) mod operation;
 mod paging;
+pub(crate) mod place;
+pub(crate) mod policy;
+pub(crate) mod read;
+pub(crate) mod refusal;
 pub(crate) mod reply;
+pub(crate) mod signature;
+mod snapshots;
+mod tagging;
+pub(crate) mod versions;
 
 use std::sync::Arc;
 
+use s3s::config::{S3Config, StaticConfigProvider};
 #[allow(clippy::wildcard_imports, reason = "two types per operation, all named in one table below")]
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -31,6 +51,11 @@ pub(crate) fn service(core: &Arc<Core>) -> S3Service {
     let mut builder = S3ServiceBuilder::new(Backend(Arc::clone(core)));
     builder.set_auth(caller::Keys(Arc::clone(core)));
     builder.set_access(caller::Access(Arc::clone(core)));
+    builder.set_host(host::Hosts(Arc::clone(core)));
+    // Times have been judged by the cluster's clock before the library sees a request.
+    let mut config = S3Config::default();
+    config.presigned_url_max_skew_time_secs = u32::MAX;
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     builder.build()
 }
 
@@ -39,7 +64,8 @@ macro_rules! operations {
     ($($method:ident($input:ident) -> $output:ident = $function:path;)*) => {
         #[async_trait::async_trait]
         impl S3 for Backend {
-            $(async fn $method(&self, req: S3Request<$input>) -> S3Result<S3Response<$output>> {
+            $(async fn $method(&self, mut req: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                features::apply(stringify!($method), &mut req)?;
                 $function(&self.0, req).await
             })*
         }
@@ -53,10 +79,26 @@ operations! {
     head_bucket(HeadBucketInput) -> HeadBucketOutput = buckets::head;
     get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput = buckets::location;
     put_object(PutObjectInput) -> PutObjectOutput = objects::put;
-    get_object(GetObjectInput) -> GetObjectOutput = objects::get;
-    head_object(HeadObjectInput) -> HeadObjectOutput = objects::head;
-    delete_object(DeleteObjectInput) -> DeleteObjectOutput = objects::delete;
-    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = objects::delete_many;
+    get_object(GetObjectInput) -> GetObjectOutput = read::get;
+    head_object(HeadObjectInput) -> HeadObjectOutput = read::head;
+    delete_object(DeleteObjectInput) -> DeleteObjectOutput = delete::one;
+    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = delete::many;
+    get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput = read::attributes;
+    put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput = tagging::put;
+    get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput = tagging::get;
+    delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput = tagging::delete;
+    put_object_retention(PutObjectRetentionInput) -> PutObjectRetentionOutput = lock::put_retention;
+    get_object_retention(GetObjectRetentionInput) -> GetObjectRetentionOutput = lock::get_retention;
+    put_object_legal_hold(PutObjectLegalHoldInput) -> PutObjectLegalHoldOutput = lock::put_legal_hold;
+    get_object_legal_hold(GetObjectLegalHoldInput) -> GetObjectLegalHoldOutput = lock::get_legal_hold;
+    put_object_lock_configuration(PutObjectLockConfigurationInput) -> PutObjectLockConfigurationOutput = lock::put_configuration;
+    get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput = lock::get_configuration;
+    put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput = versions::put_versioning;
+    get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = versions::get_versioning;
+    list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput = versions::list;
+    put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput) -> PutBucketLifecycleConfigurationOutput = lifecycle::put;
+    get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput = lifecycle::get;
+    delete_bucket_lifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput = lifecycle::delete;
     copy_object(CopyObjectInput) -> CopyObjectOutput = copy::object;
     list_objects(ListObjectsInput) -> ListObjectsOutput = list::objects_v1;
     list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output = list::objects_v2;
@@ -67,4 +109,33 @@ operations! {
     abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput = multipart::abort;
     list_parts(ListPartsInput) -> ListPartsOutput = list::parts;
     list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = list::uploads;
+    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = lists::get_bucket;
+    put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput = lists::put_bucket;
+    get_object_acl(GetObjectAclInput) -> GetObjectAclOutput = lists::get_object;
+    put_object_acl(PutObjectAclInput) -> PutObjectAclOutput = lists::put_object;
+    get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput = cors::get;
+    put_bucket_cors(PutBucketCorsInput) -> PutBucketCorsOutput = cors::put;
+    delete_bucket_cors(DeleteBucketCorsInput) -> DeleteBucketCorsOutput = documents::delete_cors;
+    get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput = documents::get_tagging;
+    put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput = documents::put_tagging;
+    delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput = documents::delete_tagging;
+    get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput = documents::get_policy;
+    put_bucket_policy(PutBucketPolicyInput) -> PutBucketPolicyOutput = documents::put_policy;
+    delete_bucket_policy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput = documents::delete_policy;
+    get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput = documents::get_ownership;
+    put_bucket_ownership_controls(PutBucketOwnershipControlsInput) -> PutBucketOwnershipControlsOutput = documents::put_ownership;
+    delete_bucket_ownership_controls(DeleteBucketOwnershipControlsInput) -> DeleteBucketOwnershipControlsOutput = documents::delete_ownership;
+    get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput = documents::get_encryption;
+    put_bucket_encryption(PutBucketEncryptionInput) -> PutBucketEncryptionOutput = documents::put_encryption;
+    delete_bucket_encryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput = documents::delete_encryption;
+    get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput = documents::get_logging;
+    get_bucket_notification_configuration(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput = documents::get_notification;
+    get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput = documents::get_payment;
+    put_bucket_logging(PutBucketLoggingInput) -> PutBucketLoggingOutput = documents::put_logging;
+    put_bucket_notification_configuration(PutBucketNotificationConfigurationInput) -> PutBucketNotificationConfigurationOutput = documents::put_notification;
+    put_bucket_request_payment(PutBucketRequestPaymentInput) -> PutBucketRequestPaymentOutput = documents::put_payment;
+    get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput = documents::get_public_access;
+    put_public_access_block(PutPublicAccessBlockInput) -> PutPublicAccessBlockOutput = documents::put_public_access;
+    delete_public_access_block(DeletePublicAccessBlockInput) -> DeletePublicAccessBlockOutput = documents::delete_public_access;
+    get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput = documents::get_policy_status;
 }

@@ -14,15 +14,18 @@ use super::caller::Caller;
 use super::checksum::{self, Algorithm};
 use super::conditions;
 use super::ingest::{self, Declared, Received};
+use super::lifecycle;
+use super::lock::{LockRules, asked_lock};
 use super::objects::{asked_algorithm, object_headers};
+use super::place::Place;
 use super::reply::{self, CoreRef, declared_checksums, put_checksum};
+use super::tagging;
+use super::versions;
 use crate::config::EtagMode;
 use crate::core::Core;
 use crate::env;
 use crate::store::blob::Extent;
-use crate::store::capacity::Delta;
-use crate::store::object::{Bucket, Object, Part, StoredChecksum, Upload};
-use crate::store::state::State;
+use crate::store::object::{Attributes, Object, ObjectPart, Part, StoredChecksum, Upload};
 
 /// Highest part number S3 knows.
 const MAX_PARTS: u16 = 10_000;
@@ -37,61 +40,49 @@ pub(crate) fn part_number(number: i32) -> S3Result<u16> {
     }
 }
 
-pub(crate) fn open_upload<'b>(bucket: &'b Bucket, key: &str, id: &str) -> S3Result<&'b Upload> {
-    bucket.uploads.get(&(key.to_owned(), id.to_owned())).ok_or_else(|| {
-        s3_error!(NoSuchUpload, "The specified upload does not exist. It may have been aborted or completed.")
-    })
-}
-
-/// Whether a part of `size` bytes fits in place of the one of that number.
-pub(crate) fn check_part_fit(
-    core: &Core,
-    state: &State,
-    bucket: &Bucket,
-    key: &str,
-    upload: &Upload,
-    number: u16,
-    size: u64,
-) -> S3Result<()> {
-    let replaced = upload.parts.get(&number).map_or(0, |p| p.size);
-    let delta = Delta { added: size, replaced, new_objects: 0 };
-    state.check_fit(bucket, key, delta, core.config.capacity).map_err(|f| reply::full(core, &f))
-}
-
 pub(crate) async fn create(
     core: CoreRef<'_>,
     mut req: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
     let caller = Caller::of(&req)?;
     let input = &mut req.input;
-    if input.object_lock_mode.is_some() || input.tagging.is_some() || input.server_side_encryption.is_some() {
-        return Err(s3_error!(
-            NotImplemented,
-            "object lock, tagging and encryption by header are not available"
-        ));
+    if input.server_side_encryption.is_some() || input.sse_customer_algorithm.is_some() {
+        return Err(s3_error!(NotImplemented, "server-side encryption by header is not available"));
     }
     let (algorithm, _) =
         asked_algorithm(input.checksum_algorithm.as_ref().map(ChecksumAlgorithm::as_str), &req.headers)?;
     let kind = input.checksum_type.as_ref().map(|t| t.as_str().to_owned());
     let full_object = match (algorithm, kind.as_deref()) {
         (Some(Algorithm::Crc64Nvme), None) => true,
+        (Some(Algorithm::Crc64Nvme), Some(ChecksumType::COMPOSITE)) => {
+            return Err(s3_error!(InvalidRequest, "CRC64NVME has no COMPOSITE checksum"));
+        }
         (Some(a), Some(ChecksumType::FULL_OBJECT)) if !a.is_crc() => {
             return Err(s3_error!(InvalidRequest, "{} has no FULL_OBJECT checksum", a.name()));
         }
         (_, kind) => kind == Some(ChecksumType::FULL_OBJECT),
     };
-    let upload = Upload {
+    let mut upload = Upload {
         initiated: core.now_ms(),
-        headers: object_headers!(input),
+        attributes: Attributes {
+            owner: caller.name.clone(),
+            headers: object_headers!(input),
+            tags: tagging::of_header(input.tagging.as_deref())?,
+            acl: caller.acl.clone(),
+            ..Attributes::default()
+        },
         algorithm,
         full_object_checksum: full_object,
         parts: std::collections::BTreeMap::new(),
     };
+    let asked = asked_lock!(input);
     let id = env::random_hex(&*core.entropy, 16);
     let (name, key) = (std::mem::take(&mut input.bucket), std::mem::take(&mut input.key));
     core.store.write(|state| {
-        caller.open(state, &name)?;
-        state.create_upload(&name, &key, &id, upload);
+        let bucket = caller.open(state, &name)?;
+        let place = Place::for_write(state, bucket, &key)?;
+        upload.attributes.lock = LockRules::of(state, bucket).explicit(&asked, upload.initiated)?;
+        state.create_upload(place.tenant, &place.path, &id, upload);
         Ok::<_, s3s::S3Error>(())
     })?;
     reply::settle(core).await?;
@@ -118,12 +109,12 @@ pub(crate) async fn part(
     let length = input.content_length.and_then(|l| u64::try_from(l).ok());
     let (name, key, id) = (&input.bucket, &input.key, &input.upload_id);
     core.store.read(|state| {
-        let bucket = caller.open(state, name)?;
-        let upload = open_upload(bucket, key, id)?;
+        let place = Place::new(state, caller.open(state, name)?, key);
+        let upload = place.upload(state, id)?;
         if !trailer && checksums.is_empty() {
             algorithm = algorithm.or(upload.algorithm);
         }
-        check_part_fit(core, state, bucket, key, upload, number, length.unwrap_or(0))
+        place.check_part_fit(core, state, upload, number, length.unwrap_or(0))
     })?;
     let declared = Declared { length, md5: input.content_md5.take(), checksums, algorithm, trailer };
     let body = input.body.take();
@@ -137,10 +128,10 @@ pub(crate) async fn part(
         extents: vec![Extent { blob: Arc::clone(&blob), offset: 0, len: blob.len }],
     };
     let stored = core.store.write(|state| {
-        let bucket = caller.open(state, name)?;
-        let upload = open_upload(bucket, key, id)?;
-        check_part_fit(core, state, bucket, key, upload, number, part.size)?;
-        state.put_part(name, key, id, number, part);
+        let place = Place::new(state, caller.open(state, name)?, key);
+        let upload = place.upload(state, id)?;
+        place.check_part_fit(core, state, upload, number, part.size)?;
+        state.put_part(place.tenant, &place.path, id, number, part);
         Ok::<_, s3s::S3Error>(())
     });
     blob.abandon();
@@ -149,6 +140,16 @@ pub(crate) async fn part(
     let mut output = UploadPartOutput { e_tag: reply::etag(&etag), ..UploadPartOutput::default() };
     put_checksum!(output, &checksum);
     Ok(S3Response::new(output))
+}
+
+/// Whether a checksum that a completion gives for a part is the one that was stored with it.
+fn part_checksum_fits(wanted: &CompletedPart, part: &Part) -> bool {
+    let mut wanted = wanted.clone();
+    let declared = declared_checksums!(wanted);
+    let differs = |(algorithm, value): &(Algorithm, String)| {
+        part.checksum.as_ref().is_some_and(|c| c.algorithm == *algorithm && c.value != *value)
+    };
+    !declared.iter().any(differs)
 }
 
 /// The parts that a completion names, in order, as they are stored.
@@ -166,10 +167,15 @@ fn select<'u>(core: &Core, upload: &'u Upload, named: &[CompletedPart]) -> S3Res
         last = number;
         let part = upload.parts.get(&number);
         let etag_fits = |p: &&Part| wanted.e_tag.as_ref().is_none_or(|e| e.value() == p.etag);
-        match part.filter(etag_fits) {
+        let checksum_fits = |p: &&Part| part_checksum_fits(wanted, p);
+        match part.filter(etag_fits).filter(checksum_fits) {
             Some(part) => parts.push(part),
             None => {
-                return Err(s3_error!(InvalidPart, "Part {number} could not be found, or its ETag differs."));
+                return Err(s3_error!(
+                    InvalidPart,
+                    "One or more of the specified parts could not be found. The part may not have been uploaded, or \
+                     the specified entity tag may not match the part's entity tag."
+                ));
             }
         }
     }
@@ -224,11 +230,12 @@ pub(crate) async fn complete(
     let input = req.input;
     let named = input.multipart_upload.and_then(|u| u.parts).unwrap_or_default();
     let (name, key, id) = (input.bucket, input.key, input.upload_id);
-    let (etag, checksum) = core.store.write(|state| {
+    let (etag, checksum, version_id, expiration) = core.store.write(|state| {
         let bucket = caller.open(state, &name)?;
-        let upload = open_upload(bucket, &key, &id)?;
+        let place = Place::for_write(state, bucket, &key)?;
+        let upload = place.upload(state, &id)?;
         let parts = select(core, upload, &named)?;
-        let existing = bucket.objects.get(&key).map(|o| &**o);
+        let existing = place.current(state).map(|o| &**o);
         conditions::check_write(existing, input.if_match.as_ref(), input.if_none_match.as_ref())?;
         let size: u64 = parts.iter().map(|p| p.size).sum();
         if input.mpu_object_size.is_some_and(|s| u64::try_from(s) != Ok(size)) {
@@ -243,26 +250,36 @@ pub(crate) async fn complete(
         }
         // The parts are already counted; what they replace is given back.
         let stored: u64 = upload.parts.values().map(|p| p.size).sum();
-        let delta = Delta {
-            added: size,
-            replaced: stored + existing.map_or(0, |o| o.size),
-            new_objects: u64::from(existing.is_none()),
-        };
-        state.check_fit(bucket, &key, delta, core.config.capacity).map_err(|f| reply::full(core, &f))?;
-        let object = Object {
+        place.check_fit(core, state, size, stored)?;
+        let now = core.now_ms();
+        place.check_replace(state, now)?;
+        let algorithm = checksum.as_ref().map(|c| c.algorithm);
+        let mut object = Object {
             size,
             etag: completed_etag(core, &parts),
-            modified: core.now_ms(),
-            headers: upload.headers.clone(),
+            modified: now,
+            attributes: upload.attributes.clone(),
             checksum: checksum.clone(),
-            part_sizes: parts.iter().map(|p| p.size).collect(),
+            parts: parts
+                .iter()
+                .map(|p| ObjectPart {
+                    size: p.size,
+                    checksum: p
+                        .checksum
+                        .as_ref()
+                        .filter(|c| algorithm == Some(c.algorithm))
+                        .map(|c| c.value.clone()),
+                })
+                .collect(),
             extents: parts.iter().flat_map(|p| p.extents.iter().cloned()).collect(),
         };
+        object.attributes.lock = LockRules::of(state, bucket).applied(object.attributes.lock, now);
+        let expiration = lifecycle::expiration_of_write(state, bucket, &key, &object);
         let etag = object.etag.clone();
         // The object first, so that the parts' bytes never lose their last reference.
-        state.put_object(&name, &key, object);
-        state.remove_upload(&name, &key, &id);
-        Ok((etag, checksum))
+        let version = state.put_object(place.tenant, &place.path, object, place.versioned);
+        state.remove_upload(place.tenant, &place.path, &id);
+        Ok((etag, checksum, versions::written(&place, version), expiration))
     })?;
     reply::settle(core).await?;
     let mut output = CompleteMultipartUploadOutput {
@@ -270,6 +287,8 @@ pub(crate) async fn complete(
         bucket: Some(name),
         key: Some(key),
         e_tag: reply::etag(&etag),
+        version_id,
+        expiration,
         ..CompleteMultipartUploadOutput::default()
     };
     output.checksum_type = checksum.as_ref().and_then(|c| reply::checksum_type(c.composite));
@@ -284,9 +303,9 @@ pub(crate) async fn abort(
     let caller = Caller::of(&req)?;
     let input = req.input;
     core.store.write(|state| {
-        let bucket = caller.open(state, &input.bucket)?;
-        open_upload(bucket, &input.key, &input.upload_id)?;
-        state.remove_upload(&input.bucket, &input.key, &input.upload_id);
+        let place = Place::new(state, caller.open(state, &input.bucket)?, &input.key);
+        place.upload(state, &input.upload_id)?;
+        state.remove_upload(place.tenant, &place.path, &input.upload_id);
         Ok::<_, s3s::S3Error>(())
     })?;
     reply::settle(core).await?;

@@ -39,6 +39,13 @@ pub(crate) fn size(n: u64) -> Option<i64> {
     i64::try_from(n).ok()
 }
 
+/// An error whose code the protocol library does not list.
+pub(crate) fn refusal(status: StatusCode, code: &'static str, message: impl Into<String>) -> S3Error {
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message.into());
+    error.set_status_code(status);
+    error
+}
+
 /// The configured answer to a write that does not fit.
 pub(crate) fn full(core: &Core, full: &Full) -> S3Error {
     let answer = &core.config.quota_answer;

@@ -16,23 +16,35 @@ use crate::error::StartError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Table {
     Buckets,
-    Objects,
+    Versions,
+    Directories,
     Uploads,
     Parts,
+    Frozen,
     Keys,
     Vms,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Buckets, Self::Objects, Self::Uploads, Self::Parts, Self::Keys, Self::Vms];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Buckets,
+        Self::Versions,
+        Self::Directories,
+        Self::Uploads,
+        Self::Parts,
+        Self::Frozen,
+        Self::Keys,
+        Self::Vms,
+    ];
 
     fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
         TableDefinition::new(match self {
             Self::Buckets => "buckets",
-            Self::Objects => "objects",
+            Self::Versions => "versions",
+            Self::Directories => "directories",
             Self::Uploads => "uploads",
             Self::Parts => "parts",
+            Self::Frozen => "frozen",
             Self::Keys => "keys",
             Self::Vms => "vms",
         })
@@ -183,13 +195,16 @@ fn write_group(db: &Database, batches: &[Batch]) -> Result<(), redb::Error> {
     Ok(())
 }
 
+/// Memory of the database for pages. It is read once, at the start; after that only writes touch it.
+const CACHE: usize = 64 << 20;
+
 /// Takes one record in; the error says what is wrong with it.
 type Take<'t> = dyn FnMut(Table, &[u8], &[u8]) -> Result<(), String> + 't;
 
 /// Opens (or makes) the database and reads every record.
 pub(crate) fn open(path: &Path, take: &mut Take<'_>) -> Result<Database, StartError> {
     let bad = |detail: String| StartError::Database { path: path.to_owned(), detail };
-    let db = Database::create(path).map_err(|e| bad(e.to_string()))?;
+    let db = Database::builder().set_cache_size(CACHE).create(path).map_err(|e| bad(e.to_string()))?;
     match read_all(&db, take) {
         Ok(Ok(())) => Ok(db),
         Ok(Err(detail)) => Err(bad(detail)),
@@ -197,12 +212,40 @@ pub(crate) fn open(path: &Path, take: &mut Take<'_>) -> Result<Database, StartEr
     }
 }
 
-fn read_all(db: &Database, take: &mut Take<'_>) -> Result<Result<(), String>, redb::Error> {
+/// The layout of the records; raised with every change that older programs would misread.
+const FORMAT: u64 = 3;
+
+const FORMAT_TABLE: TableDefinition<'static, &'static str, u64> = TableDefinition::new("format");
+
+/// Writes the format into a new database, or says why one that is there cannot be used.
+fn check_format(db: &Database) -> Result<Result<(), String>, redb::Error> {
     let setup = db.begin_write()?;
+    let is_new = setup.list_tables()?.next().is_none();
+    let found = {
+        let mut table = setup.open_table(FORMAT_TABLE)?;
+        if is_new {
+            table.insert("version", FORMAT)?;
+        }
+        table.get("version")?.map_or(1, |v| v.value())
+    };
+    if found != FORMAT {
+        setup.abort()?;
+        return Ok(Err(format!(
+            "it was written in format {found}, this version reads format {FORMAT}: start with an empty directory, \
+             or with the version that wrote it"
+        )));
+    }
     for table in Table::ALL {
         setup.open_table(table.definition())?;
     }
     setup.commit()?;
+    Ok(Ok(()))
+}
+
+fn read_all(db: &Database, take: &mut Take<'_>) -> Result<Result<(), String>, redb::Error> {
+    if let Err(detail) = check_format(db)? {
+        return Ok(Err(detail));
+    }
     let transaction = db.begin_read()?;
     for table in Table::ALL {
         for row in transaction.open_table(table.definition())?.iter()? {

@@ -1,79 +1,130 @@
 //! Starting from a data directory: reads all records, rebuilds the state, sweeps what a crash left.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
 
 use super::Store;
 use super::blob::{Blob, BlobStore};
 use super::files::FileStore;
+use super::frozen::Frozen;
 use super::journal::{self, Journal, RedbJournal, Table};
-use super::object::Bucket;
-use super::records::{BlobTable, BucketRecord, ObjectRecord, PartRecord, UploadRecord};
+use super::object::{Bucket, Object};
+use super::records::{
+    BlobTable, FrozenRecord, ObjectRecord, PartRecord, UploadRecord, VersionRecord, decode,
+};
 use super::state::{AccessKey, State};
 use crate::error::StartError;
 
-/// Records as read, in the order in which they can be applied.
-#[derive(Default)]
-struct Loaded {
+/// The state as it grows from records, which come in the order of [`Table::ALL`].
+struct Loading {
     state: State,
-    objects: Vec<((String, String), ObjectRecord)>,
-    uploads: Vec<((String, String, String), UploadRecord)>,
-    parts: Vec<((String, String, String, u16), PartRecord)>,
+    blobs: BlobTable,
+    files: Arc<FileStore>,
+    frozen: Vec<((u64, String), FrozenRecord)>,
 }
 
-impl Loaded {
-    fn take(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), serde_json::Error> {
-        use serde_json::from_slice;
+/// A blob that metadata knows, if its file is as long as it should be.
+fn blob(files: &Arc<FileStore>, id: u64, len: u64) -> Result<Blob, String> {
+    match files.open_len(id) {
+        Ok(found) if found == len => Ok(Blob::in_file(id, len, Arc::clone(files))),
+        Ok(found) => Err(format!("blob file {id:016x} has {found} bytes, metadata says {len}")),
+        Err(error) => Err(format!("blob file {id:016x}: {error}")),
+    }
+}
+
+fn read<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, String> {
+    decode(bytes).map_err(|e| format!("a record of {table:?} is unreadable: {e}"))
+}
+
+impl Loading {
+    fn take(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let files = Arc::clone(&self.files);
+        let make = |id: u64, len: u64| blob(&files, id, len);
         match table {
             Table::Buckets => {
-                let record: BucketRecord = from_slice(value)?;
-                self.state.create_bucket(&from_slice::<String>(key)?, Bucket::from(record));
+                self.state.put_bucket(&read::<String>(table, key)?, read::<Bucket>(table, value)?);
             }
-            Table::Objects => self.objects.push((from_slice(key)?, from_slice(value)?)),
-            Table::Uploads => self.uploads.push((from_slice(key)?, from_slice(value)?)),
-            Table::Parts => self.parts.push((from_slice(key)?, from_slice(value)?)),
-            Table::Keys => {
-                let record: AccessKey = from_slice(value)?;
-                self.state.put_key(&from_slice::<String>(key)?, record);
+            Table::Directories => {
+                let (tenant, path): (u64, String) = read(table, key)?;
+                self.state.make_directory(tenant, &path, read(table, value)?);
             }
-            Table::Vms => self.state.vms.load(key, value)?,
+            Table::Versions => {
+                let (tenant, path, id): (u64, String, String) = read(table, key)?;
+                let version = self.blobs.version(&id, read::<VersionRecord>(table, value)?, &make)?;
+                self.state.insert_version(tenant, &path, version, false);
+            }
+            Table::Uploads => {
+                let (tenant, path, id): (u64, String, String) = read(table, key)?;
+                self.state.create_upload(tenant, &path, &id, read::<UploadRecord>(table, value)?.into());
+            }
+            Table::Parts => {
+                let (tenant, path, id, number): (u64, String, String, u16) = read(table, key)?;
+                let part = self.blobs.part(read::<PartRecord>(table, value)?, &make)?;
+                self.state.put_part(tenant, &path, &id, number, part);
+            }
+            // Objects of a snapshot may come before its root.
+            Table::Frozen => self.frozen.push((read(table, key)?, read(table, value)?)),
+            Table::Keys => self.state.put_key(&read::<String>(table, key)?, read::<AccessKey>(table, value)?),
+            Table::Vms => {
+                let taken = self.state.vms.load(key, value);
+                taken.map_err(|e| format!("a record of {table:?} is unreadable: {e}"))?;
+            }
         }
         Ok(())
     }
 
-    fn build(self, files: &Arc<FileStore>) -> Result<(State, BlobTable), String> {
-        let mut state = self.state;
-        let mut blobs = BlobTable::default();
-        let make = |id: u64, len: u64| match files.open_len(id) {
-            Ok(found) if found == len => Ok(Blob::in_file(id, len, Arc::clone(files))),
-            Ok(found) => Err(format!("blob file {id:016x} has {found} bytes, metadata says {len}")),
-            Err(error) => Err(format!("blob file {id:016x}: {error}")),
-        };
-        for ((bucket, key), record) in self.objects {
-            state.put_object(&bucket, &key, blobs.object(record, &make)?);
+    fn finish(mut self) -> Result<(State, BlobTable), String> {
+        let files = Arc::clone(&self.files);
+        let make = |id: u64, len: u64| blob(&files, id, len);
+        let blobs = &mut self.blobs;
+        for (snapshot, frozen) in frozen(self.frozen, &mut |record| blobs.object(record, &make))? {
+            self.state.insert_frozen(snapshot, frozen);
         }
-        for ((bucket, key, id), record) in self.uploads {
-            state.create_upload(&bucket, &key, &id, record.into());
-        }
-        for ((bucket, key, id, number), record) in self.parts {
-            state.put_part(&bucket, &key, &id, number, blobs.part(record, &make)?);
-        }
-        Ok((state, blobs))
+        Ok((self.state, self.blobs))
     }
+}
+
+/// Snapshots from their pieces.
+fn frozen(
+    records: Vec<((u64, String), FrozenRecord)>,
+    object: &mut dyn FnMut(ObjectRecord) -> Result<Object, String>,
+) -> Result<BTreeMap<u64, Frozen>, String> {
+    let mut out: BTreeMap<u64, Frozen> = BTreeMap::new();
+    for ((snapshot, at), record) in records {
+        let frozen = out.entry(snapshot).or_default();
+        match record {
+            FrozenRecord::Root { tenant_id, path, directories } => {
+                (frozen.tenant_id, frozen.path, frozen.directories) = (tenant_id, path, directories);
+            }
+            FrozenRecord::Object(record) => {
+                let object = object(*record)?;
+                frozen.bytes += object.size;
+                frozen.objects.insert(at, Arc::new(object));
+            }
+        }
+    }
+    Ok(out)
 }
 
 pub(super) fn open(dir: &Path) -> Result<Store, StartError> {
     std::fs::create_dir_all(dir).map_err(StartError::file(dir))?;
-    let mut loaded = Loaded::default();
-    let mut take = |table: Table, key: &[u8], value: &[u8]| {
-        loaded.take(table, key, value).map_err(|e| format!("a record of {table:?} is unreadable: {e}"))
-    };
-    let db = journal::open(&dir.join("metadata.redb"), &mut take)?;
     let blob_dir = dir.join("blobs");
     let highest = highest_id(&blob_dir).map_err(StartError::file(&blob_dir))?;
     let files = Arc::new(FileStore::at(&blob_dir, highest + 1).map_err(StartError::file(&blob_dir))?);
+    let mut loading = Loading {
+        state: State::default(),
+        blobs: BlobTable::default(),
+        files: Arc::clone(&files),
+        frozen: Vec::new(),
+    };
+    let db = journal::open(&dir.join("metadata.redb"), &mut |table: Table, key: &[u8], value: &[u8]| {
+        loading.take(table, key, value)
+    })?;
     let damaged = |detail| StartError::Database { path: dir.to_owned(), detail };
-    let (mut state, blobs) = loaded.build(&files).map_err(damaged)?;
+    let (mut state, blobs) = loading.finish().map_err(damaged)?;
     let removed = files.sweep(|id| blobs.blobs.contains_key(&id)).map_err(StartError::file(&blob_dir))?;
     tracing::info!(blobs = blobs.blobs.len(), removed, "data directory loaded");
     // What was just read needs no writing.

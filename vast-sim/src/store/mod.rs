@@ -7,21 +7,32 @@
 pub(crate) mod blob;
 pub(crate) mod capacity;
 mod files;
+pub(crate) mod frozen;
 mod journal;
 mod load;
+pub(crate) mod namespace;
 pub(crate) mod object;
+pub(crate) mod pack;
 mod records;
 pub(crate) mod registry;
+mod reset;
+#[cfg(test)]
+mod scale;
 pub(crate) mod state;
+#[cfg(test)]
+mod tests;
+mod tree;
+pub(crate) mod version;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use blob::BlobStore;
+use blob::{BlobStore, Discarded};
 use journal::Journal;
 pub(crate) use journal::JournalError;
 use state::State;
 
+use crate::config::Retention;
 use crate::error::StartError;
 
 /// Locks, also after a panic elsewhere: the data behind our locks is changed in steps that hold together.
@@ -39,8 +50,13 @@ pub(crate) struct Store {
 
 impl Store {
     /// A cluster that forgets.
-    pub(crate) fn in_memory() -> Self {
-        Self { state: Mutex::default(), journal: Journal::Memory, blobs: BlobStore::memory() }
+    pub(crate) fn in_memory(retention: Retention) -> Self {
+        let blobs = match retention {
+            Retention::Keep => BlobStore::memory(),
+            Retention::Discard => BlobStore::discard(Discarded::Nothing),
+            Retention::Zeros => BlobStore::discard(Discarded::Zeros),
+        };
+        Self { state: Mutex::default(), journal: Journal::Memory, blobs }
     }
 
     /// A cluster that remembers: loads what `dir` holds and removes what a crash left unfinished.

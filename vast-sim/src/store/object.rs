@@ -1,11 +1,11 @@
-//! Buckets, objects and multipart uploads as the state holds them.
+//! Objects, parts, multipart uploads and buckets as the state holds them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::blob::Extent;
+use crate::s3::checksum::Algorithm;
 
 /// The headers of an object that S3 stores and returns as given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,23 +23,68 @@ pub(crate) struct ObjectHeaders {
 /// A checksum kept with an object or part, in the protocol's base64 form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredChecksum {
-    pub(crate) algorithm: crate::s3::checksum::Algorithm,
+    pub(crate) algorithm: Algorithm,
     pub(crate) value: String,
     /// Over the parts' checksums instead of the bytes.
     pub(crate) composite: bool,
 }
 
-/// An object.
+/// How strictly a retention period is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RetentionMode {
+    /// May be lifted by those who are allowed to.
+    Governance,
+    /// Lifted by nobody.
+    Compliance,
+}
+
+/// Until when a version may not be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retention {
+    pub(crate) mode: RetentionMode,
+    /// Milliseconds since 1970.
+    pub(crate) until: u64,
+}
+
+/// What keeps a version from being deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ObjectLock {
+    pub(crate) retention: Option<Retention>,
+    /// None when nobody ever set it.
+    pub(crate) legal_hold: Option<bool>,
+}
+
+/// A part that an object was completed from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ObjectPart {
+    pub(crate) size: u64,
+    /// In the algorithm of the object's checksum.
+    pub(crate) checksum: Option<String>,
+}
+
+/// What belongs to an object beside its bytes and can be set when it is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attributes {
+    /// Name of the VMS user who wrote it.
+    pub(crate) owner: String,
+    pub(crate) headers: ObjectHeaders,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) lock: ObjectLock,
+    /// The access control list, in the form that the permission check keeps it; none is the default one.
+    pub(crate) acl: Option<serde_json::Value>,
+}
+
+/// An object: one version of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
     pub(crate) size: u64,
     pub(crate) etag: String,
     /// Milliseconds since 1970.
     pub(crate) modified: u64,
-    pub(crate) headers: ObjectHeaders,
+    pub(crate) attributes: Attributes,
     pub(crate) checksum: Option<StoredChecksum>,
-    /// Sizes of the parts it was completed from; empty for a plain PUT.
-    pub(crate) part_sizes: Vec<u64>,
+    /// The parts it was completed from; empty for a plain PUT.
+    pub(crate) parts: Vec<ObjectPart>,
     pub(crate) extents: Vec<Extent>,
 }
 
@@ -58,14 +103,16 @@ pub(crate) struct Part {
 pub(crate) struct Upload {
     /// Milliseconds since 1970.
     pub(crate) initiated: u64,
-    pub(crate) headers: ObjectHeaders,
-    pub(crate) algorithm: Option<crate::s3::checksum::Algorithm>,
+    pub(crate) attributes: Attributes,
+    pub(crate) algorithm: Option<Algorithm>,
     pub(crate) full_object_checksum: bool,
     pub(crate) parts: BTreeMap<u16, Part>,
 }
 
-/// A bucket: the S3 face of a view.
-#[derive(Debug, Default)]
+/// A bucket: the S3 face of a view, a window onto the view's path. It holds no objects itself.
+///
+/// Versioning and object lock are fields of the view; see [`super::state::State::view_of`].
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Bucket {
     /// Name of the VMS user who owns it.
     pub(crate) owner: String,
@@ -75,15 +122,18 @@ pub(crate) struct Bucket {
     pub(crate) path: String,
     /// Milliseconds since 1970.
     pub(crate) created: u64,
-    pub(crate) objects: BTreeMap<String, Arc<Object>>,
-    /// By key, then upload id.
-    pub(crate) uploads: BTreeMap<(String, String), Upload>,
-    /// Bytes of all objects and all parts of open uploads.
-    pub(crate) bytes: u64,
+    /// What clients attached to the bucket (policy, ACL, tags, lifecycle, ...), by the name of its subresource.
+    pub(crate) documents: BTreeMap<String, serde_json::Value>,
 }
 
 impl Bucket {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.uploads.is_empty()
+    /// What every path of its objects starts with.
+    pub(crate) fn base(&self) -> String {
+        format!("{}/", self.path.trim_end_matches('/'))
+    }
+
+    /// The path of a key. The key is appended as it is, so that no two keys share a path.
+    pub(crate) fn path_of(&self, key: &str) -> String {
+        format!("{}/{key}", self.path.trim_end_matches('/'))
     }
 }

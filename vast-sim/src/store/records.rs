@@ -1,40 +1,48 @@
-//! The durable form of the state's records: JSON values under JSON keys, blobs by number.
+//! The durable form of the state's records: MessagePack values under MessagePack keys, blobs by number.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::blob::{Blob, Extent};
-use super::object::{Bucket, Object, ObjectHeaders, Part, StoredChecksum, Upload};
+use super::namespace::DirectoryInfo;
+use super::object::{Attributes, Object, ObjectPart, Part, StoredChecksum, Upload};
+use super::version::{Content, Version, VersionId};
 
 /// `(blob, its length, offset, length)`.
 type ExtentRecord = (u64, u64, u64, u64);
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct BucketRecord {
-    owner: String,
-    view_id: u64,
-    tenant_id: u64,
-    path: String,
-    created: u64,
-}
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ObjectRecord {
     size: u64,
     etag: String,
     modified: u64,
-    headers: ObjectHeaders,
+    attributes: Attributes,
     checksum: Option<StoredChecksum>,
-    part_sizes: Vec<u64>,
+    parts: Vec<ObjectPart>,
     extents: Vec<ExtentRecord>,
+}
+
+/// A version under the key `(tenant, path, version id)`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum VersionRecord {
+    Object { order: u64, object: Box<ObjectRecord> },
+    DeleteMarker { order: u64, modified: u64, owner: String },
+}
+
+/// A piece of a snapshot under the key `(snapshot, path)`; the root is at the empty path.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FrozenRecord {
+    Root { tenant_id: u64, path: String, directories: BTreeMap<String, DirectoryInfo> },
+    Object(Box<ObjectRecord>),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct UploadRecord {
     initiated: u64,
-    headers: ObjectHeaders,
+    attributes: Attributes,
     algorithm: Option<crate::s3::checksum::Algorithm>,
     full_object_checksum: bool,
 }
@@ -48,39 +56,18 @@ pub(crate) struct PartRecord {
     extents: Vec<ExtentRecord>,
 }
 
-/// A record as bytes. Our records hold no maps with non-string keys, so this cannot fail; an empty value would be
-/// refused at the next start.
+/// A record as bytes. Ours are plain data, so this cannot fail; an empty value would be refused at the next start.
 pub(crate) fn encode(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
+    rmp_serde::to_vec(value).unwrap_or_default()
+}
+
+/// The inverse of [`encode`].
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, rmp_serde::decode::Error> {
+    rmp_serde::from_slice(bytes)
 }
 
 fn extents_out(extents: &[Extent]) -> Vec<ExtentRecord> {
     extents.iter().map(|e| (e.blob.id, e.blob.len, e.offset, e.len)).collect()
-}
-
-impl From<&Bucket> for BucketRecord {
-    fn from(b: &Bucket) -> Self {
-        Self {
-            owner: b.owner.clone(),
-            view_id: b.view_id,
-            tenant_id: b.tenant_id,
-            path: b.path.clone(),
-            created: b.created,
-        }
-    }
-}
-
-impl From<BucketRecord> for Bucket {
-    fn from(r: BucketRecord) -> Self {
-        Self {
-            owner: r.owner,
-            view_id: r.view_id,
-            tenant_id: r.tenant_id,
-            path: r.path,
-            created: r.created,
-            ..Self::default()
-        }
-    }
 }
 
 impl From<&Object> for ObjectRecord {
@@ -89,10 +76,23 @@ impl From<&Object> for ObjectRecord {
             size: o.size,
             etag: o.etag.clone(),
             modified: o.modified,
-            headers: o.headers.clone(),
+            attributes: o.attributes.clone(),
             checksum: o.checksum.clone(),
-            part_sizes: o.part_sizes.clone(),
+            parts: o.parts.clone(),
             extents: extents_out(&o.extents),
+        }
+    }
+}
+
+impl From<&Version> for VersionRecord {
+    fn from(v: &Version) -> Self {
+        match &v.content {
+            Content::Object(object) => {
+                Self::Object { order: v.order, object: Box::new(ObjectRecord::from(&**object)) }
+            }
+            Content::DeleteMarker { modified, owner } => {
+                Self::DeleteMarker { order: v.order, modified: *modified, owner: owner.clone() }
+            }
         }
     }
 }
@@ -101,7 +101,7 @@ impl From<&Upload> for UploadRecord {
     fn from(u: &Upload) -> Self {
         Self {
             initiated: u.initiated,
-            headers: u.headers.clone(),
+            attributes: u.attributes.clone(),
             algorithm: u.algorithm,
             full_object_checksum: u.full_object_checksum,
         }
@@ -112,7 +112,7 @@ impl From<UploadRecord> for Upload {
     fn from(r: UploadRecord) -> Self {
         Self {
             initiated: r.initiated,
-            headers: r.headers,
+            attributes: r.attributes,
             algorithm: r.algorithm,
             full_object_checksum: r.full_object_checksum,
             parts: BTreeMap::new(),
@@ -132,6 +132,8 @@ impl From<&Part> for PartRecord {
     }
 }
 
+type MakeBlob<'m> = dyn Fn(u64, u64) -> Result<Blob, String> + 'm;
+
 /// The blobs met while loading: one per number, shared by all who refer to it.
 #[derive(Debug, Default)]
 pub(crate) struct BlobTable {
@@ -140,11 +142,7 @@ pub(crate) struct BlobTable {
 }
 
 impl BlobTable {
-    fn extents(
-        &mut self,
-        records: Vec<ExtentRecord>,
-        make: &dyn Fn(u64, u64) -> Result<Blob, String>,
-    ) -> Result<Vec<Extent>, String> {
+    fn extents(&mut self, records: Vec<ExtentRecord>, make: &MakeBlob<'_>) -> Result<Vec<Extent>, String> {
         let mut out = Vec::with_capacity(records.len());
         for (id, blob_len, offset, len) in records {
             let blob = if let Some(blob) = self.blobs.get(&id) {
@@ -159,27 +157,36 @@ impl BlobTable {
         Ok(out)
     }
 
-    pub(crate) fn object(
-        &mut self,
-        r: ObjectRecord,
-        make: &dyn Fn(u64, u64) -> Result<Blob, String>,
-    ) -> Result<Object, String> {
+    pub(crate) fn object(&mut self, r: ObjectRecord, make: &MakeBlob<'_>) -> Result<Object, String> {
         Ok(Object {
             size: r.size,
             etag: r.etag,
             modified: r.modified,
-            headers: r.headers,
+            attributes: r.attributes,
             checksum: r.checksum,
-            part_sizes: r.part_sizes,
+            parts: r.parts,
             extents: self.extents(r.extents, make)?,
         })
     }
 
-    pub(crate) fn part(
+    pub(crate) fn version(
         &mut self,
-        r: PartRecord,
-        make: &dyn Fn(u64, u64) -> Result<Blob, String>,
-    ) -> Result<Part, String> {
+        id: &str,
+        record: VersionRecord,
+        make: &MakeBlob<'_>,
+    ) -> Result<Version, String> {
+        let id = VersionId::parse(id).ok_or_else(|| format!("{id:?} is not a version id"))?;
+        Ok(match record {
+            VersionRecord::Object { order, object } => {
+                Version { id, order, content: Content::Object(Arc::new(self.object(*object, make)?)) }
+            }
+            VersionRecord::DeleteMarker { order, modified, owner } => {
+                Version { id, order, content: Content::DeleteMarker { modified, owner } }
+            }
+        })
+    }
+
+    pub(crate) fn part(&mut self, r: PartRecord, make: &MakeBlob<'_>) -> Result<Part, String> {
         Ok(Part {
             size: r.size,
             etag: r.etag,

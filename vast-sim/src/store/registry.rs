@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::journal::{Change, Table};
-use super::records::encode;
+use super::records::{decode, encode};
 
 /// The stored fields of one VMS object.
 pub(crate) type Row = Map<String, Value>;
@@ -24,9 +24,19 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
+    /// Names of the collections.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.collections.keys().map(String::as_str)
+    }
+
     /// Rows of a collection by ascending id.
-    pub(crate) fn rows(&self, kind: &str) -> impl Iterator<Item = (u64, &Row)> {
+    pub(crate) fn rows(&self, kind: &str) -> impl DoubleEndedIterator<Item = (u64, &Row)> {
         self.collections.get(kind).into_iter().flat_map(|c| c.rows.iter().map(|(id, row)| (*id, row)))
+    }
+
+    /// How many rows a collection has.
+    pub(crate) fn len(&self, kind: &str) -> usize {
+        self.collections.get(kind).map_or(0, |c| c.rows.len())
     }
 
     pub(crate) fn row(&self, kind: &str, id: u64) -> Option<&Row> {
@@ -76,6 +86,15 @@ impl Registry {
         self.collections.is_empty()
     }
 
+    /// Removes all rows of all collections. Ids start again.
+    pub(super) fn forget_everything(&mut self) {
+        for (kind, collection) in std::mem::take(&mut self.collections) {
+            let gone = collection.rows.keys().map(|id| change(&kind, *id, None));
+            self.changes.extend(gone);
+            self.changes.push(Change { table: Table::Vms, key: encode(&(&kind, "next_id")), value: None });
+        }
+    }
+
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }
@@ -86,14 +105,14 @@ impl Registry {
     }
 
     /// Takes one record back in at start.
-    pub(super) fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), serde_json::Error> {
-        let (kind, id): (String, Value) = serde_json::from_slice(key)?;
+    pub(super) fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), rmp_serde::decode::Error> {
+        let (kind, id): (String, Value) = decode(key)?;
         let collection = self.collections.entry(kind).or_default();
         match id.as_u64() {
             Some(id) => {
-                collection.rows.insert(id, serde_json::from_slice(value)?);
+                collection.rows.insert(id, decode(value)?);
             }
-            None => collection.next_id = serde_json::from_slice(value)?,
+            None => collection.next_id = decode(value)?,
         }
         Ok(())
     }

@@ -20,6 +20,17 @@ impl ApiError {
         Self { status: StatusCode::BAD_REQUEST, body: json!({ field: [message.into()] }) }
     }
 
+    /// 400 that names several fields, each with its messages.
+    pub(crate) fn fields(complaints: serde_json::Map<String, Value>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, body: Value::Object(complaints) }
+    }
+
+    /// 403 for a caller who is known and may not. The code keeps clients from logging in again.
+    pub(crate) fn permission_denied(detail: &str) -> Self {
+        let body = json!({ "detail": detail, "code": "permission_denied" });
+        Self { status: StatusCode::FORBIDDEN, body }
+    }
+
     pub(crate) fn bad_request(detail: &str) -> Self {
         Self::detail(StatusCode::BAD_REQUEST, detail)
     }

@@ -1,9 +1,10 @@
-//! Field tables: what a resource's objects consist of, what may be written, and the checks that follow from that.
+//! Fields: what a resource's objects consist of, what may be written, and the checks that follow from that.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
-use crate::store::registry::Row;
+use crate::store::registry::{Row, number, text};
+use crate::store::state::State;
 
 /// JSON type of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,133 +13,135 @@ pub(crate) enum Kind {
     Int,
     Float,
     Bool,
-    List,
-    /// Nested object, or of no fixed type.
+    /// A nested object.
+    Object,
+    /// Of no fixed type.
     Any,
+    /// An array; the kind is that of its items.
+    List(&'static Kind),
 }
 
-/// Who sets a field.
+/// Where the ids in a field lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Write,
-    Required,
-    CreateOnly,
-    ReadOnly,
+pub(crate) struct Relation {
+    /// The collection.
+    pub(crate) kind: &'static str,
+    /// Whether an object that is referred to cannot be deleted.
+    pub(crate) binding: bool,
 }
 
-/// The value of a field that nobody set.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Unset {
-    Null,
-    True,
-    False,
-    Int(i64),
-    Text(&'static str),
-    EmptyList,
-}
-
-/// One field of a resource.
-#[derive(Debug, Clone, Copy)]
+/// One field of a resource, as its table says.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Field {
     pub(crate) name: &'static str,
-    kind: Kind,
-    access: Access,
-    unset: Unset,
+    pub(crate) kind: Kind,
+    /// Whether clients ever see it.
+    pub(crate) shown: bool,
+    /// Whether POST takes it.
+    pub(crate) on_create: bool,
+    /// Whether PATCH takes it.
+    pub(crate) on_patch: bool,
+    /// Whether POST must have it.
+    pub(crate) required: bool,
+    /// The only values it takes (for a list: that its items take); empty for any.
+    pub(crate) choices: Vec<&'static str>,
+    pub(crate) relation: Option<Relation>,
+    /// Its value while nobody has set it.
+    pub(crate) unset: Value,
 }
 
-const fn field(name: &'static str, kind: Kind, unset: Unset) -> Field {
-    Field { name, kind, access: Access::Write, unset }
+impl Kind {
+    /// A value as this kind takes it, with the conversions that VMS makes for sloppy clients; none when it is not one.
+    fn take(self, value: &Value) -> Option<Value> {
+        match self {
+            Self::Any => Some(value.clone()),
+            Self::Object => value.is_object().then(|| value.clone()),
+            Self::Text => match value {
+                Value::String(_) => Some(value.clone()),
+                Value::Number(n) => Some(n.to_string().into()),
+                _ => None,
+            },
+            Self::Int => match value {
+                Value::Number(n) if n.is_i64() || n.is_u64() => Some(value.clone()),
+                Value::Number(n) => whole(n.as_f64()?),
+                Value::String(s) => s.trim().parse::<i64>().ok().map(Value::from),
+                _ => None,
+            },
+            Self::Float => match value {
+                Value::Number(_) => Some(value.clone()),
+                Value::String(s) => s.trim().parse::<f64>().ok().map(Value::from),
+                _ => None,
+            },
+            Self::Bool => match value {
+                Value::Bool(_) => Some(value.clone()),
+                Value::String(s) if s.eq_ignore_ascii_case("true") => Some(true.into()),
+                Value::String(s) if s.eq_ignore_ascii_case("false") => Some(false.into()),
+                Value::Number(n) => match n.as_u64() {
+                    Some(0) => Some(false.into()),
+                    Some(1) => Some(true.into()),
+                    _ => None,
+                },
+                _ => None,
+            },
+            Self::List(item) => {
+                value.as_array()?.iter().map(|v| item.take(v)).collect::<Option<Vec<_>>>().map(Value::Array)
+            }
+        }
+    }
+
+    fn complaint(self) -> &'static str {
+        match self {
+            Self::Text => "Not a valid string.",
+            Self::Int => "A valid integer is required.",
+            Self::Float => "A valid number is required.",
+            Self::Bool => "Must be a valid boolean.",
+            Self::Object => "Invalid data. Expected a dictionary.",
+            Self::Any => "Invalid data.",
+            Self::List(Self::Int) => "Expected a list of integers.",
+            Self::List(Self::Text) => "Expected a list of strings.",
+            Self::List(Self::List(_)) => "Expected a list of lists.",
+            Self::List(_) => "Expected a list of items.",
+        }
+    }
 }
 
-/// A string, null unless set.
-pub(crate) const fn text(name: &'static str) -> Field {
-    field(name, Kind::Text, Unset::Null)
-}
-
-/// A whole number, null unless set.
-pub(crate) const fn int(name: &'static str) -> Field {
-    field(name, Kind::Int, Unset::Null)
-}
-
-/// A number, null unless set.
-pub(crate) const fn float(name: &'static str) -> Field {
-    field(name, Kind::Float, Unset::Null)
-}
-
-/// Yes or no, no unless set.
-pub(crate) const fn yes_no(name: &'static str) -> Field {
-    field(name, Kind::Bool, Unset::False)
-}
-
-/// An array, empty unless set.
-pub(crate) const fn list(name: &'static str) -> Field {
-    field(name, Kind::List, Unset::EmptyList)
-}
-
-/// A nested object, null unless set.
-pub(crate) const fn any(name: &'static str) -> Field {
-    field(name, Kind::Any, Unset::Null)
+fn whole(number: f64) -> Option<Value> {
+    // Beyond 2^53 a float names no single integer.
+    let fits = number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0;
+    fits.then(|| format!("{number:.0}").parse::<i64>().ok()).flatten().map(Value::from)
 }
 
 impl Field {
-    pub(crate) const fn required(mut self) -> Self {
-        self.access = Access::Required;
-        self
-    }
-
-    pub(crate) const fn create_only(mut self) -> Self {
-        self.access = Access::CreateOnly;
-        self
-    }
-
-    pub(crate) const fn read_only(mut self) -> Self {
-        self.access = Access::ReadOnly;
-        self
-    }
-
-    pub(crate) const fn or(mut self, unset: Unset) -> Self {
-        self.unset = unset;
-        self
-    }
-
-    fn accepts(&self, value: &Value) -> bool {
-        match self.kind {
-            _ if value.is_null() => self.access != Access::Required,
-            Kind::Text => value.is_string(),
-            // Clients send numbers as strings too (form habits); `clean` turns them into numbers.
-            Kind::Int => value.is_i64() || value.is_u64() || as_int(value).is_some(),
-            Kind::Float => value.is_number(),
-            Kind::Bool => value.is_boolean(),
-            Kind::List => value.is_array(),
-            Kind::Any => true,
+    /// The checked value of this field, or why it is refused.
+    fn take(&self, value: &Value) -> Result<Value, String> {
+        if value.is_null() {
+            return if self.required {
+                Err("This field may not be null.".to_owned())
+            } else {
+                Ok(Value::Null)
+            };
+        }
+        let taken = self.kind.take(value).ok_or_else(|| self.kind.complaint().to_owned())?;
+        if self.required && taken.as_str().is_some_and(str::is_empty) {
+            return Err("This field may not be blank.".to_owned());
+        }
+        let items = taken.as_array().map_or(std::slice::from_ref(&taken), Vec::as_slice);
+        let strange = |v: &&Value| v.as_str().is_some_and(|s| !s.is_empty() && !self.choices.contains(&s));
+        match items.iter().find(strange) {
+            Some(odd) if !self.choices.is_empty() => Err(format!("{odd} is not a valid choice.")),
+            _ => Ok(taken),
         }
     }
 
-    fn complaint(&self) -> &'static str {
-        match self.kind {
-            Kind::Text => "Not a valid string.",
-            Kind::Int => "A valid integer is required.",
-            Kind::Float => "A valid number is required.",
-            Kind::Bool => "Must be a valid boolean.",
-            Kind::List => "Expected a list of items.",
-            Kind::Any => "This field may not be null.",
+    /// The ids of other objects that `row` has in this field.
+    pub(crate) fn references(&self, row: &Row) -> Vec<u64> {
+        let id = |v: &Value| v.as_u64().or_else(|| v.as_str()?.parse().ok());
+        match row.get(self.name) {
+            Some(Value::Array(items)) => items.iter().filter_map(id).collect(),
+            Some(value) => id(value).into_iter().collect(),
+            None => Vec::new(),
         }
     }
-
-    fn unset_value(&self) -> Value {
-        match self.unset {
-            Unset::Null => Value::Null,
-            Unset::True => Value::Bool(true),
-            Unset::False => Value::Bool(false),
-            Unset::Int(n) => n.into(),
-            Unset::Text(t) => t.into(),
-            Unset::EmptyList => Value::Array(Vec::new()),
-        }
-    }
-}
-
-fn as_int(value: &Value) -> Option<i64> {
-    value.as_str()?.trim().parse().ok()
 }
 
 /// The writable fields of a request body, checked; unknown ones are ignored, as VMS does.
@@ -146,38 +149,57 @@ pub(crate) fn clean(fields: &[Field], body: &Map<String, Value>, creating: bool)
     let mut row = Row::new();
     let mut complaints = Map::new();
     for field in fields {
-        let writable = match field.access {
-            Access::ReadOnly => false,
-            Access::CreateOnly => creating,
-            Access::Write | Access::Required => true,
-        };
-        match body.get(field.name) {
-            None if creating && field.access == Access::Required => {
-                complaints.insert(field.name.to_owned(), serde_json::json!(["This field is required."]));
+        let writable = if creating { field.on_create } else { field.on_patch };
+        match body.get(field.name).map(|value| field.take(value)) {
+            None if creating && field.required => {
+                complaints.insert(field.name.to_owned(), json!(["This field is required."]));
             }
-            Some(value) if writable && !field.accepts(value) => {
-                complaints.insert(field.name.to_owned(), serde_json::json!([field.complaint()]));
+            Some(Err(complaint)) if writable => {
+                complaints.insert(field.name.to_owned(), json!([complaint]));
             }
-            Some(value) if writable => {
-                let value = match as_int(value) {
-                    Some(number) if field.kind == Kind::Int => number.into(),
-                    _ => value.clone(),
-                };
+            Some(Ok(value)) if writable => {
                 row.insert(field.name.to_owned(), value);
             }
             _ => {}
         }
     }
-    if complaints.is_empty() {
-        Ok(row)
-    } else {
-        Err(ApiError { status: http::StatusCode::BAD_REQUEST, body: Value::Object(complaints) })
+    if complaints.is_empty() { Ok(row) } else { Err(ApiError::fields(complaints)) }
+}
+
+/// Refuses ids that lead nowhere, in every field of the table that refers to other objects.
+pub(crate) fn check_references(fields: &[Field], state: &State, row: &Row) -> Result<(), ApiError> {
+    let mut complaints = Map::new();
+    for (field, relation) in fields.iter().filter_map(|f| Some((f, f.relation?))) {
+        // A zero is how several clients write "none".
+        let lost = |id: &u64| *id != 0 && state.vms.row(relation.kind, *id).is_none();
+        if let Some(id) = field.references(row).into_iter().find(lost) {
+            let complaint = format!("Invalid pk \"{id}\" - object does not exist.");
+            complaints.insert(field.name.to_owned(), json!([complaint]));
+        }
     }
+    if complaints.is_empty() { Ok(()) } else { Err(ApiError::fields(complaints)) }
 }
 
 /// A row with every field of the table, those that nobody set at their resting value.
 pub(crate) fn complete(fields: &[Field], stored: &Row) -> Row {
-    let mut row: Row = fields.iter().map(|f| (f.name.to_owned(), f.unset_value())).collect();
-    row.extend(stored.iter().map(|(k, v)| (k.clone(), v.clone())));
+    let mut row: Row = fields
+        .iter()
+        .filter(|f| f.shown)
+        .map(|f| (f.name.to_owned(), stored.get(f.name).filter(|v| !v.is_null()).unwrap_or(&f.unset).clone()))
+        .collect();
+    // What is stored beside the table: ids that only filters use. Secrets have two underscores and stay away.
+    let hidden = stored.iter().filter(|(name, _)| name.starts_with('_') && !name.starts_with("__"));
+    row.extend(hidden.map(|(name, value)| (name.clone(), value.clone())));
     row
+}
+
+/// The display name of an object: the first field that objects are called by.
+pub(crate) fn title(row: &Row) -> &str {
+    ["name", "username", "path", "ip"].iter().map(|f| text(row, f)).find(|t| !t.is_empty()).unwrap_or("")
+}
+
+/// The tenant that a row belongs to, if any.
+pub(crate) fn tenant_of(fields: &[Field], row: &Row) -> Option<u64> {
+    let field = fields.iter().find(|f| f.name == "tenant_id")?;
+    number(row, "tenant_id").or_else(|| field.unset.as_u64())
 }

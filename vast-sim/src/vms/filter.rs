@@ -1,24 +1,71 @@
 //! Django-style filters: any query parameter that names a field filters by it; unknown ones are ignored.
+//!
+//! `policy__name=x` follows the id in `policy_id` (or in `policy`) to the object it leads to, as far as field tables know
+//! of relations; nested objects and lists of objects are followed by name.
 
 use regex::RegexBuilder;
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::fields;
+use super::tables::{self, Table};
 use crate::store::registry::Row;
+use crate::store::state::State;
 
 /// Parameters that never filter.
 const RESERVED: &[&str] = &["page", "page_size", "ordering", "force", "force_remove"];
 /// Largest compiled regular expression, in bytes.
 const REGEX_LIMIT: usize = 1 << 20;
+/// Where related objects are kept in a row while it is filtered.
+const RELATED: &str = "_related";
+
+/// A relation that some filter of a query follows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Followed<'q> {
+    name: &'q str,
+    field: &'static fields::Field,
+    kind: &'static str,
+}
+
+/// The relations that `query` follows.
+pub(crate) fn relations<'q>(table: &'static Table, query: &'q [(String, String)]) -> Vec<Followed<'q>> {
+    let followed = |name: &'q str| {
+        let (first, _) = name.split_once("__")?;
+        let candidates =
+            [first.to_owned(), format!("{first}_id"), format!("_{first}_id"), format!("{first}_ids")];
+        let field = candidates.iter().filter_map(|c| table.field(c)).find(|f| f.relation.is_some())?;
+        Some(Followed { name: first, field, kind: field.relation?.kind })
+    };
+    query.iter().filter_map(|(name, _)| followed(name)).collect()
+}
+
+/// Puts the related objects that filters ask about beside the fields of a row.
+pub(crate) fn attach(state: &State, related: &[Followed<'_>], row: &mut Row) {
+    for relation in related {
+        let fields = &tables::of(relation.kind).fields;
+        let found =
+            relation.field.references(row).into_iter().filter_map(|id| state.vms.row(relation.kind, id));
+        let mut objects: Vec<Value> = found.map(|r| Value::Object(fields::complete(fields, r))).collect();
+        let value = match objects.len() {
+            0 => Value::Null,
+            1 => objects.remove(0),
+            _ => Value::Array(objects),
+        };
+        if let Value::Object(all) = row.entry(RELATED).or_insert_with(|| Value::Object(Row::new())) {
+            all.insert(relation.name.to_owned(), value);
+        }
+    }
+}
 
 /// Keeps the rows that satisfy every filter in `query` (decoded name and value pairs).
-pub(crate) fn apply(rows: Vec<Row>, query: &[(String, String)]) -> Result<Vec<Row>, ApiError> {
+pub(crate) fn apply(table: &Table, rows: Vec<Row>, query: &[(String, String)]) -> Result<Vec<Row>, ApiError> {
     let mut rows = rows;
     for (name, wanted) in query.iter().filter(|(n, _)| !RESERVED.contains(&n.as_str())) {
         let Some((path, test)) = parse(name, wanted)? else { continue };
-        // A field that no row has is unknown, and ignored.
-        if rows.iter().any(|r| lookup(r, &path).is_some()) {
-            rows.retain(|row| lookup(row, &path).is_some_and(|value| test.holds(value)));
+        // A field that the table and all rows lack is unknown, and ignored.
+        let known = path.len() == 1 && table.field(path[0]).is_some_and(|f| f.shown);
+        if known || rows.iter().any(|r| lookup(r, &path).is_some()) {
+            rows.retain(|row| test.holds(&lookup(row, &path).unwrap_or_default()));
         }
     }
     Ok(rows)
@@ -64,7 +111,8 @@ fn parse<'n>(name: &'n str, wanted: &str) -> Result<Option<(Vec<&'n str>, Test)>
             path.pop();
         }
     }
-    if path.iter().any(|p| p.is_empty()) {
+    // What begins with an underscore is not for clients.
+    if path.iter().any(|p| p.is_empty() || p.starts_with('_')) {
         return Ok(None);
     }
     let compare = compare.unwrap_or_else(|| Compare::Exact(wanted.to_owned()));
@@ -102,18 +150,31 @@ fn suffix_compare(suffix: &str, wanted: &str) -> Result<Option<Compare>, ApiErro
     }))
 }
 
-/// The field a path leads to: nested objects, or `policy__name` -> `policy`, `cnode__id` -> `cnode_id`.
-fn lookup<'r>(row: &'r Row, path: &[&str]) -> Option<&'r Value> {
+/// What a path leads to: a field, a field of a nested or related object, or what is spelt with one underscore
+/// (`cluster__name` -> `cluster_name`).
+fn lookup(row: &Row, path: &[&str]) -> Option<Value> {
     let (first, rest) = path.split_first()?;
     if rest.is_empty() {
-        return row.get(*first);
+        return row.get(*first).cloned();
     }
-    if let Some(Value::Object(nested)) = row.get(*first) {
-        return lookup(nested, rest);
+    let related = row.get(RELATED).and_then(|r| r.get(first)).and_then(|value| inside(value, rest));
+    if let Some(found) = related.or_else(|| row.get(*first).and_then(|value| inside(value, rest))) {
+        return Some(found);
     }
     match rest {
-        ["name"] => row.get(&format!("{first}_name")).or_else(|| row.get(*first)),
-        [field] => row.get(&format!("{first}_{field}")).or_else(|| row.get(&format!("_{first}_{field}"))),
+        ["name"] => row.get(&format!("{first}_name")).or_else(|| row.get(*first)).cloned(),
+        [field] => row.get(&format!("{first}_{field}")).cloned(),
+        _ => None,
+    }
+}
+
+fn inside(value: &Value, path: &[&str]) -> Option<Value> {
+    match value {
+        Value::Object(nested) => lookup(nested, path),
+        Value::Array(items) => {
+            let found: Vec<Value> = items.iter().filter_map(|item| inside(item, path)).collect();
+            (!found.is_empty()).then_some(Value::Array(found))
+        }
         _ => None,
     }
 }
@@ -199,7 +260,7 @@ mod tests {
 
     fn ids(query: &[(&str, &str)]) -> Vec<u64> {
         let query: Vec<_> = query.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-        apply(rows(), &query).unwrap().iter().map(|r| r["id"].as_u64().unwrap()).collect()
+        apply(&Table::default(), rows(), &query).unwrap().iter().map(|r| r["id"].as_u64().unwrap()).collect()
     }
 
     #[test]
@@ -218,7 +279,7 @@ mod tests {
         assert_eq!(ids(&[("path__regex", "^/[ab]$")]), [1, 2]);
         assert_eq!(ids(&[("path__not_regex", "^/[ab]$")]), [3]);
         assert_eq!(ids(&[("tentant_id", "7"), ("page_size", "1"), ("nope__icontains", "x")]), [1, 2, 3]);
-        assert!(apply(rows(), &[("path__regex".to_owned(), "(".to_owned())]).is_err());
+        assert!(apply(&Table::default(), rows(), &[("path__regex".to_owned(), "(".to_owned())]).is_err());
     }
 
     proptest! {
@@ -226,7 +287,7 @@ mod tests {
         #[test]
         fn numbers_compare_as_numbers(values in proptest::collection::vec(0u64..200, 0..20), limit in 0u64..200) {
             let rows: Vec<Row> = values.iter().map(|v| json!({"id": v}).as_object().unwrap().clone()).collect();
-            let kept = apply(rows, &[("id__lt".to_owned(), limit.to_string())]).unwrap();
+            let kept = apply(&Table::default(), rows, &[("id__lt".to_owned(), limit.to_string())]).unwrap();
             let kept: Vec<u64> = kept.iter().map(|r| r["id"].as_u64().unwrap()).collect();
             let expected: Vec<u64> = values.into_iter().filter(|v| *v < limit).collect();
             prop_assert_eq!(kept, expected);
@@ -234,7 +295,7 @@ mod tests {
 
         #[test]
         fn no_query_panics(name in "[a-z_]{0,20}", value in ".{0,20}") {
-            let _ = apply(rows(), &[(name, value)]);
+            let _ = apply(&Table::default(), rows(), &[(name, value)]);
         }
     }
 }

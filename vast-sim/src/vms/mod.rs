@@ -1,13 +1,23 @@
 //! The management side: the VMS REST API over HTTPS, and the simulator's own paths beside it.
 
 pub(crate) mod auth;
+pub(crate) mod caller;
+pub(crate) mod capacity;
+mod durations;
 pub(crate) mod engine;
 pub(crate) mod error;
+pub(crate) mod events;
 pub(crate) mod fields;
 mod filter;
+pub(crate) mod measures;
 mod paging;
+pub(crate) mod prometheus;
 pub(crate) mod resources;
+mod secrets;
 mod sim_api;
+pub(crate) mod spans;
+pub(crate) mod tables;
+pub(crate) mod tasks;
 
 use std::sync::Arc;
 
@@ -20,9 +30,12 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::core::Core;
-use crate::faults::{self, Effect, Plane};
+use crate::faults::{self, Met};
 use crate::net::conn::{ResetNow, Resetter};
-use engine::{Call, Reply};
+use crate::net::trouble::{Early, TokenTrouble, Trouble};
+use crate::net::{date, vips};
+use caller::Caller;
+use engine::{Call, Content, Reply};
 use error::ApiError;
 
 /// Largest request body, in bytes.
@@ -30,7 +43,11 @@ const MAX_BODY: usize = 1 << 20;
 
 /// Everything that the management listener serves.
 pub(crate) fn app(core: &Arc<Core>) -> Router {
-    sim_api::routes().fallback(api).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(Arc::clone(core))
+    sim_api::routes()
+        .merge(crate::web::routes())
+        .fallback(api)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(Arc::clone(core))
 }
 
 /// Marks a response whose connection is to be reset in its place.
@@ -39,15 +56,18 @@ struct Reset;
 
 /// Hands a request to the app; a response marked with [`Reset`] becomes a reset.
 pub(crate) async fn serve(
+    core: Arc<Core>,
     app: Router,
-    request: http::Request<hyper::body::Incoming>,
+    mut request: http::Request<hyper::body::Incoming>,
     resetter: Resetter,
 ) -> Result<Response, ResetNow> {
     use tower::ServiceExt as _;
-    let answer = match app.oneshot(request.map(Body::new)).await {
+    request.extensions_mut().insert(resetter.clone());
+    let mut answer = match app.oneshot(request.map(Body::new)).await {
         Ok(answer) => answer,
         Err(never) => match never {},
     };
+    date::stamp(&core, answer.headers_mut(), 0);
     if answer.extensions().get::<Reset>().is_some() { Err(resetter.reset()) } else { Ok(answer) }
 }
 
@@ -59,9 +79,10 @@ fn reset() -> Response {
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        match self.body {
-            Some(body) => (self.status, axum::Json(body)).into_response(),
-            None => self.status.into_response(),
+        match self.content {
+            Content::Json(body) => (self.status, axum::Json(body)).into_response(),
+            Content::Text(text) => (self.status, text).into_response(),
+            Content::Nothing => self.status.into_response(),
         }
     }
 }
@@ -90,7 +111,7 @@ fn segments(path: &str) -> Option<Vec<String>> {
     Some(all)
 }
 
-fn query_pairs(query: &str) -> Vec<(String, String)> {
+pub(crate) fn query_pairs(query: &str) -> Vec<(String, String)> {
     let decode = |s: &str| percent_decode_str(&s.replace('+', " ")).decode_utf8_lossy().into_owned();
     let pair = |p: &str| {
         let (name, value) = p.split_once('=').unwrap_or((p, ""));
@@ -110,11 +131,16 @@ async fn api(State(core): State<Arc<Core>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(segments) = segments(parts.uri.path()) else { return ApiError::not_found().into_response() };
     let operation = operation(&parts.method, &segments);
-    let fault = faults::Request { plane: Plane::Vms, operation: &operation, bucket: "", key: "", vip: "" };
-    let effects = core.faults.take(&fault);
-    let result = guarded(&core, parts, body, segments, effects).await;
+    let reads = parts.method == Method::GET;
+    let met = core.faults.take(&faults::Request::vms(&operation));
+    let result = guarded(&core, parts, body, segments, met).await;
     let failed = result.as_ref().is_none_or(|r| r.status().as_u16() >= 400);
     core.counting.vms_request(&operation, failed);
+    core.metrics.touch(&core);
+    core.background.wake();
+    if !reads {
+        vips::follow(&core);
+    }
     result.unwrap_or_else(reset)
 }
 
@@ -124,38 +150,61 @@ async fn guarded(
     parts: http::request::Parts,
     body: Body,
     segments: Vec<String>,
-    effects: Vec<Effect>,
+    met: Vec<Met>,
 ) -> Option<Response> {
-    let (mut expired, mut lose_answer, mut drop_after_body) = (false, false, false);
-    for effect in effects {
-        match effect {
-            Effect::Delay { millis } => {
-                core.config.clock.sleep(std::time::Duration::from_millis(millis)).await;
-            }
-            Effect::Error { status, code, message } => {
-                let detail = if message.is_empty() { code } else { message };
-                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                return Some(ApiError::detail(status, &detail).into_response());
-            }
-            Effect::ResetBeforeBody => return None,
-            Effect::ResetAfterBody => drop_after_body = true,
-            Effect::AnswerLost => lose_answer = true,
-            Effect::TokenExpired => expired = true,
-            Effect::CorruptBody { .. } => {}
+    let mut trouble = Trouble::meet(core, met).await;
+    let resetter = parts.extensions.get::<Resetter>().cloned().unwrap_or_default();
+    let clock = || Arc::clone(&core.config.clock);
+    let request = std::mem::take(&mut trouble.request);
+    let body = if request.is_idle() { body } else { Body::new(request.to(body, clock(), resetter.clone())) };
+    let answered = match &trouble.early {
+        Some(Early::ResetBeforeBody) => return None,
+        Some(Early::ResetAfterBody) => {
+            let _ = axum::body::to_bytes(body, MAX_BODY).await;
+            return None;
         }
-    }
-    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
-        return Some(ApiError::detail(StatusCode::PAYLOAD_TOO_LARGE, "Body too large.").into_response());
+        Some(Early::Silence) => return std::future::pending().await,
+        Some(Early::Refuse(refusal)) => {
+            let detail = if refusal.message.is_empty() { &refusal.code } else { &refusal.message };
+            let mut answer = ApiError::detail(refusal.status, detail).into_response();
+            if let Some(seconds) = refusal.retry_after_s {
+                answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            }
+            answer
+        }
+        None => carried_out(core, parts, body, segments, trouble.token).await,
     };
-    if drop_after_body {
+    if trouble.lose_answer || resetter.is_set() {
         return None;
     }
+    if trouble.no_answer {
+        return std::future::pending().await;
+    }
+    let mut answer = answered;
+    trouble.marks.put(answer.headers_mut());
+    Some(if trouble.answer.is_idle() {
+        answer
+    } else {
+        answer.map(|body| Body::new(trouble.answer.to(body, clock(), resetter)))
+    })
+}
+
+async fn carried_out(
+    core: &Arc<Core>,
+    parts: http::request::Parts,
+    body: Body,
+    segments: Vec<String>,
+    token: TokenTrouble,
+) -> Response {
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
+        return ApiError::detail(StatusCode::PAYLOAD_TOO_LARGE, "Body too large.").into_response();
+    };
     let body = if body.iter().all(u8::is_ascii_whitespace) {
         Value::Null
     } else {
         match serde_json::from_slice(&body) {
             Ok(value) => value,
-            Err(e) => return Some(ApiError::bad_request(&format!("JSON parse error - {e}")).into_response()),
+            Err(e) => return ApiError::bad_request(&format!("JSON parse error - {e}")).into_response(),
         }
     };
     let call = Call {
@@ -164,16 +213,13 @@ async fn guarded(
         segments,
         query: query_pairs(parts.uri.query().unwrap_or_default()),
         body,
+        caller: Caller::default(),
     };
-    let result = dispatch(core, &call, &parts.headers, expired);
+    let result = dispatch(core, call, &parts.headers, token);
     if let Err(error) = core.store.settled().await {
-        return Some(ApiError::detail(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()).into_response());
+        return ApiError::detail(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()).into_response();
     }
-    if lose_answer {
-        None
-    } else {
-        Some(result.map_or_else(IntoResponse::into_response, IntoResponse::into_response))
-    }
+    result.map_or_else(IntoResponse::into_response, IntoResponse::into_response)
 }
 
 fn origin(headers: &HeaderMap, fallback: &str) -> String {
@@ -181,19 +227,30 @@ fn origin(headers: &HeaderMap, fallback: &str) -> String {
     format!("https://{host}")
 }
 
-fn dispatch(core: &Arc<Core>, call: &Call, headers: &HeaderMap, expired: bool) -> Result<Reply, ApiError> {
+fn dispatch(
+    core: &Arc<Core>,
+    mut call: Call,
+    headers: &HeaderMap,
+    token: TokenTrouble,
+) -> Result<Reply, ApiError> {
     let names: Vec<&str> = call.segments.iter().map(String::as_str).collect();
     match (&call.method, &names[..]) {
-        (&Method::POST, ["token"]) => return auth::login(core, &call.body).map(Reply::ok),
+        (&Method::POST, ["token"]) => return auth::login(core, headers, &call.body).map(Reply::ok),
+        (&Method::POST, ["token", "refresh"]) if token != TokenTrouble::None => {
+            // Whatever is in the body counts for nothing.
+            return auth::refresh(core, &serde_json::json!({ "refresh": "revoked" })).map(Reply::ok);
+        }
         (&Method::POST, ["token", "refresh"]) => return auth::refresh(core, &call.body).map(Reply::ok),
         _ => {}
     }
-    if expired {
+    if token != TokenTrouble::None {
         return Err(ApiError::token_expired());
     }
-    auth::check(core, headers)?;
-    let resource = names.first().and_then(|kind| resources::by_kind(kind)).ok_or_else(ApiError::not_found)?;
-    engine::handle(core, resource, call)
+    call.caller = auth::check(core, headers)?;
+    let kind = call.segments.first().map_or("", String::as_str);
+    let resource = resources::by_kind(kind).ok_or_else(|| resources::unknown(kind))?;
+    core.store.read(|state| call.caller.check(state, &call.method, &call.segments))?;
+    engine::handle(core, resource, &call)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Lists: bare unless a page is asked for, then in an envelope.
+//! Lists: bare unless a page is asked for (or the resource always does so), then in an envelope.
 
 use serde_json::{Value, json};
 
@@ -13,11 +13,12 @@ const MAX_PAGE_SIZE: usize = 10_000;
 pub(crate) fn answer(
     rows: Vec<Value>,
     query: &[(String, String)],
+    enveloped: bool,
     link: impl Fn(usize) -> String,
 ) -> Result<Value, ApiError> {
     let asked = |name: &str| query.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
     let (page, size) = (asked("page"), asked("page_size"));
-    if page.is_none() && size.is_none() {
+    if page.is_none() && size.is_none() && !enveloped {
         return Ok(Value::Array(rows));
     }
     let invalid = || ApiError::detail(http::StatusCode::NOT_FOUND, "Invalid page.");
@@ -43,7 +44,7 @@ mod tests {
 
     fn ask(rows: usize, query: &[(&str, &str)]) -> Result<Value, ApiError> {
         let query: Vec<_> = query.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-        answer((0..rows).map(Value::from).collect(), &query, |p| format!("p{p}"))
+        answer((0..rows).map(Value::from).collect(), &query, false, |p| format!("p{p}"))
     }
 
     #[test]

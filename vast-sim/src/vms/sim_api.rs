@@ -1,4 +1,4 @@
-//! The simulator's own paths under `/sim/v1`: counters, raw state, faults, tokens. Basic authentication only, never
+//! The simulator's own paths under `/sim/v1`: counters, raw state, faults, tokens, clock. Basic authentication only, never
 //! faulted themselves.
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -15,7 +15,10 @@ use super::engine::Reply;
 use super::error::ApiError;
 use crate::core::Core;
 use crate::faults::Fault;
-use crate::raw_state::RawState;
+use crate::provision::{self, KeyPair};
+use crate::raw_state::{Dump, RawState};
+use crate::s3::features::FeaturesOff;
+use crate::store::lock;
 
 type Shared = State<Arc<Core>>;
 
@@ -37,9 +40,16 @@ pub(super) fn routes() -> Router<Arc<Core>> {
     Router::new()
         .route("/sim/v1/counters", get(counters).delete(reset_counters))
         .route("/sim/v1/state", get(state))
+        .route("/sim/v1/dump", get(dump))
         .route("/sim/v1/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/sim/v1/faults/log", get(fault_log))
         .route("/sim/v1/faults/{id}", delete(remove_fault))
+        .route("/sim/v1/vips", get(vip_status))
+        .route("/sim/v1/features", get(features).put(set_features))
+        .route("/sim/v1/reset", post(reset))
+        .route("/sim/v1/clock", get(clock).post(advance_clock))
+        .route("/sim/v1/keys", put(put_keys))
+        .route("/sim/v1/ca", get(ca))
         .route("/sim/v1/tokens/expire", post(expire_tokens))
         .route("/sim/v1/tokens/revoke", post(revoke_tokens))
 }
@@ -61,6 +71,10 @@ async fn state(_: Admin, State(core): Shared) -> Response {
     json_of(&RawState::of(&core))
 }
 
+async fn dump(_: Admin, State(core): Shared) -> Response {
+    json_of(&Dump::of(&core))
+}
+
 async fn faults(_: Admin, State(core): Shared) -> Response {
     json_of(&core.faults.list())
 }
@@ -69,7 +83,7 @@ async fn add_fault(_: Admin, State(core): Shared, body: axum::body::Bytes) -> Re
     let fault: Fault =
         serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(&format!("bad fault: {e}")))?;
     let id = core.faults.add(fault).map_err(|e| ApiError::bad_request(&format!("bad fault: {e}")))?;
-    Ok(Reply { status: StatusCode::CREATED, body: Some(json!({ "id": id })) })
+    Ok(Reply::created(json!({ "id": id })))
 }
 
 async fn clear_faults(_: Admin, State(core): Shared) -> StatusCode {
@@ -83,6 +97,96 @@ async fn remove_fault(_: Admin, State(core): Shared, Path(id): Path<u64>) -> Res
 
 async fn fault_log(_: Admin, State(core): Shared) -> Response {
     json_of(&core.faults.log())
+}
+
+async fn vip_status(_: Admin, State(core): Shared) -> Response {
+    json_of(&core.data_path.status())
+}
+
+async fn features(_: Admin, State(core): Shared) -> Response {
+    json_of(&*lock(&core.features_off))
+}
+
+/// Takes the features that are off from now on: `{"conditional_writes": "ignored"}`; `{}` has all on.
+async fn set_features(
+    _: Admin,
+    State(core): Shared,
+    body: axum::body::Bytes,
+) -> Result<StatusCode, ApiError> {
+    let bad = |e: String| ApiError::bad_request(&format!("bad features: {e}"));
+    let off: FeaturesOff = serde_json::from_slice(&body).map_err(|e| bad(e.to_string()))?;
+    off.check().map_err(bad)?;
+    *lock(&core.features_off) = off;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn reset(_: Admin, State(core): Shared) -> Result<StatusCode, ApiError> {
+    crate::seed::start_over(&core);
+    let failed =
+        |e: crate::store::JournalError| ApiError::detail(StatusCode::INTERNAL_SERVER_ERROR, &e.to_string());
+    core.store.settled().await.map_err(failed)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn clock_reading(core: &Core) -> Value {
+    let now = core.now_ms();
+    json!({ "now": crate::env::rfc3339(now), "now_ms": now })
+}
+
+async fn clock(_: Admin, State(core): Shared) -> Response {
+    json_of(&clock_reading(&core))
+}
+
+/// How far the clock is to go.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_ms: u64,
+}
+
+async fn advance_clock(_: Admin, State(core): Shared, body: axum::body::Bytes) -> Result<Reply, ApiError> {
+    let ask: Advance = serde_json::from_slice(&body)
+        .map_err(|e| ApiError::bad_request(&format!("bad advance, expected {{\"advance_ms\": N}}: {e}")))?;
+    let worker = Arc::clone(&core);
+    let by = std::time::Duration::from_millis(ask.advance_ms);
+    let done = tokio::task::spawn_blocking(move || crate::background::advance(&worker, by)).await;
+    match done {
+        Ok(Ok(())) => Ok(Reply::ok(clock_reading(&core))),
+        Ok(Err(cannot)) => Err(ApiError::conflict(&cannot.to_string())),
+        Err(_) => Err(ApiError::detail(StatusCode::INTERNAL_SERVER_ERROR, "a background job failed")),
+    }
+}
+
+/// A key pair that somebody chose.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChosenKeys {
+    user_id: u64,
+    #[serde(default = "default_tenant")]
+    tenant_id: u64,
+    access_key: String,
+    secret_key: String,
+}
+
+const fn default_tenant() -> u64 {
+    1
+}
+
+async fn put_keys(_: Admin, State(core): Shared, body: axum::body::Bytes) -> Result<Reply, ApiError> {
+    let ask: ChosenKeys =
+        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(&format!("bad keys: {e}")))?;
+    let pair = KeyPair { access_key: ask.access_key, secret_key: ask.secret_key };
+    provision::put_keys(&core, ask.user_id, ask.tenant_id, &pair)?;
+    core.store
+        .settled()
+        .await
+        .map_err(|e| ApiError::detail(StatusCode::SERVICE_UNAVAILABLE, &e.to_string()))?;
+    Ok(Reply::no_content())
+}
+
+/// The authority's certificate, for anybody: it is what clients need before they can trust anything else.
+async fn ca(State(core): Shared) -> Response {
+    ([(http::header::CONTENT_TYPE, "application/x-pem-file")], core.ca_pem.clone()).into_response()
 }
 
 async fn expire_tokens(_: Admin, State(core): Shared) -> Response {

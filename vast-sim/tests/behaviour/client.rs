@@ -65,7 +65,12 @@ impl Reply {
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn exchange(url: &str, ca_pem: Option<&str>, request: Request<Full<Bytes>>) -> Result<Reply, Failure> {
+/// Sends a request as it is.
+pub(crate) async fn exchange(
+    url: &str,
+    ca_pem: Option<&str>,
+    request: Request<Full<Bytes>>,
+) -> Result<Reply, Failure> {
     let authority = url.split_once("://").unwrap().1;
     let stream = TcpStream::connect(authority).await?;
     stream.set_nodelay(true)?;
@@ -230,6 +235,8 @@ pub(crate) struct Vms {
     pub(crate) url: String,
     pub(crate) ca_pem: String,
     pub(crate) authorization: String,
+    /// Sent as `X-Tenant-Name`, if any.
+    pub(crate) tenant: Option<String>,
 }
 
 impl Vms {
@@ -239,11 +246,20 @@ impl Vms {
 
     pub(crate) fn at(url: &str, ca_pem: &str) -> Self {
         let basic = base64::engine::general_purpose::STANDARD.encode("admin:123456");
-        Self { url: url.to_owned(), ca_pem: ca_pem.to_owned(), authorization: format!("Basic {basic}") }
+        Self {
+            url: url.to_owned(),
+            ca_pem: ca_pem.to_owned(),
+            authorization: format!("Basic {basic}"),
+            tenant: None,
+        }
     }
 
     pub(crate) fn with(&self, authorization: impl Into<String>) -> Self {
         Self { authorization: authorization.into(), ..self.clone() }
+    }
+
+    pub(crate) fn in_tenant(&self, name: &str) -> Self {
+        Self { tenant: Some(name.to_owned()), ..self.clone() }
     }
 
     pub(crate) async fn try_send(
@@ -252,14 +268,28 @@ impl Vms {
         path: &str,
         body: impl Into<Bytes>,
     ) -> Result<Reply, Failure> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", self.url.split_once("://").unwrap().1)
             .header("authorization", &self.authorization)
-            .header("content-type", "application/json")
-            .body(Full::new(body.into()))?;
+            .header("content-type", "application/json");
+        if let Some(tenant) = &self.tenant {
+            request = request.header("x-tenant-name", tenant);
+        }
+        let request = request.body(Full::new(body.into()))?;
         exchange(&self.url, Some(&self.ca_pem), request).await
+    }
+
+    /// A GET that calls the host by another name.
+    pub(crate) async fn get_as(&self, host: &str, path: &str) -> Reply {
+        let request = Request::builder()
+            .uri(path)
+            .header("host", host)
+            .header("authorization", &self.authorization)
+            .body(Full::default())
+            .unwrap();
+        exchange(&self.url, Some(&self.ca_pem), request).await.unwrap()
     }
 
     pub(crate) async fn call(&self, method: &str, path: &str, body: &serde_json::Value) -> Reply {

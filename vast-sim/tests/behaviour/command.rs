@@ -1,6 +1,6 @@
 //! The `vast-sim` program: its one line, its end, its refusals.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -16,18 +16,22 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    /// The process alone, ready or not.
+    pub(crate) fn spawn(arguments: &[&str]) -> Child {
+        let ports = ["serve", "--vms-listen", "127.0.0.1:0", "--s3-port", "0", "--s3-tls-port", "0"];
+        let mut command = command(&[&ports, arguments].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = command(
-            &[&["serve", "--vms-listen", "127.0.0.1:0", "--s3-port", "0", "--s3-tls-port", "0"], arguments]
-                .concat(),
-        )
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        Self { child, ready: serde_json::from_str(&line).unwrap() }
+        let mut child = Self::spawn(arguments);
+        // Byte by byte, so that what follows is left to the test.
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        while byte != *b"\n" {
+            child.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+            line.extend(byte);
+        }
+        Self { child, ready: serde_json::from_slice(&line).unwrap() }
     }
 
     pub(crate) fn url(&self, field: &str) -> String {
@@ -92,6 +96,9 @@ async fn announces_itself_in_one_line_and_ends_on_a_signal() {
     }
 }
 
+/// Reasons that are not in the arguments themselves.
+const SURROUNDINGS: [&str; 2] = ["/proc/nothing", "192.0.2.1"];
+
 #[test]
 fn bad_flags_are_refused_with_a_reason() {
     for (arguments, reason) in [
@@ -110,14 +117,13 @@ fn bad_flags_are_refused_with_a_reason() {
         (vec!["--data-dir", "/proc/nothing"], "/proc/nothing"),
         (vec!["--vms-listen", "192.0.2.1:0"], "192.0.2.1"),
         (vec!["--bogus"], "--bogus"),
+        (vec!["--config", "/no/such/file"], "/no/such/file"),
     ] {
-        let (output, text) = run(&[vec!["serve", "--vms-listen", "127.0.0.1:0"], arguments.clone()].concat());
-        let (output, text) = if text.contains("cannot be used multiple times") {
-            run(&[vec!["serve"], arguments.clone()].concat())
-        } else {
-            (output, text)
-        };
-        assert!(!output.status.success(), "{arguments:?}");
+        let listen: &[&str] =
+            if arguments.contains(&"--vms-listen") { &[] } else { &["--vms-listen", "127.0.0.1:0"] };
+        let (output, text) = run(&[&["serve"], listen, &arguments].concat());
+        let code = if SURROUNDINGS.contains(&reason) { 3 } else { 2 };
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
         assert!(text.contains(reason), "{arguments:?}: {text}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
@@ -128,14 +134,191 @@ fn an_address_in_use_is_named() {
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = held.local_addr().unwrap().to_string();
     let (output, text) = run(&["serve", "--vms-listen", &address]);
-    assert!(!output.status.success() && text.contains(&address) && text.contains("in use"), "{text}");
+    assert!(output.status.code() == Some(3) && text.contains(&address) && text.contains("in use"), "{text}");
 }
 
 #[test]
 fn help_teaches() {
     let output = command(&["serve", "--help"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    for word in ["--vms-listen", "--vips", "--data-dir", "\"ready\":true", "access_keys", "/sim/v1/faults"] {
+    for word in [
+        "--config",
+        "--print-ca",
+        "vast-sim seed",
+        "--vms-listen",
+        "--vips",
+        "--data-dir",
+        "\"ready\":true",
+        "access_keys",
+        "/sim/v1/faults",
+    ] {
         assert!(text.contains(word), "{word} is missing from the help");
+    }
+}
+
+const DESCRIPTION: &str = r#"
+[cluster]
+password = "from-the-file"
+capacity = "1G"
+
+[[users]]
+name = "backup"
+keys = [{ access_key = "AKBACKUP", secret_key = "only-for-tests" }]
+
+[[views]]
+path = "/images"
+bucket = "images"
+owner = "backup"
+"#;
+
+/// Runs a command and gives its exit code, standard output and standard error.
+fn ends(arguments: &[&str]) -> (i32, String, String) {
+    let (output, text) = run(arguments);
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_served_as_described_and_flags_go_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("cluster.toml");
+    std::fs::write(&file, DESCRIPTION).unwrap();
+    let mut served = Served::start(&["--config", file.to_str().unwrap(), "--capacity", "2G", "--print-ca"]);
+    let pem = served.ca_pem();
+    let mut printed = vec![0; pem.trim_end().len()];
+    served.child.stdout.as_mut().unwrap().read_exact(&mut printed).unwrap();
+    assert_eq!(String::from_utf8(printed).unwrap(), pem.trim_end());
+    let basic = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, "admin:from-the-file");
+    let vms = served.vms().with(format!("Basic {basic}"));
+    let cluster = vms.get("/api/clusters/").await.ok().json();
+    assert_eq!(cluster[0]["physical_space"], 2_u64 << 30);
+    let keys =
+        vast_sim::KeyPair { access_key: "AKBACKUP".to_owned(), secret_key: "only-for-tests".to_owned() };
+    let s3 = crate::client::S3 { url: served.url("s3"), keys, ca_pem: None, sign_payload: false };
+    s3.put("/images/k", "x").await.ok();
+}
+
+#[test]
+fn bad_descriptions_are_refused_in_place() {
+    let dir = tempfile::tempdir().unwrap();
+    for (number, (text, told)) in [
+        ("[cluster]\ns3_prt = 1\n", ":2:1: unknown key `s3_prt`"),
+        ("[cluster]\ns3_port = 5\ns3_tls_port = 5\n", "must differ"),
+        ("[[views]]\npath = \"/a\"\nowner = \"nobody\"\n", ":3:9: there is no user `nobody`"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let file = dir.path().join(format!("{number}.toml"));
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        for arguments in
+            [vec!["serve", "--config", file], vec!["serve", "--check", "-c", file], vec!["check", file]]
+        {
+            let (code, out, err) = ends(&arguments);
+            assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
+            assert!(err.contains(told), "{arguments:?}: {err}");
+        }
+    }
+    let file = dir.path().join("good.toml");
+    std::fs::write(&file, DESCRIPTION).unwrap();
+    assert_eq!(ends(&["check", file.to_str().unwrap()]).0, 0);
+    assert_eq!(
+        ends(&["serve", "--check", "--config", file.to_str().unwrap()]),
+        (0, "fine\n".to_owned(), String::new())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seed_says_what_it_did_and_does_it_once() {
+    let served = Served::start(&[]);
+    let (vms, ca) = (served.url("vms"), served.url("ca"));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("cluster.toml");
+    std::fs::write(&file, DESCRIPTION).unwrap();
+    let file = file.to_str().unwrap();
+    let (code, out, err) = ends(&["seed", file, "--vms", &vms, "--ca", &ca]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!(out, "created   users backup\ncreated   keys AKBACKUP\ncreated   views /images\n");
+    let (code, out, _) = ends(&["seed", file, "--vms", &vms, "--json"]);
+    let done: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, &done[2]["outcome"]),
+        (0, &Value::from("unchanged")),
+        "a loopback address needs no --ca"
+    );
+    let keys =
+        vast_sim::KeyPair { access_key: "AKBACKUP".to_owned(), secret_key: "only-for-tests".to_owned() };
+    let s3 = crate::client::S3 { url: served.url("s3"), keys, ca_pem: None, sign_payload: false };
+    s3.put("/images/k", "x").await.ok();
+
+    let (code, _, err) = ends(&["seed", file, "--vms", &vms, "--password", "wrong"]);
+    assert!(code == 1 && err.contains("401"), "{code}: {err}");
+    let (code, _, err) = ends(&["seed", file, "--vms", "https://127.0.0.1:1"]);
+    assert!(code == 3 && err.contains("https://127.0.0.1:1"), "{code}: {err}");
+    let (code, _, err) = ends(&["seed", file, "--vms", "https://192.0.2.1"]);
+    assert!(code == 2 && err.contains("--ca"), "{code}: {err}");
+    assert_eq!(ends(&["ca", "--vms", &vms]).1, served.ca_pem());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_are_armed_listed_logged_and_removed_by_command() {
+    let served = Served::start(&[]);
+    let vms = served.url("vms");
+    let fault = |words: &[&str]| ends(&[&["fault"], words, &["--vms", &vms]].concat());
+    let words = ["add", "error", "status=503", "code=SlowDown", "--operation", "ListBuckets", "--times", "1"];
+    assert_eq!(fault(&words).1, "fault 1 is armed\n");
+    assert_eq!(fault(&["add", "delay", "millis=1", "--plane", "vms", "--json"]).1, "{\n  \"id\": 2\n}\n");
+    let keys = vast_sim::KeyPair { access_key: "A".to_owned(), secret_key: "B".to_owned() };
+    let s3 = crate::client::S3 { url: served.url("s3"), keys, ca_pem: None, sign_payload: false };
+    s3.get("/").await.is(503, "SlowDown");
+    let list = fault(&["list"]).1;
+    assert!(list.contains("SlowDown") && list.contains("operations=ListBuckets"), "{list}");
+    let log: Value = serde_json::from_str(&fault(&["log", "--json"]).1).unwrap();
+    assert_eq!((&log[0]["fault_id"], &log[0]["operation"]), (&1.into(), &"ListBuckets".into()));
+    assert_eq!(fault(&["remove", "2"]).0, 0);
+    let (code, _, err) = fault(&["remove", "2"]);
+    assert!(code == 1 && err.contains("404"), "{err}");
+    assert_eq!(fault(&["clear"]).0, 0);
+    assert_eq!(fault(&["list", "--json"]).1, "[]\n");
+    let (code, _, err) = fault(&["add", "dela"]);
+    assert!(code == 2 && err.contains("did you mean `delay`?"), "{err}");
+    assert!(ends(&["fault", "--help"]).1.contains("answer_lost"));
+    assert!(ends(&["fault", "effects"]).1.contains("corrupt_body"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn states_are_dumped_and_compared() {
+    let served = Served::start(&[]);
+    let vms = served.url("vms");
+    let dir = tempfile::tempdir().unwrap();
+    let [before, after, junk] =
+        ["before", "after", "junk"].map(|n| dir.path().join(n).to_str().unwrap().to_owned());
+    let (code, dump, _) = ends(&["state", "dump", "--vms", &vms]);
+    assert_eq!(code, 0);
+    std::fs::write(&before, &dump).unwrap();
+    assert_eq!(ends(&["state", "diff", &before, "--vms", &vms]), (0, String::new(), String::new()));
+    served.vms().post("/api/users/", serde_json::json!({ "name": "later" })).await.ok();
+    let (code, out, _) = ends(&["state", "diff", &before, "--vms", &vms]);
+    assert!(code == 1 && out.lines().any(|l| l.starts_with("+ vms / users") && l.contains("later")), "{out}");
+    std::fs::write(&after, ends(&["state", "dump", "--vms", &vms]).1).unwrap();
+    drop(served);
+    assert_eq!(ends(&["state", "diff", &after, &before]).0, 1);
+    assert_eq!(
+        ends(&["state", "diff", &after, &before, "--ignore", "users"]),
+        (0, String::new(), String::new())
+    );
+    let differences: Value =
+        serde_json::from_str(&ends(&["state", "diff", &before, &after, "--json"]).1).unwrap();
+    assert!(differences.as_array().is_some_and(|d| !d.is_empty()));
+    std::fs::write(&junk, "{}").unwrap();
+    let (code, _, err) = ends(&["state", "diff", &junk, &before]);
+    assert!(code == 2 && err.contains("this is no dump"), "{err}");
+}
+
+#[test]
+fn shells_get_completions() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, _) = ends(&["completions", shell]);
+        assert!(code == 0 && out.contains("vast-sim") && out.contains("seed"), "{shell}");
     }
 }

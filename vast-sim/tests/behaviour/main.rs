@@ -7,13 +7,40 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod auth;
 mod client;
 mod command;
+mod describe;
+mod discard;
+mod documented;
 mod durable;
+mod events;
+mod fault_plane;
 mod faults;
+mod folders;
+mod kills;
+mod metrics;
+mod nodes;
+mod policy;
+mod qos;
 mod quota;
+mod s3_lifecycle;
 mod s3_listing;
+mod s3_lock;
 mod s3_model;
 mod s3_multipart;
+mod s3_namespace;
 mod s3_objects;
+mod s3_tags;
+mod s3_versions;
+mod s3_versions_model;
+mod schedules;
+mod signing;
+mod snapshots;
 mod vms;
+mod vms_auth;
+mod vms_lists;
+mod vms_tasks;
+mod vms_users;
+mod vms_views;
+mod web;

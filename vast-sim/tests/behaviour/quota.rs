@@ -89,3 +89,90 @@ async fn quotas_count_by_path_and_the_answer_is_a_setting() {
     );
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_soft_limit_becomes_hard_when_grace_is_over() {
+    let (cluster, _, s3) = start_with(crate::metrics::frozen(), None).await;
+    let vms = Vms::new(&cluster);
+    let body = json!({ "name": "q", "path": "/data", "soft_limit": 1_000, "hard_limit": 5_000, "grace_period": "1h" });
+    let quota = vms.post("/api/quotas/", body).await.ok().json();
+    assert_eq!((&quota["state"], &quota["pretty_grace_period"]), (&json!("OK"), &json!("1 hour")));
+    let path = format!("/api/quotas/{}/", quota["id"]);
+    let state = async || vms.get(&path).await.ok().json()["state"].as_str().unwrap().to_owned();
+    let events = async || {
+        let page = vms.get("/api/events/?event_type=THRESHOLD").await.json();
+        let names =
+            page["results"].as_array().unwrap().iter().map(|e| e["event_name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let alarms = async || {
+        let list = vms.get("/api/alarms/").await.json();
+        list.as_array()
+            .unwrap()
+            .iter()
+            .map(|a| a["event_name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    s3.put("/data/a", pattern(1, 1_500)).await.ok();
+    let advance = |seconds| cluster.advance(std::time::Duration::from_secs(seconds)).unwrap();
+    advance(1);
+    assert_eq!(
+        (state().await.as_str(), alarms().await),
+        ("SOFT_EXCEEDED", vec!["QUOTA_SOFT_EXCEEDED".to_owned()])
+    );
+    advance(3_000);
+    s3.put("/data/b", pattern(2, 100)).await.ok();
+    let shown = vms.get(&path).await.json();
+    assert!(shown["time_to_block"].as_str().unwrap().starts_with("00:09:5"), "{}", shown["time_to_block"]);
+    advance(599);
+    assert_eq!(state().await, "GRACE_EXPIRED");
+    s3.put("/data/c", "x").await.is(403, "QuotaExceeded");
+    s3.delete("/data/a").await.ok();
+    advance(1);
+    assert_eq!((state().await.as_str(), alarms().await), ("OK", vec![]));
+    s3.put("/data/c", pattern(3, 4_900)).await.ok();
+    advance(1);
+    assert_eq!(
+        (state().await.as_str(), alarms().await),
+        ("HARD_EXCEEDED", vec!["QUOTA_HARD_EXCEEDED".to_owned()])
+    );
+    assert_eq!(
+        events().await,
+        ["QUOTA_SOFT_EXCEEDED", "QUOTA_GRACE_EXPIRED", "QUOTA_OK", "QUOTA_HARD_EXCEEDED"]
+    );
+    let bad = json!({ "grace_period": "a while" });
+    assert_eq!(vms.call("PATCH", &path, &bad).await.status, 400);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_may_lag_while_limits_hold_at_once() {
+    let monitoring =
+        vast_sim::Monitoring { quota_lag: std::time::Duration::from_mins(1), ..Default::default() };
+    let config = Config { monitoring, ..crate::metrics::frozen() };
+    let (cluster, _, s3) = start_with(config, Some(10_000)).await;
+    let vms = Vms::new(&cluster);
+    let used = async || vms.get("/api/quotas/1/").await.ok().json()["used_capacity"].as_u64().unwrap();
+    cluster.advance(std::time::Duration::from_mins(2)).unwrap();
+    cluster.advance(std::time::Duration::from_secs(1)).unwrap();
+    s3.put("/data/a", pattern(1, 10_000)).await.ok();
+    assert_eq!(used().await, 0);
+    s3.put("/data/b", "x").await.is(403, "QuotaExceeded");
+    cluster.advance(std::time::Duration::from_mins(1)).unwrap();
+    assert_eq!(used().await, 10_000);
+    s3.delete("/data/a").await.ok();
+    assert_eq!(used().await, 10_000);
+    cluster.advance(std::time::Duration::from_mins(1)).unwrap();
+    assert_eq!(used().await, 0);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_has_limits_of_its_own() {
+    let (cluster, _, s3) = start_with(Config::default(), None).await;
+    let rules = json!({ "capacity_rules": { "hard_limit": 1_000 } });
+    cluster.vms("PATCH", "tenants/1", &rules).unwrap();
+    s3.put("/data/a", pattern(1, 1_000)).await.ok();
+    s3.put("/data/b", "x").await.is(403, "QuotaExceeded");
+    cluster.stop().await;
+}

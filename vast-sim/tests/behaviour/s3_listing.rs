@@ -63,3 +63,56 @@ async fn odd_keys_survive_encoding() {
     );
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_and_parts_are_listed_page_by_page() {
+    let (cluster, _, s3) = start().await;
+    let mut expected = Vec::new();
+    for key in ["a", "a", "a", "d/1", "d/2", "e"] {
+        expected.push((key.to_owned(), s3.create_upload(&format!("/data/{key}")).await));
+    }
+    expected.sort();
+    for max in [1, 2, 4, 1000] {
+        let (mut seen, mut marker) = (Vec::new(), String::new());
+        loop {
+            let page = s3.get(&format!("/data?uploads&max-uploads={max}{marker}")).await.ok();
+            let ids = page.between("<UploadId>", "</UploadId>");
+            assert!(ids.len() <= max);
+            seen.extend(page.between("<Key>", "</Key>").into_iter().zip(ids));
+            if page.text().contains("<IsTruncated>false") {
+                break;
+            }
+            let next = |tag: &str| page.between(&format!("<{tag}>"), &format!("</{tag}>")).remove(0);
+            marker = format!(
+                "&key-marker={}&upload-id-marker={}",
+                next("NextKeyMarker"),
+                next("NextUploadIdMarker")
+            );
+        }
+        assert_eq!(seen, expected, "pages of {max}");
+    }
+    let rolled = s3.get("/data?uploads&delimiter=/").await.ok();
+    assert_eq!(rolled.between("<CommonPrefixes><Prefix>", "</Prefix>"), ["d/"]);
+    assert_eq!(rolled.between("<Key>", "</Key>"), ["a", "a", "a", "e"]);
+    let below = s3.get("/data?uploads&prefix=d/&delimiter=/").await.ok();
+    assert_eq!(below.between("<Key>", "</Key>"), ["d/1", "d/2"]);
+    let behind = s3.get("/data?uploads&key-marker=a").await.ok();
+    assert_eq!(
+        behind.between("<Key>", "</Key>"),
+        ["d/1", "d/2", "e"],
+        "a key alone stands for all its uploads"
+    );
+
+    let id = &expected[5].1;
+    for number in [1, 3, 4, 9] {
+        s3.part("/data/e", id, number, "x").await.ok();
+    }
+    let page = s3.get(&format!("/data/e?uploadId={id}&max-parts=2")).await.ok();
+    assert_eq!(page.between("<PartNumber>", "</PartNumber>"), ["1", "3"]);
+    assert_eq!(page.between("<NextPartNumberMarker>", "</NextPartNumberMarker>"), ["3"]);
+    assert_eq!(page.between("<IsTruncated>", "</IsTruncated>"), ["true"]);
+    let rest = s3.get(&format!("/data/e?uploadId={id}&max-parts=2&part-number-marker=3")).await.ok();
+    assert_eq!(rest.between("<PartNumber>", "</PartNumber>"), ["4", "9"]);
+    assert_eq!(rest.between("<IsTruncated>", "</IsTruncated>"), ["false"]);
+    cluster.stop().await;
+}

@@ -61,6 +61,14 @@ async fn ranges() {
     let bad =
         s3.send("GET", "/data/k", &[("range", "bytes=700000-")], Bytes::new()).await.is(416, "InvalidRange");
     assert_eq!(bad.header("content-range"), "bytes */700000");
+    for odd in ["bytes=0-1,5-6", "bytes=5-2", "bytes=", "lines=1-2"] {
+        let whole = s3.send("GET", "/data/k", &[("range", odd)], Bytes::new()).await.ok();
+        assert_eq!((whole.status.as_u16(), whole.body.len()), (200, data.len()), "{odd}");
+    }
+    let mut stranger = s3.clone();
+    stranger.keys.secret_key = "wrong".to_owned();
+    let odd = [("range", "bytes=0-1,5-6")];
+    stranger.send("GET", "/data/k", &odd, Bytes::new()).await.is(403, "SignatureDoesNotMatch");
     cluster.stop().await;
 }
 
@@ -182,7 +190,8 @@ async fn buckets_belong_to_their_owners() {
     other.put("/fresh", "").await.ok();
     other.put("/fresh", "").await.is(409, "BucketAlreadyOwnedByYou");
     owner.put("/fresh", "").await.is(409, "BucketAlreadyExists");
-    assert_eq!(cluster.vms("GET", "views", &serde_json::Value::Null).unwrap().as_array().unwrap().len(), 2);
+    let views = cluster.vms("GET", "views", &serde_json::Value::Null).unwrap();
+    assert!(views.as_array().unwrap().iter().any(|v| v["bucket"] == "fresh" && v["path"] == "/fresh"));
     cluster.vms("PATCH", &format!("users/{id}"), &serde_json::json!({ "s3_superuser": true })).unwrap();
     assert_eq!(other.get("/data/k").await.ok().body, "x");
     other.delete("/data").await.is(409, "BucketNotEmpty");
@@ -211,8 +220,9 @@ async fn copies_share_and_stay_apart() {
     let got = s3.get("/data/b").await.ok();
     assert_eq!((&got.body, got.header("x-amz-meta-m")), (&data, "2"));
     let rename = [("x-amz-copy-source", "/data/b"), ("x-amz-copy-disposition", "replace")];
-    s3.send("PUT", "/data/r", &rename, "").await.is(501, "NotImplemented");
-    assert_eq!(cluster.counters().s3_not_implemented, 1);
+    s3.send("PUT", "/data/r", &rename, "").await.ok();
+    s3.get("/data/b").await.is(404, "NoSuchKey");
+    assert_eq!(s3.get("/data/r").await.ok().body, data);
     cluster.stop().await;
 }
 
@@ -247,11 +257,12 @@ async fn opaque_etags_differ_for_equal_content() {
 async fn what_is_missing_says_so_and_is_counted() {
     let (cluster, _, s3) = start().await;
     s3.put("/data/k", "x").await.ok();
-    s3.get("/data?versions").await.is(501, "NotImplemented");
-    s3.get("/data/k?tagging").await.is(501, "NotImplemented");
-    s3.send("PUT", "/data/t", &[("x-amz-tagging", "a=b")], "x").await.is(501, "NotImplemented");
-    s3.get("/data/k?versionId=abc").await.is(501, "NotImplemented");
-    assert_eq!(cluster.counters().s3_not_implemented, 4);
+    s3.get("/data?replication").await.is(501, "NotImplemented");
+    s3.get("/data/k?torrent").await.is(501, "NotImplemented");
+    s3.send("PUT", "/data/t", &[("x-amz-server-side-encryption", "AES256")], "x")
+        .await
+        .is(501, "NotImplemented");
+    assert_eq!(cluster.counters().s3_not_implemented, 3);
     assert_eq!(cluster.raw_state().bucket("data").unwrap().objects.len(), 1);
     cluster.stop().await;
 }

@@ -1,13 +1,14 @@
 //! The VMS REST API: logging in, conventions, relations.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 
 use crate::client::{Vms, pattern, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_expire_and_are_refreshed() {
-    let hands = std::sync::Arc::new(Hands::default());
-    let config = vast_sim::Config { clock: hands.clone(), ..vast_sim::Config::default() };
+    let config = vast_sim::Config { clock: frozen(), ..vast_sim::Config::default() };
     let cluster = vast_sim::Cluster::start(config).await.unwrap();
     let vms = Vms::new(&cluster);
     let anonymous = vms.with("");
@@ -21,7 +22,7 @@ async fn tokens_expire_and_are_refreshed() {
     let bearer = |pair: &Value| vms.with(format!("Bearer {}", pair["access"].as_str().unwrap()));
     bearer(&pair).get("/api/views/").await.ok();
 
-    hands.advance(3601);
+    cluster.advance(Duration::from_secs(3601)).unwrap();
     let expired = bearer(&pair).get("/api/views/").await;
     assert_eq!(
         (expired.status.as_u16(), expired.json()["detail"].clone()),
@@ -48,27 +49,6 @@ async fn tokens_expire_and_are_refreshed() {
     }
     assert_eq!(vms.with("Basic YTpi").get("/api/views/").await.status, 401);
     cluster.stop().await;
-}
-
-/// A clock that moves when told.
-#[derive(Debug, Default)]
-struct Hands(std::sync::atomic::AtomicU64);
-
-impl Hands {
-    fn advance(&self, seconds: u64) {
-        self.0.fetch_add(seconds, std::sync::atomic::Ordering::SeqCst);
-    }
-}
-
-impl vast_sim::Clock for Hands {
-    fn now(&self) -> std::time::SystemTime {
-        let seconds = 1_700_000_000 + self.0.load(std::sync::atomic::Ordering::SeqCst);
-        std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)
-    }
-
-    fn sleep(&self, _: std::time::Duration) -> futures::future::BoxFuture<'static, ()> {
-        Box::pin(std::future::ready(()))
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +106,8 @@ async fn lists_are_bare_or_paged_and_filtered() {
 async fn views_are_buckets_and_relations_hold() {
     let (cluster, provisioned, s3) = start().await;
     let vms = Vms::new(&cluster);
-    let view = vms.get(&format!("/api/views/{}/", provisioned.view_id)).await.ok().json();
+    let path = format!("/api/views/{}/", provisioned.view_id);
+    let view = vms.get(&path).await.ok().json();
     assert_eq!(view["bucket"], "data");
     assert_eq!(view["policy"], "s3_default_policy");
     assert_eq!((&view["tenant_name"], &view["tenant_id"]), (&json!("default"), &json!(1)));
@@ -134,20 +115,20 @@ async fn views_are_buckets_and_relations_hold() {
         (&view["bucket_logging"], &view["share_acl"], &view["qos_policy_id"]),
         (&Value::Null, &Value::Null, &Value::Null)
     );
-    assert!(
-        view["guid"].as_str().unwrap().len() == 36
-            && view["url"].as_str().unwrap().ends_with("/api/views/1/")
-    );
+    assert!(view["guid"].as_str().unwrap().len() == 36 && view["url"].as_str().unwrap().ends_with(&path));
 
     s3.put("/data/k", pattern(1, 1000)).await.ok();
-    let view = vms.get("/api/views/1/").await.json();
+    let view = vms.get(&path).await.json();
     assert_eq!(view["logical_capacity"], 1000);
     assert_eq!(vms.get("/api/clusters/").await.json()[0]["logical_space_in_use"], 1000);
 
-    let refused = vms.call("DELETE", "/api/views/1/", &Value::Null).await;
+    let refused = vms.call("DELETE", &path, &Value::Null).await;
     assert_eq!(refused.status, 400, "{}", refused.text());
     assert_eq!(vms.call("DELETE", "/api/viewpolicies/2/", &Value::Null).await.status, 409);
-    assert_eq!(vms.call("DELETE", "/api/users/1/", &Value::Null).await.status, 409);
+    assert_eq!(
+        vms.call("DELETE", &format!("/api/users/{}/", provisioned.user_id), &Value::Null).await.status,
+        409
+    );
     let post = |body: Value| {
         let vms = vms.clone();
         async move { vms.post("/api/views/", body).await }
@@ -161,28 +142,28 @@ async fn views_are_buckets_and_relations_hold() {
     assert!(post(json!({ "path": "/x", "policy_id": "one" })).await.json()["policy_id"].is_array());
     assert!(post(json!({ "path": "/data", "policy_id": 1 })).await.json()["path"].is_array());
     assert!(post(json!({ "path": "/x/", "policy_id": 1 })).await.json()["path"].is_array());
-    let s3_view = |bucket: &str, owner: &str| json!({ "path": "/y", "policy_id": 2, "protocols": ["S3"], "bucket": bucket, "bucket_owner": owner });
+    let s3_view = |bucket: &str, owner: &str| json!({ "path": "/y", "policy_id": 2, "protocols": ["S3"], "bucket": bucket, "bucket_owner": owner, "create_dir": true });
     assert!(post(s3_view("data", "data-owner")).await.json()["bucket"].is_array());
     assert!(post(s3_view("fine", "nobody")).await.json()["bucket_owner"].is_array());
     assert!(post(s3_view("NO", "data-owner")).await.json()["bucket"].is_array());
     let mut locked = s3_view("fine", "data-owner");
-    locked["locking"] = json!(true);
+    locked["is_indestructible_object_enabled"] = json!(true);
     assert_eq!(post(locked).await.status, 501);
     assert_eq!(cluster.raw_state().buckets.len(), 1);
 
     let patched = vms
-        .call("PATCH", "/api/views/1/", &json!({ "alias": "/a", "select_for_live_monitoring": true }))
+        .call("PATCH", &path, &json!({ "alias": "/a", "select_for_live_monitoring": true }))
         .await
         .ok()
         .json();
     assert_eq!((&patched["alias"], &patched["bucket"]), (&json!("/a"), &json!("data")));
-    assert_eq!(vms.call("PATCH", "/api/views/1/", &json!({ "bucket": "other" })).await.status, 400);
-    assert_eq!(vms.call("DELETE", "/api/views/1/?force=true", &Value::Null).await.status, 204);
+    assert_eq!(vms.call("PATCH", &path, &json!({ "bucket": "other" })).await.status, 400);
+    assert_eq!(vms.call("DELETE", &format!("{path}?force=true"), &Value::Null).await.status, 204);
     s3.get("/data/k").await.is(404, "NoSuchBucket");
-    assert_eq!(vms.get("/api/views/").await.json(), json!([]));
+    assert_eq!(vms.get("/api/views/?bucket=data").await.json(), json!([]));
     assert_eq!(cluster.raw_state().buckets, []);
     let again = post(s3_view("data", "data-owner")).await.ok().json();
-    assert_eq!(again["id"], 2, "ids are never given twice");
+    assert_eq!(again["id"], provisioned.view_id + 1, "ids are never given twice");
     cluster.stop().await;
 }
 
@@ -239,5 +220,24 @@ async fn own_paths_want_the_password() {
     assert_eq!(counters.operation("PutObject").bytes_in, 1);
     assert_eq!(vms.call("DELETE", "/sim/v1/counters", &Value::Null).await.status, 204);
     assert_eq!(cluster.counters().s3_total().requests, 0);
+    cluster.stop().await;
+}
+
+fn frozen() -> std::sync::Arc<vast_sim::SimClock> {
+    std::sync::Arc::new(vast_sim::SimClock::frozen_at(UNIX_EPOCH + Duration::from_hours(24 * 365 * 56)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_is_shown_and_advanced_over_rest() {
+    let config = vast_sim::Config { clock: frozen(), ..vast_sim::Config::default() };
+    let cluster = vast_sim::Cluster::start(config).await.unwrap();
+    let vms = Vms::new(&cluster);
+    let before = vms.get("/sim/v1/clock").await.ok().json()["now_ms"].as_u64().unwrap();
+    let after = vms.post("/sim/v1/clock", json!({ "advance_ms": 86_400_000 })).await.ok().json();
+    assert_eq!(after["now_ms"], before + 86_400_000);
+    assert_eq!(vms.get("/sim/v1/clock").await.ok().json(), after);
+    let refused = vms.post("/sim/v1/clock", json!({ "advance": 1 })).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("advance_ms"), "{}", refused.text());
     cluster.stop().await;
 }

@@ -106,8 +106,7 @@ fn start(owner: &mut Owner, request: &BackupRequest, work: &Work<'_>) -> Result<
         timeout_ms: owner.installation.timeouts.client_read_timeout_ms,
     };
     client
-        .link
-        .send(&order)
+        .give_order(&order)
         .map_err(|e| Cause::new(code::HANDSHAKE, format!("bpbkar did not take its order: {e}")))?;
     Ok(Course::new(Some(client), mover, None))
 }

@@ -72,8 +72,7 @@ impl Work<'_> {
             task,
         };
         process
-            .link
-            .send(&ToMover::Order(Box::new(order)))
+            .give_order(&ToMover::Order(Box::new(order)))
             .map_err(|e| Cause::new(code::HANDSHAKE, format!("{name} did not take its order: {e}")))?;
         Ok(process)
     }

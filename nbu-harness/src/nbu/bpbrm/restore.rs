@@ -70,8 +70,7 @@ fn start(
         timeout_ms: owner.installation.timeouts.client_read_timeout_ms,
     });
     client
-        .link
-        .send(&order)
+        .give_order(&order)
         .map_err(|e| Cause::new(code::HANDSHAKE, format!("tar did not take its order: {e}")))?;
     Ok(Course::new(Some(client), mover, Some(total)))
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use self::link::Link;
+use self::link::{Link, LinkError};
 use super::install::Installation;
 use super::result::ProcessRecord;
 use super::{bpbkar, bpbrm, bpdm, bptm, tar};
@@ -122,6 +122,15 @@ impl Process {
     /// Process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Gives the process its order. One that is gone already is no error here: whoever listens to it next learns how it
+    /// ended.
+    pub(crate) fn give_order<T: serde::Serialize>(&mut self, order: &T) -> Result<(), LinkError> {
+        match self.link.send(order) {
+            Err(LinkError::Broken { .. }) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends a signal; harmless when the process has ended.

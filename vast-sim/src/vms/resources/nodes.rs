@@ -1,103 +1,60 @@
-//! `/cnodes/` and `/dnodes/`: the machines of the cluster.
+//! `/cnodes/` and `/dnodes/`: the machines of the cluster. A CNode that is switched off or disabled loses its VIPs to the
+//! others: at once, or after the requests in flight.
 
-use super::super::engine::{Methods, Resource};
-use super::super::fields::{Field, int, text, yes_no};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::super::engine::Resource;
+use super::super::error::ApiError;
+use crate::core::Core;
+use crate::net::nodes::OFF;
+use crate::store::registry::Row;
+use crate::store::state::State;
 
 pub(crate) struct CNodes;
 pub(crate) struct DNodes;
-
-static CNODE_FIELDS: &[Field] = &[
-    int("id").read_only(),
-    text("guid").read_only(),
-    text("url").read_only(),
-    text("title").read_only(),
-    text("name").read_only(),
-    text("display_name").read_only(),
-    text("hostname").read_only(),
-    text("ip").read_only(),
-    text("ip1").read_only(),
-    text("ip2").read_only(),
-    text("mgmt_ip").read_only(),
-    text("ipmi_ip").read_only(),
-    text("ipv6").read_only(),
-    text("state").read_only(),
-    text("display_state").read_only(),
-    yes_no("enabled").read_only(),
-    yes_no("is_mgmt").read_only(),
-    text("cluster").read_only(),
-    int("cluster_id").read_only(),
-    text("cbox").read_only(),
-    int("cbox_id").read_only(),
-    text("box_vendor").read_only(),
-    text("build").read_only(),
-    text("os_version").read_only(),
-    text("bios_version").read_only(),
-    text("bmc_fw_version").read_only(),
-    text("bmc_state").read_only(),
-    text("host_label").read_only(),
-    text("host_opensm_master").read_only(),
-    int("cores").read_only(),
-    text("led_status").read_only(),
-    text("new_name").read_only(),
-    text("position").read_only(),
-    text("sn").read_only(),
-    text("sync").read_only(),
-    text("sync_time").read_only(),
-    text("vlan").read_only(),
-    yes_no("turbo_boost").read_only(),
-    yes_no("vms_preferred").read_only(),
-];
-
-static DNODE_FIELDS: &[Field] = &[
-    int("id").read_only(),
-    text("guid").read_only(),
-    text("url").read_only(),
-    text("title").read_only(),
-    text("name").read_only(),
-    text("display_name").read_only(),
-    text("hostname").read_only(),
-    text("ip").read_only(),
-    text("ip1").read_only(),
-    text("ip2").read_only(),
-    text("mgmt_ip").read_only(),
-    text("ipmi_ip").read_only(),
-    text("ipv6").read_only(),
-    text("state").read_only(),
-    yes_no("enabled").read_only(),
-    yes_no("is_primary").read_only(),
-    text("cluster").read_only(),
-    int("cluster_id").read_only(),
-    text("arch_type").read_only(),
-    text("dbox").read_only(),
-    int("dbox_id").read_only(),
-    text("dtray").read_only(),
-    text("ebox").read_only(),
-    int("ebox_id").read_only(),
-    text("build").read_only(),
-    text("os_version").read_only(),
-    text("bios_version").read_only(),
-    text("bmc_fw_version").read_only(),
-    text("bmc_state").read_only(),
-    text("host_label").read_only(),
-    text("led_status").read_only(),
-    text("new_name").read_only(),
-    text("position").read_only(),
-    text("sn").read_only(),
-    text("sync").read_only(),
-    text("sync_time").read_only(),
-];
 
 impl Resource for CNodes {
     fn kind(&self) -> &'static str {
         "cnodes"
     }
 
-    fn fields(&self) -> &'static [Field] {
-        CNODE_FIELDS
+    fn create(&self, _: &Arc<Core>, _: &mut State, _: Row) -> Result<u64, ApiError> {
+        Err(ApiError::bad_request(
+            "The number of CNodes follows from the VIPs that the cluster was started with.",
+        ))
     }
 
-    fn methods(&self) -> Methods {
-        Methods::ReadOnly
+    /// The data path follows afterwards: state and VIPs are its business.
+    fn update(&self, _: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
+        let asked = |name: &str| changes.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let power = match (asked("power_off"), asked("power_on") || asked("power_cycle")) {
+            (true, true) => return Err(ApiError::bad_request("power_off and power_on exclude each other.")),
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        };
+        for order in
+            ["power_off", "power_on", "power_cycle", "replace", "skip_network_validation", "skip_position"]
+        {
+            changes.remove(order);
+        }
+        if let Some(off) = power {
+            changes.insert(OFF.to_owned(), off.into());
+        }
+        state.vms.update("cnodes", id, changes);
+        Ok(())
+    }
+
+    fn refuse_delete(
+        &self,
+        _: &Arc<Core>,
+        _: &State,
+        _: u64,
+        _: &super::super::engine::Call,
+    ) -> Result<(), ApiError> {
+        Err(ApiError::bad_request("CNodes of this cluster cannot be removed; disable them instead."))
     }
 }
 
@@ -106,11 +63,13 @@ impl Resource for DNodes {
         "dnodes"
     }
 
-    fn fields(&self) -> &'static [Field] {
-        DNODE_FIELDS
-    }
-
-    fn methods(&self) -> Methods {
-        Methods::ReadOnly
+    /// DNodes are on or off; no data depends on it.
+    fn update(&self, _: &Arc<Core>, state: &mut State, id: u64, changes: Row) -> Result<(), ApiError> {
+        if let Some(enabled) = changes.get("enabled").and_then(Value::as_bool) {
+            let name = if enabled { "ACTIVE" } else { "INACTIVE" };
+            let row = serde_json::json!({ "enabled": enabled, "state": name });
+            state.vms.update("dnodes", id, row.as_object().cloned().unwrap_or_default());
+        }
+        Ok(())
     }
 }

@@ -1,68 +1,51 @@
 //! `/quotas/`: limits by path, with usage computed from what is stored.
+//!
+//! Limits are enforced where writes are checked, exactly and at once. What is here is how a quota looks: its figures,
+//! which may lag, and its state, whose changes become events, alarms and, when a grace period runs out, a hard limit.
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::engine::{self, Resource};
 use super::super::error::ApiError;
-use super::super::fields::{Field, Unset, any, float, int, list, text, yes_no};
+use super::super::events::{self, Happening, Severity};
+use super::super::{durations, spans};
 use super::tenants;
+use crate::background::Job;
 use crate::core::Core;
-use crate::store::registry::{Row, number, text as str_of};
+use crate::store::capacity::GRACE_EXPIRED;
+use crate::store::namespace::Usage;
+use crate::store::registry::{Row, flag, number, text as str_of};
 use crate::store::state::State;
 
 pub(crate) struct Quotas;
 
-static FIELDS: &[Field] = &[
-    int("id").read_only(),
-    text("guid").read_only(),
-    text("url").read_only(),
-    text("title").read_only(),
-    text("name").required(),
-    text("path").required(),
-    int("tenant_id").create_only().or(Unset::Int(1)),
-    text("tenant_name").read_only(),
-    text("cluster").read_only(),
-    int("cluster_id").read_only(),
-    int("system_id").read_only(),
-    yes_no("create_dir").create_only(),
-    int("create_dir_mode").create_only(),
-    text("default_email"),
-    any("default_group_quota"),
-    any("default_user_quota"),
-    yes_no("enable_alarms").create_only(),
-    yes_no("enable_email_providers").create_only(),
-    text("grace_period"),
-    list("group_quotas"),
-    int("hard_limit"),
-    int("hard_limit_inodes"),
-    yes_no("internal").read_only(),
-    yes_no("is_user_quota"),
-    text("last_user_quotas_update").read_only(),
-    int("num_blocked_users").read_only().or(Unset::Int(0)),
-    int("num_exceeded_users").read_only().or(Unset::Int(0)),
-    int("percent_capacity").read_only(),
-    int("percent_inodes").read_only(),
-    text("pretty_grace_period").read_only(),
-    text("pretty_grace_period_expiration").read_only(),
-    text("pretty_state").read_only(),
-    int("soft_limit"),
-    int("soft_limit_inodes"),
-    text("state").read_only(),
-    text("sync_state").read_only(),
-    text("time_to_block").read_only(),
-    int("used_capacity").read_only(),
-    float("used_capacity_tb").read_only(),
-    int("used_effective_capacity").read_only(),
-    float("used_effective_capacity_tb").read_only(),
-    int("used_inodes").read_only(),
-    int("used_limited_capacity").read_only(),
-    list("user_quotas"),
-];
+/// Since when a soft limit is exceeded, in milliseconds since 1970.
+const SOFT_SINCE: &str = "__soft_since";
+/// The state that was last made known.
+const KNOWN_STATE: &str = "__state";
+/// Bytes and objects as last counted, where figures lag.
+const COUNTED: &str = "__counted";
+
+fn fields(value: Value) -> Row {
+    match value {
+        Value::Object(row) => row,
+        _ => Row::new(),
+    }
+}
 
 fn limit(row: &Row, field: &str) -> Option<u64> {
     number(row, field).filter(|l| *l > 0)
+}
+
+fn tenant_of(row: &Row) -> u64 {
+    number(row, "tenant_id").unwrap_or(tenants::DEFAULT)
+}
+
+/// Milliseconds of grace; none when a soft limit never becomes a hard one.
+fn grace(row: &Row) -> Option<u64> {
+    spans::parse(str_of(row, "grace_period")).filter(|_| !str_of(row, "grace_period").is_empty())
 }
 
 fn check(row: &Row) -> Result<(), ApiError> {
@@ -77,6 +60,10 @@ fn check(row: &Row) -> Result<(), ApiError> {
         {
             return Err(ApiError::field(soft, "The soft limit must not be above the hard limit."));
         }
+    }
+    if !str_of(row, "grace_period").is_empty() && grace(row).is_none() {
+        let message = "A number with a unit is needed: 90m, 12h, 30d; or [DD [HH:[MM:]]]ss.";
+        return Err(ApiError::field("grace_period", message));
     }
     Ok(())
 }
@@ -95,13 +82,132 @@ pub(crate) fn terabytes(bytes: u64) -> f64 {
     bytes / 1e12
 }
 
-impl Resource for Quotas {
-    fn kind(&self) -> &'static str {
+/// What a quota shows as used: what is stored, or what was when it was last counted.
+fn shown_usage(core: &Core, state: &State, row: &Row) -> (u64, u64) {
+    if core.config.monitoring.quota_lag.is_zero() {
+        let Usage { bytes, objects, .. } = state.usage(tenant_of(row), str_of(row, "path"));
+        return (bytes, objects);
+    }
+    let counted = |n: usize| row.get(COUNTED).and_then(|c| c.get(n)).and_then(Value::as_u64).unwrap_or(0);
+    (counted(0), counted(1))
+}
+
+/// The state of a quota under some usage.
+fn state_of(row: &Row, (bytes, objects): (u64, u64), now: u64) -> &'static str {
+    let over = |field: &str, used: u64| limit(row, field).is_some_and(|l| used >= l);
+    match (over("hard_limit", bytes), over("hard_limit_inodes", objects)) {
+        (true, true) => return "HARD_BOTH_EXCEEDED",
+        (true, false) => return "HARD_EXCEEDED",
+        (false, true) => return "INODE_HARD_EXCEEDED",
+        (false, false) => {}
+    }
+    let soft = match (over("soft_limit", bytes), over("soft_limit_inodes", objects)) {
+        (true, true) => "SOFT_BOTH_EXCEEDED",
+        (true, false) => "SOFT_EXCEEDED",
+        (false, true) => "INODE_SOFT_EXCEEDED",
+        (false, false) => return "OK",
+    };
+    if grace_ends(row).is_some_and(|end| end <= now) { "GRACE_EXPIRED" } else { soft }
+}
+
+/// When the grace of an exceeded soft limit runs out.
+fn grace_ends(row: &Row) -> Option<u64> {
+    number(row, SOFT_SINCE)?.checked_add(grace(row)?)
+}
+
+/// Counts what lies under a quota and makes known what has changed.
+fn review(core: &Core, state: &mut State, id: u64) {
+    let Some(row) = state.vms.row("quotas", id).cloned() else { return };
+    let now = core.now_ms();
+    let Usage { bytes, objects, .. } = state.usage(tenant_of(&row), str_of(&row, "path"));
+    let mut changes = Row::new();
+    if !core.config.monitoring.quota_lag.is_zero() && row.get(COUNTED) != Some(&json!([bytes, objects])) {
+        changes.insert(COUNTED.to_owned(), json!([bytes, objects]));
+    }
+    let over = |field: &str, used: u64| limit(&row, field).is_some_and(|l| used >= l);
+    let soft = over("soft_limit", bytes) || over("soft_limit_inodes", objects);
+    match (soft, number(&row, SOFT_SINCE)) {
+        (true, None) => {
+            changes.insert(SOFT_SINCE.to_owned(), now.into());
+        }
+        (false, Some(_)) => {
+            changes.insert(SOFT_SINCE.to_owned(), Value::Null);
+        }
+        _ => {}
+    }
+    let mut new = row.clone();
+    new.extend(changes.clone());
+    let expired = soft && grace_ends(&new).is_some_and(|end| end <= now);
+    if flag(&row, GRACE_EXPIRED) != expired {
+        changes.insert(GRACE_EXPIRED.to_owned(), expired.into());
+    }
+    let before = row.get(KNOWN_STATE).and_then(Value::as_str).unwrap_or("OK").to_owned();
+    let after = state_of(&new, (bytes, objects), now);
+    if before != after {
+        changes.insert(KNOWN_STATE.to_owned(), after.into());
+    }
+    if !changes.is_empty() {
+        state.vms.update("quotas", id, changes);
+    }
+    if before != after {
+        announce(core, state, id, &row, after);
+    }
+}
+
+/// The event of a quota that is in a state.
+fn event_of(state: &str) -> (&'static str, Severity) {
+    match state {
+        "OK" => ("QUOTA_OK", Severity::Info),
+        "GRACE_EXPIRED" => ("QUOTA_GRACE_EXPIRED", Severity::Critical),
+        hard if hard.contains("HARD") => ("QUOTA_HARD_EXCEEDED", Severity::Major),
+        _ => ("QUOTA_SOFT_EXCEEDED", Severity::Minor),
+    }
+}
+
+fn announce(core: &Core, state: &mut State, id: u64, row: &Row, after: &str) {
+    let (name, severity) = event_of(after);
+    for other in ["QUOTA_SOFT_EXCEEDED", "QUOTA_HARD_EXCEEDED", "QUOTA_GRACE_EXPIRED"] {
+        if other != name {
+            events::resolve(state, other, "quotas", id);
+        }
+    }
+    // A quota that was told not to raise alarms still has events.
+    let silent = row.get("enable_alarms") == Some(&Value::Bool(false));
+    let message = format!("Quota {} on {} is now {after}", str_of(row, "name"), str_of(row, "path"));
+    let what = Happening::to("quotas", id, row, name, "THRESHOLD", message)
+        .metadata(json!({ "property": "state", "value": after }))
+        .severity(if silent { Severity::Info } else { severity });
+    events::record(core, state, &what);
+}
+
+/// Reviews quotas after writes, when figures are to be counted again, and when grace runs out.
+pub(crate) struct Reviews;
+
+impl Job for Reviews {
+    fn name(&self) -> &'static str {
         "quotas"
     }
 
-    fn fields(&self) -> &'static [Field] {
-        FIELDS
+    fn next_due(&self, core: &Core) -> Option<u64> {
+        let ends = |(_, row): (u64, &Row)| grace_ends(row).filter(|_| !flag(row, GRACE_EXPIRED));
+        let grace = core.store.read(|state| state.vms.rows("quotas").filter_map(ends).min());
+        core.metrics.review_due().into_iter().chain(grace).min()
+    }
+
+    fn run(&self, core: &Arc<Core>, _: u64) {
+        core.metrics.reviewed();
+        core.store.write(|state| {
+            let ids: Vec<u64> = state.vms.rows("quotas").map(|(id, _)| id).collect();
+            for id in ids {
+                review(core, state, id);
+            }
+        });
+    }
+}
+
+impl Resource for Quotas {
+    fn kind(&self) -> &'static str {
+        "quotas"
     }
 
     fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {
@@ -112,54 +218,60 @@ impl Resource for Quotas {
         let path = if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path.to_owned() };
         row.insert("path".to_owned(), path.into());
         row.entry("tenant_id").or_insert_with(|| tenants::DEFAULT.into());
-        engine::require_row(state, "tenants", "tenant_id", &row)?;
         check(&row)?;
         engine::refuse_duplicate(state, "quotas", "path", &row, None)?;
+        if flag(&row, "create_dir") && !state.files(tenant_of(&row)).is_directory(str_of(&row, "path")) {
+            let info =
+                crate::store::namespace::DirectoryInfo { created: core.now_ms(), ..Default::default() };
+            state.make_directory(tenant_of(&row), str_of(&row, "path"), info);
+        }
         let id = engine::insert(core, state, "quotas", row);
-        let mut system_id = Row::new();
-        system_id.insert("system_id".to_owned(), id.into());
-        state.vms.update("quotas", id, system_id);
+        state.vms.update("quotas", id, fields(json!({ "system_id": id })));
+        review(core, state, id);
+        core.background.wake();
         Ok(id)
     }
 
-    fn update(&self, _: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
+    fn update(&self, core: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
         let old = state.vms.row("quotas", id).cloned().ok_or_else(ApiError::not_found)?;
         changes.remove("path");
         let mut new = old;
         new.extend(changes.clone());
         check(&new)?;
         state.vms.update("quotas", id, changes);
+        review(core, state, id);
+        core.background.wake();
         Ok(())
     }
 
-    fn present(&self, _: &Arc<Core>, state: &State, row: &mut Row) {
-        let used =
-            state.usage_under(number(row, "tenant_id").unwrap_or(tenants::DEFAULT), str_of(row, "path"));
-        let over = |field: &str, used: u64| limit(row, field).is_some_and(|l| used >= l);
-        let exceeded = |kind: &str, bytes: bool, inodes: bool| match (bytes, inodes) {
-            (true, true) => Some(format!("{kind}_BOTH_EXCEEDED")),
-            (true, false) => Some(format!("{kind}_EXCEEDED")),
-            (false, true) => Some(format!("INODE_{kind}_EXCEEDED")),
-            (false, false) => None,
+    fn delete(&self, _: &Arc<Core>, state: &mut State, id: u64, _: &engine::Call) -> Result<(), ApiError> {
+        state.vms.remove("quotas", id);
+        for alarm in ["QUOTA_SOFT_EXCEEDED", "QUOTA_HARD_EXCEEDED", "QUOTA_GRACE_EXPIRED"] {
+            events::resolve(state, alarm, "quotas", id);
+        }
+        Ok(())
+    }
+
+    fn present(&self, core: &Arc<Core>, state: &State, row: &mut Row) {
+        let now = core.now_ms();
+        // What is shown has no hidden fields.
+        let stored = number(row, "id").and_then(|id| state.vms.row("quotas", id)).unwrap_or(row);
+        let (bytes, objects) = shown_usage(core, state, stored);
+        let condition = state_of(stored, (bytes, objects), now);
+        let left = match condition {
+            "OK" => None,
+            _ => grace_ends(stored).map(|end| end.saturating_sub(now)),
         };
-        let condition =
-            exceeded("HARD", over("hard_limit", used.bytes), over("hard_limit_inodes", used.objects))
-                .or_else(|| {
-                    exceeded("SOFT", over("soft_limit", used.bytes), over("soft_limit_inodes", used.objects))
-                })
-                .unwrap_or_else(|| "OK".to_owned());
-        let fields: [(&str, Value); 10] = [
-            ("percent_capacity", percent(used.bytes, limit(row, "hard_limit"))),
-            ("percent_inodes", percent(used.objects, limit(row, "hard_limit_inodes"))),
-            ("pretty_state", condition.clone().into()),
-            ("state", condition.into()),
-            ("used_capacity", used.bytes.into()),
-            ("used_effective_capacity", used.bytes.into()),
-            ("used_limited_capacity", used.bytes.into()),
-            ("used_inodes", used.objects.into()),
-            ("used_capacity_tb", terabytes(used.bytes).into()),
-            ("used_effective_capacity_tb", terabytes(used.bytes).into()),
-        ];
-        row.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+        let pretty = grace(row).map(spans::pretty);
+        row.extend(fields(json!({
+            "percent_capacity": percent(bytes, limit(row, "hard_limit")),
+            "percent_inodes": percent(objects, limit(row, "hard_limit_inodes")),
+            "pretty_state": condition, "state": condition,
+            "used_capacity": bytes, "used_effective_capacity": bytes, "used_limited_capacity": bytes,
+            "used_inodes": objects,
+            "used_capacity_tb": terabytes(bytes), "used_effective_capacity_tb": terabytes(bytes),
+            "pretty_grace_period": pretty, "pretty_grace_period_expiration": left.map(spans::pretty),
+            "time_to_block": left.map(|ms| durations::lifetime_text(std::time::Duration::from_millis(ms))),
+        })));
     }
 }

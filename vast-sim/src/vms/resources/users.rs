@@ -1,81 +1,195 @@
-//! `/users/` and their S3 key pairs, `/localproviders/`.
+//! `/users/`: local users, those that other providers know, what they are in each tenant; `/localproviders/`.
+//!
+//! Users of other providers (a directory, say) and managers with S3 keys are rows of the same collection, marked and
+//! not listed: S3 treats them alike.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Method;
 use serde_json::{Value, json};
 
-use super::super::engine::{self, Call, Methods, Reply, Resource};
+use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
-use super::super::fields::{Field, Unset, any, int, list, text, yes_no};
-use super::tenants;
+use super::super::fields;
+use super::keys;
 use crate::core::Core;
-use crate::env;
-use crate::store::registry::{Row, number, text as str_of};
-use crate::store::state::{AccessKey, State};
+use crate::s3::caller::groups_of;
+use crate::store::registry::{Row, flag, number, text as str_of};
+use crate::store::state::State;
 
 pub(crate) struct Users;
 pub(crate) struct LocalProviders;
 
-/// Key pairs one user may have.
-const MAX_KEYS: usize = 10;
 /// First numeric user id given to users that ask for none.
 const FIRST_UID: u64 = 10_000;
-
-static FIELDS: &[Field] = &[
-    int("id").read_only(),
-    text("guid").read_only(),
-    text("url").read_only(),
-    text("title").read_only(),
-    text("name").required(),
-    int("uid"),
-    list("access_keys").read_only(),
-    yes_no("allow_create_bucket"),
-    yes_no("allow_delete_bucket"),
-    list("gids"),
-    int("group_count").read_only().or(Unset::Int(0)),
-    list("groups").read_only(),
-    yes_no("is_temporary_password").read_only(),
-    int("leading_gid"),
-    int("leading_group_gid").read_only(),
-    text("leading_group_name").read_only(),
-    yes_no("local").or(Unset::True),
-    any("local_provider").read_only(),
-    int("local_provider_id").or(Unset::Int(1)),
-    yes_no("password_is_set").read_only(),
-    text("primary_group_sid").read_only(),
-    list("s3_policies").read_only(),
-    list("s3_policies_ids"),
-    yes_no("s3_superuser"),
-    text("sid").read_only(),
-    list("sids").read_only(),
-    int("vid").read_only(),
-];
-
-static PROVIDER_FIELDS: &[Field] = &[
-    int("id").read_only(),
-    text("name").required(),
-    text("description"),
-    list("managed_by").read_only(),
-    text("assigned_tenants_preview").read_only(),
-];
+/// Marks users that another provider knows.
+const ELSEWHERE: &str = "_elsewhere";
+/// Marks the user that holds a manager's keys.
+const MANAGER: &str = "_manager_id";
+/// What a user may be in one tenant.
+const TENANT_FIELDS: &[&str] =
+    &["allow_create_bucket", "allow_delete_bucket", "s3_superuser", "s3_policies_ids"];
 
 impl Resource for LocalProviders {
     fn kind(&self) -> &'static str {
         "localproviders"
     }
+}
 
-    fn fields(&self) -> &'static [Field] {
-        PROVIDER_FIELDS
+pub(super) fn is_known_elsewhere(row: &Row) -> bool {
+    flag(row, ELSEWHERE)
+}
+
+pub(super) fn is_local(row: &Row) -> bool {
+    !is_known_elsewhere(row) && number(row, MANAGER).is_none()
+}
+
+/// The user that holds a manager's keys.
+pub(super) fn of_manager(state: &State, manager: u64) -> Option<u64> {
+    state.vms.rows("users").find(|(_, u)| number(u, MANAGER) == Some(manager)).map(|(id, _)| id)
+}
+
+/// The same, made when there is none.
+pub(super) fn make_for_manager(core: &Arc<Core>, state: &mut State, manager: u64, name: &str) -> u64 {
+    of_manager(state, manager).unwrap_or_else(|| {
+        let row = json!({ "name": name, MANAGER: manager });
+        engine::insert(core, state, "users", row.as_object().cloned().unwrap_or_default())
+    })
+}
+
+fn next_uid(state: &State) -> u64 {
+    let highest = state.vms.rows("users").filter_map(|(_, u)| number(u, "uid")).max();
+    highest.map_or(FIRST_UID, |m| m.max(FIRST_UID - 1) + 1)
+}
+
+/// The user of another provider that a body names. The simulator's other providers know everybody: a user that nobody
+/// has named before is made.
+pub(super) fn known_elsewhere(core: &Arc<Core>, state: &mut State, body: &Value) -> Result<u64, ApiError> {
+    let number_of = |field: &str| body.get(field).and_then(Value::as_u64);
+    let text_of = |field: &str| body.get(field).and_then(Value::as_str).filter(|t| !t.is_empty());
+    if let Some(id) = find(state, &|field| {
+        body.get(field)
+            .and_then(|v| v.as_str().map(str::to_owned).or_else(|| v.as_u64().map(|n| n.to_string())))
+    }) {
+        return Ok(id);
     }
+    let name = text_of("username").or(text_of("login_name"));
+    if number_of("uid").is_none() && text_of("sid").is_none() && name.is_none() {
+        return Err(ApiError::bad_request("Either uid or sid must be given."));
+    }
+    let uid = number_of("uid").unwrap_or_else(|| next_uid(state));
+    let name = name.map_or_else(|| text_of("sid").map_or(format!("uid-{uid}"), str::to_owned), str::to_owned);
+    let row = json!({ "name": name, "uid": uid, "vid": uid, "sid": text_of("sid"), "local": false, ELSEWHERE: true });
+    Ok(engine::insert(core, state, "users", row.as_object().cloned().unwrap_or_default()))
+}
 
-    fn methods(&self) -> Methods {
-        Methods::ReadOnly
+/// The user with what is asked for: a number, a name or an identifier.
+fn find(state: &State, asked: &dyn Fn(&str) -> Option<String>) -> Option<u64> {
+    let named =
+        [("uid", "uid"), ("vid", "vid"), ("sid", "sid"), ("username", "name"), ("login_name", "name")];
+    let (field, value) = named.iter().find_map(|(asks, field)| Some((*field, asked(asks)?)))?;
+    let is = |row: &Row| match row.get(field) {
+        Some(Value::Number(n)) => n.to_string() == value,
+        Some(Value::String(s)) => *s == value,
+        _ => false,
+    };
+    state.vms.rows("users").find(|(_, row)| number(row, MANAGER).is_none() && is(row)).map(|(id, _)| id)
+}
+
+/// What `/users/query/` says about a user.
+fn queried(state: &State, id: u64) -> Value {
+    let Some(row) = state.vms.row("users", id) else { return Value::Null };
+    let groups = groups_of(state, row);
+    let policies = keys::named_by(state, "s3policies", row, "s3_policies_ids");
+    let name = str_of(row, "name");
+    let origin = if is_known_elsewhere(row) { "LDAP" } else { "LOCAL" };
+    json!({
+        "name": name, "login_name": name, "uid": row.get("uid"), "vid": row.get("vid"), "s3_vid": row.get("vid"),
+        "sid": row.get("sid"), "vids": [row.get("vid")], "object_type": "USER",
+        "origins": { "name": origin },
+        "access_keys": keys::shown(state, id),
+        "allow_create_bucket": flag(row, "allow_create_bucket"),
+        "allow_delete_bucket": flag(row, "allow_delete_bucket"),
+        "s3_superuser": flag(row, "s3_superuser"),
+        "s3_policies": policies.iter().filter_map(|p| p.get("name").cloned()).collect::<Vec<_>>(),
+        "s3_policies_ids": policies.iter().filter_map(|p| p.get("id").cloned()).collect::<Vec<_>>(),
+        "s3_remote_policies": [], "s3_connections_count": 0,
+        "groups": groups.iter().map(|(_, g)| str_of(g, "name")).collect::<Vec<_>>(),
+        "group_count": groups.len(), "leading_group": null, "leading_group_gid": row.get("leading_gid"),
+        "leading_group_name": leading_group(state, row), "primary_group_name": leading_group(state, row),
+        "primary_group_sid": null, "historical_sids": [], "quotas": [], "user_qos_policies": [],
+    })
+}
+
+fn leading_group(state: &State, row: &Row) -> Value {
+    let gid = number(row, "leading_gid");
+    let group = state.vms.rows("groups").find(|(_, g)| gid.is_some() && number(g, "gid") == gid);
+    group.map_or(Value::Null, |(_, g)| str_of(g, "name").into())
+}
+
+/// `/users/query/`
+fn query(core: &Arc<Core>, call: &Call) -> Result<Reply, ApiError> {
+    match call.method {
+        Method::GET => core.store.read(|state| {
+            let id =
+                find(state, &|name| call.param(name).map(str::to_owned)).ok_or_else(ApiError::not_found)?;
+            Ok(Reply::ok(queried(state, id)))
+        }),
+        Method::PATCH => {
+            let table = Users.table();
+            let changes = fields::clean(&table.fields, &call.object()?, false)?;
+            core.store.write(|state| {
+                fields::check_references(&table.fields, state, &changes)?;
+                let id = known_elsewhere(core, state, &call.body)?;
+                let kept =
+                    changes.into_iter().filter(|(name, _)| TENANT_FIELDS.contains(&name.as_str())).collect();
+                state.vms.update("users", id, kept);
+                Ok(Reply::ok(queried(state, id)))
+            })
+        }
+        _ => Err(ApiError::method_not_allowed(&call.method)),
     }
 }
 
-fn keys_of(state: &State, user_id: u64) -> impl Iterator<Item = (&String, &AccessKey)> {
-    state.keys().iter().filter(move |(_, k)| k.user_id == user_id)
+/// What a user is in a tenant: what was set for that tenant, else what holds for all.
+fn in_tenant(state: &State, row: &Row, tenant: u64) -> Row {
+    let own = row.get("_tenant_data").and_then(|d| d.get(tenant.to_string())?.as_object());
+    let value = |field: &str| own.and_then(|d| d.get(field)).or_else(|| row.get(field)).cloned();
+    let resting = |field: &str| if field == "s3_policies_ids" { json!([]) } else { json!(false) };
+    let set = TENANT_FIELDS.iter().map(|f| ((*f).to_owned(), value(f).unwrap_or_else(|| resting(f))));
+    let mut shown: Row = set.collect();
+    let policies = keys::named_by(state, "s3policies", &shown, "s3_policies_ids");
+    shown.insert("s3_policies".to_owned(), policies.into());
+    shown
+}
+
+/// `/users/{id}/tenant_data/`
+fn tenant_data(state: &mut State, id: u64, call: &Call) -> Result<Reply, ApiError> {
+    let tenant = call.tenant(state)?;
+    let row = state.vms.row("users", id).cloned().ok_or_else(ApiError::not_found)?;
+    if call.method == Method::PATCH {
+        let table = Users.table();
+        let changes = fields::clean(&table.fields, &call.object()?, false)?;
+        fields::check_references(&table.fields, state, &changes)?;
+        let mut data = row.get("_tenant_data").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut own = data.get(&tenant.to_string()).and_then(Value::as_object).cloned().unwrap_or_default();
+        own.extend(changes.into_iter().filter(|(name, _)| TENANT_FIELDS.contains(&name.as_str())));
+        data.insert(tenant.to_string(), own.into());
+        let change = Row::from_iter([("_tenant_data".to_owned(), Value::Object(data))]);
+        state.vms.update("users", id, change);
+    } else if call.method != Method::GET {
+        return Err(ApiError::method_not_allowed(&call.method));
+    }
+    let row = state.vms.row("users", id).ok_or_else(ApiError::not_found)?;
+    Ok(Reply::ok(Value::Object(in_tenant(state, row, tenant))))
+}
+
+/// Never keeps a password: only that there is one.
+fn keep_no_password(row: &mut Row) {
+    if row.remove("password").is_some_and(|p| !p.is_null()) {
+        row.insert("password_is_set".to_owned(), true.into());
+    }
 }
 
 impl Resource for Users {
@@ -83,29 +197,24 @@ impl Resource for Users {
         "users"
     }
 
-    fn fields(&self) -> &'static [Field] {
-        FIELDS
+    fn rows<'s>(&self, _: &Arc<Core>, state: &'s State) -> Vec<Cow<'s, Row>> {
+        state.vms.rows("users").filter(|(_, row)| is_local(row)).map(|(_, row)| Cow::Borrowed(row)).collect()
     }
 
     fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {
-        engine::require_row(state, "localproviders", "local_provider_id", &row)?;
         engine::refuse_duplicate(state, "users", "name", &row, None)?;
-        let uids = |s: &State| s.vms.rows("users").filter_map(|(_, u)| number(u, "uid")).collect::<Vec<_>>();
-        let uid = match number(&row, "uid") {
-            Some(uid) if uids(state).contains(&uid) => {
-                return Err(ApiError::field("uid", "user with this uid already exists."));
-            }
-            Some(uid) => uid,
-            None => uids(state).into_iter().max().map_or(FIRST_UID, |m| m.max(FIRST_UID - 1) + 1),
-        };
+        keys::refuse_same_number(state, "users", "uid", &row, None)?;
+        let uid = number(&row, "uid").unwrap_or_else(|| next_uid(state));
         row.insert("uid".to_owned(), uid.into());
         row.insert("vid".to_owned(), uid.into());
+        keep_no_password(&mut row);
         Ok(engine::insert(core, state, "users", row))
     }
 
     fn update(&self, _: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
         changes.remove("name"); // Buckets name their owner; VMS does not rename users either.
-        engine::require_row(state, "localproviders", "local_provider_id", &changes)?;
+        keys::refuse_same_number(state, "users", "uid", &changes, Some(id))?;
+        keep_no_password(&mut changes);
         state.vms.update("users", id, changes);
         Ok(())
     }
@@ -115,8 +224,8 @@ impl Resource for Users {
         if let Some((bucket, _)) = state.buckets().iter().find(|(_, b)| b.owner == name) {
             return Err(ApiError::conflict(&format!("User {name} owns bucket {bucket}.")));
         }
-        let keys: Vec<String> = keys_of(state, id).map(|(k, _)| k.clone()).collect();
-        for key in keys {
+        let owned: Vec<String> = keys::of_user(state, id).map(|(k, _)| k.clone()).collect();
+        for key in owned {
             state.remove_key(&key);
         }
         state.vms.remove("users", id);
@@ -125,16 +234,20 @@ impl Resource for Users {
 
     fn present(&self, _: &Arc<Core>, state: &State, row: &mut Row) {
         let id = number(row, "id").unwrap_or(0);
-        let shown = keys_of(state, id).map(|(access_key, k)| {
-            json!({
-                "access_key": access_key, "creation_time": env::rfc3339(k.created),
-                "enabled": k.enabled, "tenant_id": k.tenant_id,
-            })
-        });
-        row.insert("access_keys".to_owned(), shown.collect());
-        let provider = number(row, "local_provider_id").and_then(|p| state.vms.row("localproviders", p));
-        let provider = provider.map_or(Value::Null, |p| json!({ "id": p.get("id"), "name": p.get("name") }));
-        row.insert("local_provider".to_owned(), provider);
+        let stored = state.vms.row("users", id).cloned().unwrap_or_default();
+        let groups = groups_of(state, &stored);
+        let names: Vec<&str> = groups.iter().map(|(_, g)| str_of(g, "name")).collect();
+        for (field, value) in [
+            ("access_keys", keys::shown(state, id)),
+            ("local_provider", keys::provider_of(state, &stored)),
+            ("group_count", names.len().into()),
+            ("groups", json!(names)),
+            ("leading_group_gid", stored.get("leading_gid").cloned().unwrap_or_default()),
+            ("leading_group_name", leading_group(state, &stored)),
+            ("s3_policies", keys::named_by(state, "s3policies", &stored, "s3_policies_ids").into()),
+        ] {
+            row.insert(field.to_owned(), value);
+        }
     }
 
     fn action(
@@ -145,60 +258,20 @@ impl Resource for Users {
         name: &str,
         call: &Call,
     ) -> Option<Result<Reply, ApiError>> {
-        if name != "access_keys" {
-            return None;
+        match name {
+            "access_keys" => Some(keys::call(core, state, id, call)),
+            "tenant_data" => Some(tenant_data(state, id, call)),
+            _ => None,
         }
-        Some(match call.method {
-            Method::POST => create_key(core, state, id, &call.body),
-            Method::PATCH => existing_key(state, id, &call.body).and_then(|(access_key, key)| {
-                match call.body.get("enabled") {
-                    Some(Value::Bool(enabled)) => {
-                        state.put_key(&access_key, AccessKey { enabled: *enabled, ..key });
-                        Ok(Reply::no_content())
-                    }
-                    _ => Err(ApiError::field("enabled", "Must be a valid boolean.")),
-                }
-            }),
-            Method::DELETE => existing_key(state, id, &call.body).map(|(access_key, _)| {
-                state.remove_key(&access_key);
-                Reply::no_content()
-            }),
-            _ => Err(ApiError::method_not_allowed(&call.method)),
-        })
     }
-}
 
-fn existing_key(state: &State, user_id: u64, body: &Value) -> Result<(String, AccessKey), ApiError> {
-    let access_key = body
-        .get("access_key")
-        .and_then(Value::as_str)
-        .ok_or_else(|| ApiError::field("access_key", "This field is required."))?;
-    match state.keys().get(access_key).filter(|k| k.user_id == user_id) {
-        Some(key) => Ok((access_key.to_owned(), key.clone())),
-        None => Err(ApiError::not_found()),
+    fn collection(&self, core: &Arc<Core>, name: &str, call: &Call) -> Option<Result<Reply, ApiError>> {
+        match name {
+            "query" => Some(query(core, call)),
+            "non_local_keys" => Some(keys::non_local(core, call)),
+            // There is nothing cached to be refreshed.
+            "refresh" if call.method == Method::PATCH => Some(Ok(Reply::ok(json!({})))),
+            _ => None,
+        }
     }
-}
-
-/// Makes a key pair. The secret is shown here and never again.
-fn create_key(core: &Arc<Core>, state: &mut State, user_id: u64, body: &Value) -> Result<Reply, ApiError> {
-    let row: Row = body.as_object().cloned().unwrap_or_default();
-    engine::require_row(state, "tenants", "tenant_id", &row)?;
-    if keys_of(state, user_id).count() >= MAX_KEYS {
-        return Err(ApiError::bad_request(&format!("The user has {MAX_KEYS} access keys already.")));
-    }
-    let access_key = env::random_text(&*core.entropy, 20, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
-    let secret = env::random_text(
-        &*core.entropy,
-        40,
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
-    );
-    let key = AccessKey {
-        user_id,
-        secret: secret.clone(),
-        enabled: true,
-        tenant_id: number(&row, "tenant_id").unwrap_or(tenants::DEFAULT),
-        created: core.now_ms(),
-    };
-    state.put_key(&access_key, key);
-    Ok(Reply::ok(json!({ "access_key": access_key, "secret_key": secret })))
 }

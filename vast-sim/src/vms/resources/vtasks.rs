@@ -1,32 +1,49 @@
-//! `/vtasks/`: asynchronous tasks. Nothing here takes time yet, so the list is empty.
+//! `/vtasks/`: asynchronous tasks.
 
-use super::super::engine::{Methods, Resource};
-use super::super::fields::{Field, any, int, text};
+use std::sync::Arc;
+
+use http::Method;
+use serde_json::Value;
+
+use super::super::engine::{Call, Reply, Resource};
+use super::super::error::ApiError;
+use super::super::tasks;
+use crate::core::Core;
+use crate::store::registry::Row;
+use crate::store::state::State;
 
 pub(crate) struct VTasks;
-
-static FIELDS: &[Field] = &[
-    int("id").read_only(),
-    text("name").read_only(),
-    text("state").read_only(),
-    any("messages").read_only(),
-    any("info").read_only(),
-    text("start_time").read_only(),
-    text("end_time").read_only(),
-    int("execution_time").read_only(),
-    int("timeout_in_seconds").read_only(),
-];
 
 impl Resource for VTasks {
     fn kind(&self) -> &'static str {
         "vtasks"
     }
 
-    fn fields(&self) -> &'static [Field] {
-        FIELDS
+    fn update(&self, core: &Arc<Core>, state: &mut State, id: u64, changes: Row) -> Result<(), ApiError> {
+        match changes.get("state").and_then(Value::as_str) {
+            None | Some("RUNNING") => Ok(()),
+            Some(outcome) => {
+                tasks::settle(core, state, id, outcome);
+                Ok(())
+            }
+        }
     }
 
-    fn methods(&self) -> Methods {
-        Methods::ReadOnly
+    fn action(
+        &self,
+        core: &Arc<Core>,
+        state: &mut State,
+        id: u64,
+        name: &str,
+        call: &Call,
+    ) -> Option<Result<Reply, ApiError>> {
+        match (name, &call.method) {
+            ("retry", &Method::PATCH) => {
+                let again = tasks::retry(core, state, id).as_ref().map(Reply::task);
+                Some(again.ok_or_else(|| ApiError::bad_request("Only a failed task can be retried.")))
+            }
+            ("retry", _) => Some(Err(ApiError::method_not_allowed(&call.method))),
+            _ => None,
+        }
     }
 }

@@ -1,0 +1,113 @@
+//! What the cluster does by itself when its clock says so: schedules, expiry, tasks.
+//!
+//! Jobs run one after the other in order of due time. Advancing the clock stops at every due time on the way, so that a
+//! week in one step leaves exactly what a week leaves.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::CannotAdvance;
+use crate::core::Core;
+use crate::store::lock;
+
+/// Something that is due from time to time. Called from one thread at a time.
+pub(crate) trait Job: Sync {
+    /// For the log.
+    fn name(&self) -> &'static str;
+    /// When it is due next, in milliseconds since 1970; none when nothing is waiting. Asked often: must not look at
+    /// every object.
+    fn next_due(&self, core: &Core) -> Option<u64>;
+    /// Does what was due at `at`; afterwards [`Self::next_due`] must be later than `at`.
+    fn run(&self, core: &Arc<Core>, at: u64);
+}
+
+/// All jobs; earlier ones go first when due at the same time.
+static JOBS: &[&dyn Job] = &[
+    &crate::faults::Expiry,
+    &crate::metrics::Slots,
+    &crate::vms::tasks::Tasks,
+    &crate::s3::lifecycle::Expiry,
+    &crate::vms::resources::quotas::Reviews,
+    &crate::vms::resources::protection::Schedules,
+    &crate::vms::resources::snapshots::Expiry,
+];
+
+/// Longest time without a look at what is due, for work that nobody announced.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// One at a time, and a bell for new work.
+#[derive(Debug, Default)]
+pub(crate) struct Background {
+    turn: Mutex<()>,
+    bell: Notify,
+}
+
+impl Background {
+    /// Something may have become due earlier than before.
+    pub(crate) fn wake(&self) {
+        self.bell.notify_one();
+    }
+}
+
+fn earliest(core: &Core, jobs: &[&'static dyn Job]) -> Option<(u64, &'static dyn Job)> {
+    jobs.iter().filter_map(|job| Some((job.next_due(core)?, *job))).min_by_key(|(due, _)| *due)
+}
+
+fn run(core: &Arc<Core>, job: &'static dyn Job, due: u64) -> bool {
+    tracing::debug!(job = job.name(), due, "running");
+    job.run(core, due);
+    let moved_on = job.next_due(core).is_none_or(|next| next > due);
+    if !moved_on {
+        tracing::error!(job = job.name(), due, "still due after it ran; left until the next look");
+    }
+    moved_on
+}
+
+/// Runs everything that is due by now.
+fn run_due(core: &Arc<Core>) {
+    let _turn = lock(&core.background.turn);
+    let mut jobs: Vec<&'static dyn Job> = JOBS.to_vec();
+    while let Some((due, job)) = earliest(core, &jobs).filter(|(due, _)| *due <= core.now_ms()) {
+        if !run(core, job, due) {
+            jobs.retain(|j| j.name() != job.name());
+        }
+    }
+}
+
+/// Lets `by` pass on the cluster's clock and everything happen that is due on the way. Blocks for as long as that takes.
+pub(crate) fn advance(core: &Arc<Core>, by: Duration) -> Result<(), CannotAdvance> {
+    run_due(core);
+    let _turn = lock(&core.background.turn);
+    let clock = &core.config.clock;
+    let end = clock.now() + by;
+    let end_ms = crate::env::millis(end);
+    let mut jobs: Vec<&'static dyn Job> = JOBS.to_vec();
+    while let Some((due, job)) = earliest(core, &jobs).filter(|(due, _)| *due <= end_ms) {
+        clock.advance(Duration::from_millis(due.saturating_sub(core.now_ms())))?;
+        if !run(core, job, due) {
+            jobs.retain(|j| j.name() != job.name());
+        }
+    }
+    clock.advance(end.duration_since(clock.now()).unwrap_or_default())
+}
+
+/// Runs jobs as they become due until it is dropped.
+pub(crate) async fn keep_running(core: Arc<Core>) {
+    loop {
+        let worker = Arc::clone(&core);
+        if tokio::task::spawn_blocking(move || run_due(&worker)).await.is_err() {
+            tracing::error!("a background job failed");
+        }
+        let now = core.now_ms();
+        let wait = earliest(&core, JOBS).map_or(LOOK_AGAIN, |(due, _)| {
+            // A job that stayed due is not tried again at once.
+            Duration::from_millis(due.saturating_sub(now).max(1)).min(LOOK_AGAIN)
+        });
+        tokio::select! {
+            () = core.config.clock.sleep(wait) => {}
+            () = core.background.bell.notified() => {}
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! A body that faults meddle with on its way: changed, held up, cut short, at given offsets.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+use http_body::{Body, Frame, SizeHint};
+use s3s::StdError;
+
+use super::conn::{ResetNow, Resetter};
+use crate::clock::Clock;
+use crate::faults::Lane;
+use crate::qos::Rate;
+use crate::store::blob::to_usize;
+
+/// What happens when an offset is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The byte at the offset is changed.
+    Corrupt,
+    /// The body ends here.
+    End,
+    /// The connection is reset.
+    Reset,
+    /// Nothing moves for this time; none for ever.
+    Stall(Option<Duration>),
+}
+
+/// Everything that shall happen to one body.
+#[derive(Debug, Default)]
+pub(crate) struct Meddling {
+    events: Vec<(u64, Event)>,
+    /// Shared limits in bytes.
+    lanes: Vec<(Arc<Lane>, Rate)>,
+}
+
+/// Most bytes that pass at a time under a bandwidth limit, so that they trickle.
+const SIP: usize = 64 << 10;
+
+impl Meddling {
+    pub(crate) fn at(&mut self, offset: u64, event: Event) {
+        self.events.push((offset, event));
+    }
+
+    pub(crate) fn no_faster_than(&mut self, lane: Arc<Lane>, bytes_per_second: u64) {
+        self.within(lane, Rate { per_second: bytes_per_second, burst: 0 });
+    }
+
+    /// As [`Self::no_faster_than`], with a burst.
+    pub(crate) fn within(&mut self, lane: Arc<Lane>, rate: Rate) {
+        self.lanes.push((lane, rate));
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.events.is_empty() && self.lanes.is_empty()
+    }
+
+    /// Applies this to a body.
+    pub(crate) fn to<B>(mut self, body: B, clock: Arc<dyn Clock>, resetter: Resetter) -> Meddled<B> {
+        // Later ones first: the next one is taken from the end.
+        self.events.sort_by_key(|(offset, _)| std::cmp::Reverse(*offset));
+        Meddled {
+            body,
+            clock,
+            resetter,
+            meddling: self,
+            passed: 0,
+            left: Bytes::new(),
+            wait: None,
+            ended: false,
+        }
+    }
+}
+
+/// A body under [`Meddling`].
+pub(crate) struct Meddled<B> {
+    body: B,
+    clock: Arc<dyn Clock>,
+    resetter: Resetter,
+    meddling: Meddling,
+    passed: u64,
+    /// Arrived, not yet passed on.
+    left: Bytes,
+    wait: Option<BoxFuture<'static, ()>>,
+    ended: bool,
+}
+
+impl<B> Meddled<B> {
+    /// Bytes until something happens; at least one is passed on at a time.
+    fn until_next(&self) -> usize {
+        let to_event = self.meddling.events.last().map_or(u64::MAX, |(at, _)| at.saturating_sub(self.passed));
+        let sip = if self.meddling.lanes.is_empty() { usize::MAX } else { SIP };
+        to_usize(to_event).min(sip)
+    }
+
+    /// Takes the next bytes that may pass.
+    fn sip(&mut self) -> Bytes {
+        let data = self.left.split_to(self.until_next().min(self.left.len()).max(1));
+        self.passed += data.len() as u64;
+        let lanes = self.meddling.lanes.iter();
+        let pause =
+            lanes.map(|(lane, rate)| lane.book(&*self.clock, data.len() as u64, rate.per_second, rate.burst));
+        if let Some(pause) = pause.max() {
+            self.wait = Some(self.clock.sleep(pause));
+        }
+        data
+    }
+
+    /// Lets what is due at this place happen: an answer for the poll, or none to go on.
+    fn happen(&mut self, cx: &Context<'_>) -> Option<Poll<Option<Result<Bytes, StdError>>>> {
+        let (at, event) = *self.meddling.events.last()?;
+        if at > self.passed {
+            return None;
+        }
+        if event == Event::Corrupt && self.left.is_empty() {
+            return None; // The byte is not here yet.
+        }
+        self.meddling.events.pop();
+        match event {
+            Event::Corrupt => {
+                let mut changed = BytesMut::from(&self.left[..]);
+                changed[0] ^= 0x20;
+                self.left = changed.freeze();
+                None
+            }
+            Event::End => {
+                self.ended = true;
+                Some(Poll::Ready(None))
+            }
+            Event::Reset => {
+                self.ended = true;
+                let reset: ResetNow = self.resetter.reset();
+                Some(Poll::Ready(Some(Err(Box::new(reset)))))
+            }
+            Event::Stall(None) => {
+                self.wait = Some(Box::pin(std::future::pending()));
+                cx.waker().wake_by_ref();
+                Some(Poll::Pending)
+            }
+            Event::Stall(Some(time)) => {
+                self.wait = Some(self.clock.sleep(time));
+                cx.waker().wake_by_ref();
+                Some(Poll::Pending)
+            }
+        }
+    }
+}
+
+impl<B> Body for Meddled<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<StdError>,
+{
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        let this = &mut *self;
+        loop {
+            if this.ended {
+                return Poll::Ready(None);
+            }
+            if let Some(wait) = &mut this.wait {
+                ready!(wait.as_mut().poll(cx));
+                this.wait = None;
+            }
+            if let Some(polled) = this.happen(cx) {
+                return polled.map(|end| end.map(|result| result.map(Frame::data)));
+            }
+            if !this.left.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(this.sip()))));
+            }
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => this.left = data,
+                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => {
+                    this.ended = true;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    /// What was announced: meddling shows in what arrives.
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, StreamBody};
+
+    use super::*;
+    use crate::clock::SimClock;
+
+    async fn through(meddling: Meddling, chunks: &[usize]) -> (Vec<u8>, bool) {
+        let data: Vec<Bytes> = chunks.iter().map(|n| Bytes::from(vec![b'a'; *n])).collect();
+        let frames = futures::stream::iter(data).map_ok();
+        let clock = Arc::new(SimClock::ticking());
+        let mut body = meddling.to(StreamBody::new(frames), clock, Resetter::default());
+        let mut out = Vec::new();
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => out.extend_from_slice(frame.data_ref().unwrap()),
+                Err(_) => return (out, false),
+            }
+        }
+        (out, true)
+    }
+
+    trait MapOk: Sized {
+        fn map_ok(self) -> futures::stream::BoxStream<'static, Result<Frame<Bytes>, StdError>>;
+    }
+
+    impl<S: futures::Stream<Item = Bytes> + Send + 'static> MapOk for S {
+        fn map_ok(self) -> futures::stream::BoxStream<'static, Result<Frame<Bytes>, StdError>> {
+            use futures::StreamExt as _;
+            self.map(|b| Ok(Frame::data(b))).boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn events_happen_at_their_offsets_however_the_bytes_are_cut() {
+        for chunks in [&[10usize][..], &[3, 3, 4], &[1; 10]] {
+            for offset in 0..10u64 {
+                let place = to_usize(offset);
+                let mut corrupt = Meddling::default();
+                corrupt.at(offset, Event::Corrupt);
+                let mut expected = vec![b'a'; 10];
+                expected[place] = b'A';
+                assert_eq!(through(corrupt, chunks).await, (expected, true), "{offset} of {chunks:?}");
+                let mut end = Meddling::default();
+                end.at(offset, Event::End);
+                end.at(offset + 1, Event::Corrupt);
+                assert_eq!(through(end, chunks).await, (vec![b'a'; place], true));
+                let mut reset = Meddling::default();
+                reset.at(offset, Event::Reset);
+                assert_eq!(through(reset, chunks).await, (vec![b'a'; place], false));
+            }
+            let mut beyond = Meddling::default();
+            beyond.at(10, Event::Corrupt);
+            assert_eq!(through(beyond, chunks).await, (vec![b'a'; 10], true));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shared_lane_takes_as_long_as_its_rate_says() {
+        let lane = Arc::new(Lane::default());
+        let start = tokio::time::Instant::now();
+        let mut limited = Meddling::default();
+        limited.no_faster_than(Arc::clone(&lane), 1_000_000);
+        limited.at(5, Event::Stall(Some(Duration::from_secs(3))));
+        let (out, whole) = through(limited, &[500_000, 500_000]).await;
+        assert_eq!((out.len(), whole), (1_000_000, true));
+        let took = start.elapsed();
+        assert!((Duration::from_millis(3_900)..Duration::from_millis(4_200)).contains(&took), "{took:?}");
+    }
+}

@@ -1,0 +1,317 @@
+//! Block storage as it is managed: `/volumes/`, `/blockhosts/`, and which host sees which volume. No block is ever served:
+//! this is what a driver needs that makes volumes and attaches them by name.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::super::engine::{self, Call, Reply, Resource};
+use super::super::error::ApiError;
+use super::super::tables::{self, Table};
+use super::super::tasks;
+use crate::core::Core;
+use crate::env;
+use crate::store::registry::{Row, number, text};
+use crate::store::state::State;
+
+pub(crate) struct Volumes;
+pub(crate) struct BlockHosts;
+/// The mappings, under the name that a path has for them.
+pub(crate) struct Mappings(pub(crate) &'static str);
+
+/// Where mappings are kept, and their newer path; [`FORMER`] is what drivers for older clusters call.
+pub(crate) const MAPPINGS: &str = "blockmappings";
+pub(crate) const FORMER: &str = "blockhostvolumes";
+/// The task that changes mappings.
+pub(crate) const WORK: &str = "map_blocks";
+
+const VOLUME: &str = "_volume";
+const HOST: &str = "_host";
+
+/// A volume and a host.
+type Pair = (u64, u64);
+
+/// Whose mappings a path changes: the object in the path is one half of each pair.
+#[derive(Clone, Copy)]
+enum Half {
+    Volume(u64),
+    Host(u64),
+}
+
+impl Half {
+    fn field(self) -> (&'static str, u64) {
+        match self {
+            Self::Volume(id) => (VOLUME, id),
+            Self::Host(id) => (HOST, id),
+        }
+    }
+
+    fn with(self, other: u64) -> Pair {
+        match self {
+            Self::Volume(id) => (id, other),
+            Self::Host(id) => (other, id),
+        }
+    }
+}
+
+fn pair_of(row: &Row) -> Pair {
+    (number(row, VOLUME).unwrap_or(0), number(row, HOST).unwrap_or(0))
+}
+
+fn mappings(state: &State, half: Half) -> Vec<(u64, Pair)> {
+    let (field, id) = half.field();
+    let mine = |(_, row): &(u64, &Row)| number(row, field) == Some(id);
+    state.vms.rows(MAPPINGS).filter(mine).map(|(id, row)| (id, pair_of(row))).collect()
+}
+
+/// Removes what is mapped with an object that goes.
+fn forget(state: &mut State, half: Half) {
+    for (id, _) in mappings(state, half) {
+        state.vms.remove(MAPPINGS, id);
+    }
+}
+
+/// Refuses to take away what a host uses, unless it is asked with `force`.
+fn refuse_mapped(state: &State, half: Half, what: &str, call: &Call) -> Result<(), ApiError> {
+    if mappings(state, half).is_empty() || call.asks("force") {
+        return Ok(());
+    }
+    Err(ApiError::conflict(&format!("The {what} is mapped; unmap it first, or pass force=true.")))
+}
+
+/// Fills how many others an object is mapped with, and the first of their names.
+fn preview(state: &State, row: &mut Row, half: fn(u64) -> Half, others: &str, count: &str, names: &str) {
+    let mapped = mappings(state, half(number(row, "id").unwrap_or(0)));
+    let other = |(volume, host): Pair| if others == "volumes" { volume } else { host };
+    let found = mapped.iter().take(3).filter_map(|(_, pair)| state.vms.row(others, other(*pair)));
+    let listed: Vec<&str> = found.map(|r| text(r, "name")).collect();
+    row.insert(names.to_owned(), listed.join(", ").into());
+    row.insert(count.to_owned(), mapped.len().into());
+}
+
+/// The ids in a list of a body; none when it is not there.
+fn ids(body: &Value, field: &str) -> Result<Option<BTreeSet<u64>>, ApiError> {
+    let wrong = || ApiError::field(field, "Expected a list of integers.");
+    let Some(list) = body.get(field).filter(|v| !v.is_null()) else { return Ok(None) };
+    let list = list.as_array().ok_or_else(wrong)?;
+    list.iter().map(|v| v.as_u64().ok_or_else(wrong)).collect::<Result<_, _>>().map(Some)
+}
+
+fn pairs(body: &Value, field: &str) -> Result<Vec<Pair>, ApiError> {
+    let wrong = || ApiError::field(field, "Expected a list of pairs of volume_id and host_id.");
+    let Some(list) = body.get(field).filter(|v| !v.is_null()) else { return Ok(Vec::new()) };
+    let one = |v: &Value| Some((v.get("volume_id")?.as_u64()?, v.get("host_id")?.as_u64()?));
+    list.as_array().ok_or_else(wrong)?.iter().map(|v| one(v).ok_or_else(wrong)).collect()
+}
+
+/// Starts the task that maps and unmaps, if all that is named exists.
+fn change(core: &Arc<Core>, state: &mut State, add: &[Pair], remove: &[Pair]) -> Result<Reply, ApiError> {
+    for (volume, host) in add {
+        for (kind, field, id) in [("volumes", "volume_id", volume), ("blockhosts", "host_id", host)] {
+            if state.vms.row(kind, *id).is_none() {
+                return Err(ApiError::field(field, format!("Invalid pk \"{id}\" - object does not exist.")));
+            }
+        }
+    }
+    let arguments = json!({ "add": add, "remove": remove }).as_object().cloned().unwrap_or_default();
+    Ok(Reply::task(&tasks::start(core, state, "blockmappings_modify", WORK, arguments)))
+}
+
+/// Maps and unmaps; what is so already stays so.
+pub(crate) fn carry_out(core: &Arc<Core>, state: &mut State, arguments: &Row) -> Result<String, String> {
+    let given = |name: &str| -> Vec<Pair> {
+        arguments.get(name).cloned().and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default()
+    };
+    let (add, remove) = (given("add"), given("remove"));
+    if let Some((volume, _)) = add.iter().find(|(v, _)| state.vms.row("volumes", *v).is_none()) {
+        return Err(format!("volume {volume} is gone"));
+    }
+    let gone: Vec<u64> =
+        state.vms.rows(MAPPINGS).filter(|(_, r)| remove.contains(&pair_of(r))).map(|(id, _)| id).collect();
+    for id in &gone {
+        state.vms.remove(MAPPINGS, *id);
+    }
+    let mut made = 0;
+    for (volume, host) in add {
+        if !state.vms.rows(MAPPINGS).any(|(_, r)| pair_of(r) == (volume, host)) {
+            let row = json!({ VOLUME: volume, HOST: host });
+            engine::insert(core, state, MAPPINGS, row.as_object().cloned().unwrap_or_default());
+            made += 1;
+        }
+    }
+    Ok(format!("{made} mapped, {} unmapped.", gone.len()))
+}
+
+/// `set_hosts` and `set_volumes` say what is to be mapped in the end, `update_*` what is to be added and removed.
+fn half_action(
+    core: &Arc<Core>,
+    state: &mut State,
+    half: Half,
+    sets: bool,
+    body: &Value,
+) -> Result<Reply, ApiError> {
+    let (add, remove): (Vec<Pair>, Vec<Pair>) = if sets {
+        let wanted = ids(body, "ids")?.ok_or_else(|| ApiError::field("ids", "This field is required."))?;
+        let add: Vec<Pair> = wanted.iter().map(|id| half.with(*id)).collect();
+        let now = mappings(state, half).into_iter().map(|(_, pair)| pair);
+        let remove = now.filter(|pair| !add.contains(pair)).collect();
+        (add, remove)
+    } else {
+        let list =
+            |field| Ok(ids(body, field)?.unwrap_or_default().into_iter().map(|id| half.with(id)).collect());
+        (list("ids_to_add")?, list("ids_to_remove")?)
+    };
+    change(core, state, &add, &remove)
+}
+
+impl Resource for Volumes {
+    fn kind(&self) -> &'static str {
+        "volumes"
+    }
+
+    fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {
+        let view_id = number(&row, "view_id").unwrap_or(0);
+        let view = state.vms.row("views", view_id).ok_or_else(ApiError::not_found)?;
+        let is_block =
+            view.get("protocols").and_then(Value::as_array).is_some_and(|p| p.contains(&"BLOCK".into()));
+        if !is_block {
+            return Err(ApiError::field("view_id", "The view does not have the BLOCK protocol."));
+        }
+        let same_view = |(_, v): &(u64, &Row)| number(v, "view_id") == Some(view_id);
+        if state.vms.rows("volumes").filter(same_view).any(|(_, v)| text(v, "name") == text(&row, "name")) {
+            return Err(ApiError::field("name", "volume with this name already exists."));
+        }
+        let path = format!(
+            "{}/{}",
+            text(view, "path").trim_end_matches('/'),
+            text(&row, "name").trim_start_matches('/')
+        );
+        let number_in_view =
+            state.vms.rows("volumes").filter(same_view).filter_map(|(_, v)| number(v, "namespace_id")).max();
+        let id = env::random_guid(&*core.entropy);
+        row.insert("full_path".to_owned(), path.into());
+        row.insert("namespace_id".to_owned(), (number_in_view.unwrap_or(0) + 1).into());
+        row.insert("nguid".to_owned(), id.replace('-', "").into());
+        row.insert("uuid".to_owned(), id.into());
+        row.insert("capacity".to_owned(), 0.into());
+        Ok(engine::insert(core, state, "volumes", row))
+    }
+
+    fn refuse_delete(&self, _: &Arc<Core>, state: &State, id: u64, call: &Call) -> Result<(), ApiError> {
+        refuse_mapped(state, Half::Volume(id), "volume", call)
+    }
+
+    fn delete(&self, _: &Arc<Core>, state: &mut State, id: u64, _: &Call) -> Result<(), ApiError> {
+        forget(state, Half::Volume(id));
+        state.vms.remove("volumes", id);
+        Ok(())
+    }
+
+    fn present(&self, _: &Arc<Core>, state: &State, row: &mut Row) {
+        let counted = ("mapped_block_host_count", "mapped_block_hosts_preview");
+        preview(state, row, Half::Volume, "blockhosts", counted.0, counted.1);
+        let view = number(row, "view_id").and_then(|id| state.vms.row("views", id));
+        let tenant = view.and_then(|v| state.vms.row("tenants", number(v, "tenant_id").unwrap_or(1)));
+        row.insert("tenant_name".to_owned(), tenant.map_or(Value::Null, |t| text(t, "name").into()));
+    }
+
+    fn action(
+        &self,
+        core: &Arc<Core>,
+        state: &mut State,
+        id: u64,
+        name: &str,
+        call: &Call,
+    ) -> Option<Result<Reply, ApiError>> {
+        Some(match (name, &call.method) {
+            ("set_hosts" | "update_hosts", &Method::PATCH) => {
+                half_action(core, state, Half::Volume(id), name == "set_hosts", &call.body)
+            }
+            ("fetch_capacity", &Method::GET) => Ok(Reply::ok(json!({ "capacity": 0 }))),
+            ("set_hosts" | "update_hosts" | "fetch_capacity", _) => {
+                Err(ApiError::method_not_allowed(&call.method))
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Resource for BlockHosts {
+    fn kind(&self) -> &'static str {
+        "blockhosts"
+    }
+
+    fn refuse_delete(&self, _: &Arc<Core>, state: &State, id: u64, call: &Call) -> Result<(), ApiError> {
+        refuse_mapped(state, Half::Host(id), "host", call)
+    }
+
+    fn delete(&self, _: &Arc<Core>, state: &mut State, id: u64, _: &Call) -> Result<(), ApiError> {
+        forget(state, Half::Host(id));
+        state.vms.remove("blockhosts", id);
+        Ok(())
+    }
+
+    fn present(&self, _: &Arc<Core>, state: &State, row: &mut Row) {
+        preview(state, row, Half::Host, "volumes", "mapped_volume_count", "mapped_volumes_preview");
+    }
+
+    fn action(
+        &self,
+        core: &Arc<Core>,
+        state: &mut State,
+        id: u64,
+        name: &str,
+        call: &Call,
+    ) -> Option<Result<Reply, ApiError>> {
+        Some(match (name, &call.method) {
+            ("set_volumes" | "update_volumes", &Method::PATCH) => {
+                half_action(core, state, Half::Host(id), name == "set_volumes", &call.body)
+            }
+            ("set_volumes" | "update_volumes", _) => Err(ApiError::method_not_allowed(&call.method)),
+            _ => return None,
+        })
+    }
+}
+
+impl Resource for Mappings {
+    fn kind(&self) -> &'static str {
+        self.0
+    }
+
+    fn table(&self) -> &'static Table {
+        tables::of(MAPPINGS)
+    }
+
+    fn rows<'s>(&self, _: &Arc<Core>, state: &'s State) -> Vec<Cow<'s, Row>> {
+        state.vms.rows(MAPPINGS).map(|(_, row)| Cow::Borrowed(row)).collect()
+    }
+
+    fn row<'s>(&self, _: &Arc<Core>, state: &'s State, id: u64) -> Option<Cow<'s, Row>> {
+        state.vms.row(MAPPINGS, id).map(Cow::Borrowed)
+    }
+
+    fn present(&self, _: &Arc<Core>, state: &State, row: &mut Row) {
+        let (volume, host) = pair_of(row);
+        for (field, kind, id) in [("volume", "volumes", volume), ("block_host", "blockhosts", host)] {
+            let name = state.vms.row(kind, id).map_or("", |r| text(r, "name"));
+            row.insert(field.to_owned(), json!({ "id": id, "name": name }));
+            // For filters; what the table does not show does not leave.
+            row.insert(format!("{field}_id"), id.into());
+        }
+    }
+
+    fn collection(&self, core: &Arc<Core>, name: &str, call: &Call) -> Option<Result<Reply, ApiError>> {
+        if name != "bulk" {
+            return None;
+        }
+        if call.method != Method::PATCH {
+            return Some(Err(ApiError::method_not_allowed(&call.method)));
+        }
+        Some(core.store.write(|state| {
+            change(core, state, &pairs(&call.body, "pairs_to_add")?, &pairs(&call.body, "pairs_to_remove")?)
+        }))
+    }
+}
