@@ -3,26 +3,25 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use super::conn::Ending;
+use super::linger::Patience;
 use crate::metrics::RequestMeter;
-
-/// How much of an unwanted body is read after an early answer, so that the client sees the answer and not a reset.
-const DRAIN_BYTES: u64 = 256 << 20;
-/// How long that may take.
-const DRAIN_TIME: Duration = Duration::from_secs(30);
 
 /// A request's body. Dropped early, it is read to its end in the background.
 pub(crate) struct RequestBody {
     inner: Option<Incoming>,
-    counting: Arc<RequestMeter>,
+    /// On the data path.
+    counting: Option<Arc<RequestMeter>>,
     withheld: Withheld,
+    ending: Ending,
 }
 
 /// Whether the client still waits for "100 Continue" before it sends the body.
@@ -40,8 +39,15 @@ impl Withheld {
         Self(Arc::new(AtomicBool::new(expects)))
     }
 
-    pub(crate) fn is_set(&self) -> bool {
+    fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+
+    /// Says in an answer that the connection ends, when it has to.
+    pub(crate) fn mark(&self, headers: &mut http::HeaderMap) {
+        if self.is_set() {
+            headers.insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 
     fn clear(&self) {
@@ -50,8 +56,14 @@ impl Withheld {
 }
 
 impl RequestBody {
-    pub(crate) fn new(inner: Incoming, counting: Arc<RequestMeter>, withheld: Withheld) -> Self {
-        Self { inner: Some(inner), counting, withheld }
+    pub(crate) fn new(inner: Incoming, withheld: Withheld, ending: Ending) -> Self {
+        Self { inner: Some(inner), counting: None, withheld, ending }
+    }
+
+    /// Counts what arrives.
+    pub(crate) fn counted(mut self, counting: Arc<RequestMeter>) -> Self {
+        self.counting = Some(counting);
+        self
     }
 
     /// Takes and drops the whole body.
@@ -74,26 +86,26 @@ impl RequestBody {
 }
 
 async fn drain(mut body: Incoming) {
-    let read = async {
-        let mut left = DRAIN_BYTES;
-        while let Some(Ok(frame)) = body.frame().await {
-            let n = frame.data_ref().map_or(0, |d| d.len() as u64);
-            left = left.saturating_sub(n);
-            if left == 0 {
-                return;
-            }
+    let mut patience = Patience::new();
+    let read = |cx: &mut Context<'_>| loop {
+        if patience.poll_over(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match ready!(Pin::new(&mut body).poll_frame(cx)) {
+            Some(Ok(frame)) if patience.took(frame.data_ref().map_or(0, Bytes::len)) => {}
+            _ => return Poll::Ready(()),
         }
     };
-    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
+    std::future::poll_fn(read).await;
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take()
-            && !inner.is_end_stream()
-            && !self.withheld.is_set()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        let Some(inner) = self.inner.take().filter(|inner| !inner.is_end_stream()) else { return };
+        if self.withheld.is_set() {
+            // The client may lose its patience and send the body unasked.
+            self.ending.leave_unread();
+        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(drain(inner));
         }
     }
@@ -112,7 +124,9 @@ impl Body for RequestBody {
         let polled = Pin::new(inner).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                self.counting.took(frame.data_ref().map_or(0, |d| d.len() as u64));
+                if let Some(counting) = &self.counting {
+                    counting.took(frame.data_ref().map_or(0, |d| d.len() as u64));
+                }
             }
             Poll::Ready(None | Some(Err(_))) => self.inner = None,
             Poll::Pending => {}

@@ -1,14 +1,15 @@
-//! A connection that is counted and can be reset on demand.
+//! A connection that is counted, can be reset on demand, and lingers when the client still sends while it closes.
 
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::linger::Patience;
 use super::network::Stream;
 use crate::counters::{VipCounting, add};
 
@@ -20,49 +21,62 @@ pub(crate) struct Peer {
     pub(crate) secure: bool,
 }
 
-/// Lets a request's handler reset the connection it came on.
+/// How a connection is to end, as its handlers want it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Resetter(Arc<AtomicBool>);
+pub(crate) struct Ending(Arc<Wishes>);
+
+#[derive(Debug, Default)]
+struct Wishes {
+    reset: AtomicBool,
+    unread: AtomicBool,
+}
 
 /// The error that ends a connection from inside a handler.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the connection is reset on purpose")]
 pub(crate) struct ResetNow;
 
-impl Resetter {
+impl Ending {
     /// From now on closing the connection sends RST. Return the error from the service to close it.
     pub(crate) fn reset(&self) -> ResetNow {
-        self.0.store(true, Ordering::Release);
+        self.0.reset.store(true, Ordering::Release);
         ResetNow
     }
 
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    pub(crate) fn is_reset(&self) -> bool {
+        self.0.reset.load(Ordering::Acquire)
+    }
+
+    /// The client may send what nobody will read: the connection lingers when it closes.
+    pub(crate) fn leave_unread(&self) {
+        self.0.unread.store(true, Ordering::Release);
     }
 }
 
 /// The connection itself; below TLS where there is TLS.
 pub(crate) struct Connection {
     stream: Box<dyn Stream>,
-    resetter: Resetter,
+    ending: Ending,
     counting: Arc<VipCounting>,
+    /// While it is closing: our side is closed, the client's not yet.
+    lingers: Option<Patience>,
 }
 
 impl Connection {
     pub(crate) fn new(stream: Box<dyn Stream>, counting: Arc<VipCounting>) -> Self {
         counting.connected();
-        Self { stream, resetter: Resetter::default(), counting }
+        Self { stream, ending: Ending::default(), counting, lingers: None }
     }
 
-    pub(crate) fn resetter(&self) -> Resetter {
-        self.resetter.clone()
+    pub(crate) fn ending(&self) -> Ending {
+        self.ending.clone()
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         self.counting.disconnected();
-        if self.resetter.is_set() {
+        if self.ending.is_reset() {
             self.stream.close_by_reset();
         }
     }
@@ -82,8 +96,32 @@ impl AsyncRead for Connection {
 }
 
 impl Connection {
+    /// Drops what the client still sends until it ends, too; at once when nothing is to be expected from it.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut buffer = [0; 16 << 10];
+        if self.ending.0.unread.load(Ordering::Acquire) {
+            self.lingers.get_or_insert_with(Patience::new);
+        }
+        loop {
+            if self.lingers.as_mut().is_some_and(|p| p.poll_over(cx).is_ready()) {
+                return Poll::Ready(());
+            }
+            let mut buffer = ReadBuf::new(&mut buffer);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    // Something that hyper left behind: more may come.
+                    if !self.lingers.get_or_insert_with(Patience::new).took(buffer.filled().len()) {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Pending if self.lingers.is_some() => return Poll::Pending,
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+
     fn reset_error(&self) -> Option<io::Error> {
-        self.resetter.is_set().then(|| io::ErrorKind::ConnectionReset.into())
+        self.ending.is_reset().then(|| io::ErrorKind::ConnectionReset.into())
     }
 
     fn count_out(&self, polled: &Poll<io::Result<usize>>) {
@@ -125,9 +163,12 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.resetter.is_set() {
+        if self.ending.is_reset() {
             return Poll::Ready(Ok(())); // No FIN before the RST.
         }
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if self.lingers.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        }
+        self.poll_linger(cx).map(Ok)
     }
 }

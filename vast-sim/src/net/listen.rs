@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::conn::{Connection, Peer, ResetNow, Resetter};
+use super::conn::{Connection, Ending, Peer, ResetNow};
 use super::network::{Listener, Network, Stream};
 use crate::counters::VipCounting;
 use crate::error::StartError;
@@ -101,7 +101,7 @@ pub(crate) struct Post<S> {
 /// Accepts connections until the orders say that the address closes, then lets what was ordered happen to those there are.
 pub(crate) async fn serve<S, F, B>(listener: Box<dyn Listener>, mut post: Post<S>)
 where
-    S: Fn(Request<Incoming>, Resetter) -> F + Clone + Send + Sync + 'static,
+    S: Fn(Request<Incoming>, Ending) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<B>, ResetNow>> + Send + 'static,
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -138,24 +138,24 @@ async fn closed(orders: &mut watch::Receiver<Orders>) {
 
 async fn handle<S, F, B>(stream: Box<dyn Stream>, from: IpAddr, post: Post<S>)
 where
-    S: Fn(Request<Incoming>, Resetter) -> F + Clone + Send + Sync + 'static,
+    S: Fn(Request<Incoming>, Ending) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<B>, ResetNow>> + Send + 'static,
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let connection = Connection::new(stream, Arc::clone(&post.counting));
-    let resetter = connection.resetter();
+    let ending = connection.ending();
     let accepted = *post.orders.borrow();
     let mut orders = post.orders.clone();
     // Asked by the address's drain, not by the client: hyper then ends the connection after the request in flight.
     let (drain, drained) = watch::channel(!accepted.open);
     let peer = Peer { ip: from, secure: post.tls.is_some() };
-    let work = work(connection, peer, resetter.clone(), drained, post.tls, post.service);
+    let work = work(connection, peer, ending.clone(), drained, post.tls, post.service);
     tokio::pin!(work);
     loop {
         let now = *orders.borrow_and_update();
         if now.resets > accepted.resets {
-            resetter.reset();
+            ending.reset();
             return;
         }
         if now.drains > accepted.drains || !now.open {
@@ -190,37 +190,37 @@ where
 async fn work<S, F, B>(
     connection: Connection,
     peer: Peer,
-    resetter: Resetter,
+    ending: Ending,
     drain: watch::Receiver<bool>,
     tls: Option<TlsAcceptor>,
     service: S,
 ) where
-    S: Fn(Request<Incoming>, Resetter) -> F + Clone + Send + Sync + 'static,
+    S: Fn(Request<Incoming>, Ending) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<B>, ResetNow>> + Send + 'static,
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     match tls {
-        None => http(connection, peer, resetter, drain, service).await,
+        None => http(connection, peer, ending, drain, service).await,
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(connection)).await {
-            Ok(Ok(stream)) => http(stream, peer, resetter, drain, service).await,
+            Ok(Ok(stream)) => http(stream, peer, ending, drain, service).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake timed out"),
         },
     }
 }
 
-async fn http<I, S, F, B>(io: I, peer: Peer, resetter: Resetter, mut drain: watch::Receiver<bool>, service: S)
+async fn http<I, S, F, B>(io: I, peer: Peer, ending: Ending, mut drain: watch::Receiver<bool>, service: S)
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    S: Fn(Request<Incoming>, Resetter) -> F + Clone + Send + Sync + 'static,
+    S: Fn(Request<Incoming>, Ending) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<B>, ResetNow>> + Send + 'static,
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let handler = hyper::service::service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        service(request, resetter.clone())
+        service(request, ending.clone())
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(READ_BUFFER);

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::conn::Resetter;
+use super::conn::Ending;
 use super::listen::{self, Orders, Post};
 use super::network::Listener;
 use super::vips::BIND_AGAIN;
@@ -96,8 +96,8 @@ impl Inner {
             counting: Arc::default(),
             orders: receiver,
             swallowed: Arc::new(|_| {}),
-            service: move |request: Request<Incoming>, resetter: Resetter| {
-                vms::serve(Arc::clone(&core), app.clone(), request, resetter)
+            service: move |request: Request<Incoming>, ending: Ending| {
+                vms::serve(Arc::clone(&core), app.clone(), request, ending)
             },
         };
         self.tasks.retain(|task| !task.is_finished());

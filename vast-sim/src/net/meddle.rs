@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
 use s3s::StdError;
 
-use super::conn::{ResetNow, Resetter};
+use super::conn::{Ending, ResetNow};
 use crate::clock::Clock;
 use crate::faults::Lane;
 use crate::qos::Rate;
@@ -59,13 +59,13 @@ impl Meddling {
     }
 
     /// Applies this to a body.
-    pub(crate) fn to<B>(mut self, body: B, clock: Arc<dyn Clock>, resetter: Resetter) -> Meddled<B> {
+    pub(crate) fn to<B>(mut self, body: B, clock: Arc<dyn Clock>, ending: Ending) -> Meddled<B> {
         // Later ones first: the next one is taken from the end.
         self.events.sort_by_key(|(offset, _)| std::cmp::Reverse(*offset));
         Meddled {
             body,
             clock,
-            resetter,
+            ending,
             meddling: self,
             passed: 0,
             left: Bytes::new(),
@@ -79,7 +79,7 @@ impl Meddling {
 pub(crate) struct Meddled<B> {
     body: B,
     clock: Arc<dyn Clock>,
-    resetter: Resetter,
+    ending: Ending,
     meddling: Meddling,
     passed: u64,
     /// Arrived, not yet passed on.
@@ -132,7 +132,7 @@ impl<B> Meddled<B> {
             }
             Event::Reset => {
                 self.ended = true;
-                let reset: ResetNow = self.resetter.reset();
+                let reset: ResetNow = self.ending.reset();
                 Some(Poll::Ready(Some(Err(Box::new(reset)))))
             }
             Event::Stall(None) => {
@@ -207,7 +207,7 @@ mod tests {
         let data: Vec<Bytes> = chunks.iter().map(|n| Bytes::from(vec![b'a'; *n])).collect();
         let frames = futures::stream::iter(data).map_ok();
         let clock = Arc::new(SimClock::ticking());
-        let mut body = meddling.to(StreamBody::new(frames), clock, Resetter::default());
+        let mut body = meddling.to(StreamBody::new(frames), clock, Ending::default());
         let mut out = Vec::new();
         while let Some(frame) = body.frame().await {
             match frame {

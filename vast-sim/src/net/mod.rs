@@ -4,6 +4,7 @@
 pub(crate) mod body;
 pub(crate) mod conn;
 pub(crate) mod date;
+mod linger;
 pub(crate) mod listen;
 pub(crate) mod management;
 mod meddle;

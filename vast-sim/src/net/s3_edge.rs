@@ -9,7 +9,7 @@ use s3s::service::S3Service;
 use s3s::{S3Error, S3ErrorCode};
 
 use super::body::{AnswerBody, RequestBody, Withheld};
-use super::conn::{ResetNow, Resetter};
+use super::conn::{Ending, ResetNow};
 use super::date;
 use super::trouble::{self, Early, Refusal, Trouble};
 use crate::core::Core;
@@ -53,11 +53,7 @@ impl S3Edge {
         Self { core, service, vip, counting }
     }
 
-    pub(crate) async fn serve(
-        self,
-        request: Request<Incoming>,
-        resetter: Resetter,
-    ) -> Result<Answer, ResetNow> {
+    pub(crate) async fn serve(self, request: Request<Incoming>, ending: Ending) -> Result<Answer, ResetNow> {
         let host = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok());
         let bucket_of_host = host.and_then(|host| bucket_of(&self.core, host));
         let asked = classify(request.method(), request.uri(), request.headers(), bucket_of_host.as_deref());
@@ -79,11 +75,11 @@ impl S3Edge {
         parts.extensions.insert(Arc::clone(&counting));
         self.switch_features(&trouble, &mut parts.extensions);
         let withheld = Withheld::new(&parts.headers);
-        let body = RequestBody::new(body, Arc::clone(&counting), withheld.clone());
+        let body = RequestBody::new(body, withheld.clone(), ending.clone()).counted(Arc::clone(&counting));
         let ready = Ready { parts, body, bucket: asked.bucket, bucket_of_host, about };
-        let mut result = self.carry_out(ready, trouble, &counting, &resetter).await;
-        if let (Ok(answer), true) = (&mut result, withheld.is_set()) {
-            answer.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        let mut result = self.carry_out(ready, trouble, &counting, &ending).await;
+        if let Ok(answer) = &mut result {
+            withheld.mark(answer.headers_mut());
         }
         counting.answered();
         match &result {
@@ -164,16 +160,16 @@ impl S3Edge {
         ready: Ready,
         trouble: Trouble,
         counting: &Arc<RequestMeter>,
-        resetter: &Resetter,
+        ending: &Ending,
     ) -> Result<Answer, ResetNow> {
         let Ready { parts, mut body, bucket, bucket_of_host, about } = ready;
         let visitor = Visitor::of(&bucket, &parts.method, &parts.headers);
         let skew = trouble.skew.and_then(|skew| date::refuse(&self.core, &parts.uri, &parts.headers, skew));
         let mut answer = match &trouble.early {
-            Some(Early::ResetBeforeBody) => return Err(resetter.reset()),
+            Some(Early::ResetBeforeBody) => return Err(ending.reset()),
             Some(Early::ResetAfterBody) => {
                 body.discard().await;
-                return Err(resetter.reset());
+                return Err(ending.reset());
             }
             Some(Early::Silence) => return std::future::pending().await,
             Some(Early::Refuse(refusal)) => {
@@ -193,13 +189,13 @@ impl S3Edge {
                 let body = if trouble.request.is_idle() {
                     s3s::Body::http_body(body)
                 } else {
-                    s3s::Body::http_body_unsync(trouble.request.to(body, clock, resetter.clone()))
+                    s3s::Body::http_body_unsync(trouble.request.to(body, clock, ending.clone()))
                 };
                 self.served(parts, body, bucket_of_host.as_deref(), &about).await
             }
         };
-        if trouble.lose_answer || resetter.is_set() {
-            return Err(resetter.reset());
+        if trouble.lose_answer || ending.is_reset() {
+            return Err(ending.reset());
         }
         if trouble.no_answer {
             return std::future::pending().await;
@@ -215,7 +211,7 @@ impl S3Edge {
                 body
             } else {
                 let clock = Arc::clone(&self.core.config.clock);
-                s3s::Body::http_body_unsync(trouble.answer.to(body, clock, resetter.clone()))
+                s3s::Body::http_body_unsync(trouble.answer.to(body, clock, ending.clone()))
             };
             AnswerBody::new(body, Arc::clone(counting))
         }))

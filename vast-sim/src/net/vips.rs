@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::conn::Resetter;
+use super::conn::Ending;
 use super::listen::{self, Orders, Post};
 use super::network::Listener;
 use super::nodes::{self, Picture};
@@ -286,8 +286,8 @@ impl Inner {
                     let cnode = told.data_path.cnode(ip);
                     told.faults.did(fault, "connection swallowed", &ip.to_string(), &cnode);
                 }),
-                service: move |request: Request<Incoming>, resetter: Resetter| {
-                    edge.clone().serve(request, resetter)
+                service: move |request: Request<Incoming>, ending: Ending| {
+                    edge.clone().serve(request, ending)
                 },
             };
             self.tasks.retain(|task| !task.is_finished());

@@ -31,7 +31,8 @@ use serde_json::Value;
 
 use crate::core::Core;
 use crate::faults::{self, Met};
-use crate::net::conn::{ResetNow, Resetter};
+use crate::net::body::{RequestBody, Withheld};
+use crate::net::conn::{Ending, ResetNow};
 use crate::net::trouble::{Early, TokenTrouble, Trouble};
 use crate::net::{date, vips};
 use caller::Caller;
@@ -59,16 +60,19 @@ pub(crate) async fn serve(
     core: Arc<Core>,
     app: Router,
     mut request: http::Request<hyper::body::Incoming>,
-    resetter: Resetter,
+    ending: Ending,
 ) -> Result<Response, ResetNow> {
     use tower::ServiceExt as _;
-    request.extensions_mut().insert(resetter.clone());
-    let mut answer = match app.oneshot(request.map(Body::new)).await {
+    request.extensions_mut().insert(ending.clone());
+    let withheld = Withheld::new(request.headers());
+    let request = request.map(|body| Body::new(RequestBody::new(body, withheld.clone(), ending.clone())));
+    let mut answer = match app.oneshot(request).await {
         Ok(answer) => answer,
         Err(never) => match never {},
     };
     date::stamp(&core, answer.headers_mut(), 0);
-    if answer.extensions().get::<Reset>().is_some() { Err(resetter.reset()) } else { Ok(answer) }
+    withheld.mark(answer.headers_mut());
+    if answer.extensions().get::<Reset>().is_some() { Err(ending.reset()) } else { Ok(answer) }
 }
 
 fn reset() -> Response {
@@ -153,10 +157,10 @@ async fn guarded(
     met: Vec<Met>,
 ) -> Option<Response> {
     let mut trouble = Trouble::meet(core, met).await;
-    let resetter = parts.extensions.get::<Resetter>().cloned().unwrap_or_default();
+    let ending = parts.extensions.get::<Ending>().cloned().unwrap_or_default();
     let clock = || Arc::clone(&core.config.clock);
     let request = std::mem::take(&mut trouble.request);
-    let body = if request.is_idle() { body } else { Body::new(request.to(body, clock(), resetter.clone())) };
+    let body = if request.is_idle() { body } else { Body::new(request.to(body, clock(), ending.clone())) };
     let answered = match &trouble.early {
         Some(Early::ResetBeforeBody) => return None,
         Some(Early::ResetAfterBody) => {
@@ -174,7 +178,7 @@ async fn guarded(
         }
         None => carried_out(core, parts, body, segments, trouble.token).await,
     };
-    if trouble.lose_answer || resetter.is_set() {
+    if trouble.lose_answer || ending.is_reset() {
         return None;
     }
     if trouble.no_answer {
@@ -185,7 +189,7 @@ async fn guarded(
     Some(if trouble.answer.is_idle() {
         answer
     } else {
-        answer.map(|body| Body::new(trouble.answer.to(body, clock(), resetter)))
+        answer.map(|body| Body::new(trouble.answer.to(body, clock(), ending)))
     })
 }
 

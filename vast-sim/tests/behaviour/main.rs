@@ -10,6 +10,7 @@
 mod auth;
 mod client;
 mod command;
+mod connections;
 mod describe;
 mod discard;
 mod documented;
