@@ -8,8 +8,9 @@ use crate::core::Core;
 use crate::error::ProvisionError;
 use crate::net::vips;
 use crate::store::state::AccessKey;
+use crate::vms::call::{Call, Content};
 use crate::vms::caller::Caller;
-use crate::vms::engine::{self, Call, Content};
+use crate::vms::engine;
 use crate::vms::error::ApiError;
 use crate::vms::{query_pairs, resources};
 
@@ -108,6 +109,7 @@ impl Cluster {
             query: query_pairs(query),
             body: body.clone(),
             origin: self.vms_url(),
+            prefix: crate::vms::PREFIX.to_owned(),
             caller: Caller::itself(),
         };
         let known =

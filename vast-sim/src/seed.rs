@@ -10,6 +10,7 @@ use crate::net::vips;
 use crate::store::lock;
 use crate::store::namespace::DirectoryInfo;
 use crate::store::state::State;
+use crate::vms::definitions;
 use crate::vms::engine::{self, CLUSTER_NAME};
 use crate::vms::resources::{indestructibility, managers, roles, vms};
 
@@ -30,6 +31,7 @@ pub(crate) fn apply(core: &Arc<Core>) {
             fresh(core, state);
         }
         managers::seed(core, state);
+        definitions::seed(core, state);
         add_pool(core, state);
     });
 }

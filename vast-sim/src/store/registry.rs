@@ -122,6 +122,14 @@ fn change(kind: &str, id: u64, row: Option<&Row>) -> Change {
     Change { table: Table::Vms, key: encode(&(kind, id)), value: row.map(encode) }
 }
 
+/// The fields of a JSON object; none of anything else.
+pub(crate) fn as_row(value: Value) -> Row {
+    match value {
+        Value::Object(row) => row,
+        _ => Row::new(),
+    }
+}
+
 /// A string field of a row; empty when absent.
 pub(crate) fn text<'a>(row: &'a Row, field: &str) -> &'a str {
     row.get(field).and_then(Value::as_str).unwrap_or_default()

@@ -163,7 +163,7 @@ pub(crate) fn login(core: &Core, headers: &HeaderMap, body: &Value) -> Result<Va
 /// `POST token/refresh/`
 pub(crate) fn refresh(core: &Core, body: &Value) -> Result<Value, ApiError> {
     let token = body.get("refresh").and_then(Value::as_str);
-    let token = token.ok_or_else(|| ApiError::field("refresh", "This field is required."))?;
+    let token = token.ok_or_else(|| ApiError::required("refresh"))?;
     let session = live(&core.tokens.refresh, token, core.now_ms());
     let active = |s: &Session| {
         core.store.read(|state| state.vms.row("managers", s.manager).is_some_and(managers::is_active))

@@ -4,15 +4,16 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::Method;
 use serde_json::{Map, Value};
 
+pub(crate) use super::call::{Call, Reply};
 use super::caller::Caller;
 use super::error::ApiError;
 use super::events;
 use super::fields;
 use super::tables::{self, Removal, Table};
-use super::{filter, paging, tasks};
+use super::{filter, ordering, paging, paths, tasks};
 use crate::core::Core;
 use crate::env;
 use crate::store::registry::{Row, number, text};
@@ -20,110 +21,6 @@ use crate::store::state::State;
 
 /// The name of the only cluster.
 pub(crate) const CLUSTER_NAME: &str = "vast-sim";
-
-/// What an answer carries.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Content {
-    Nothing,
-    Json(Value),
-    /// Plain text, as monitoring systems read it.
-    Text(String),
-}
-
-/// An answer: status and body.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Reply {
-    pub(crate) status: StatusCode,
-    pub(crate) content: Content,
-}
-
-impl Reply {
-    /// JSON with a status; 200 for a status that is none.
-    pub(crate) fn json(status: u16, body: Value) -> Self {
-        Self {
-            status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
-            content: if status == 204 { Content::Nothing } else { Content::Json(body) },
-        }
-    }
-
-    pub(crate) fn ok(body: Value) -> Self {
-        Self::json(200, body)
-    }
-
-    pub(crate) fn created(body: Value) -> Self {
-        Self::json(201, body)
-    }
-
-    pub(crate) fn no_content() -> Self {
-        Self::json(204, Value::Null)
-    }
-
-    pub(crate) fn text(text: String) -> Self {
-        Self { status: StatusCode::OK, content: Content::Text(text) }
-    }
-
-    /// 200 with the task that does what was asked.
-    pub(crate) fn task(task: &Value) -> Self {
-        Self::ok(serde_json::json!({ "async_task": task }))
-    }
-}
-
-/// A parsed request.
-#[derive(Debug, Clone)]
-pub(crate) struct Call {
-    pub(crate) method: Method,
-    /// Path segments behind `/api/<version>/`: resource, id, action.
-    pub(crate) segments: Vec<String>,
-    /// Decoded query parameters in order.
-    pub(crate) query: Vec<(String, String)>,
-    /// JSON body; null when there is none.
-    pub(crate) body: Value,
-    /// `https://host:port` as the client knows it.
-    pub(crate) origin: String,
-    /// Who asks.
-    pub(crate) caller: Caller,
-}
-
-impl Call {
-    /// The last value of a query parameter.
-    pub(crate) fn param(&self, name: &str) -> Option<&str> {
-        self.query.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
-    }
-
-    /// Whether a switch is on, in the query or in the body.
-    pub(crate) fn asks(&self, name: &str) -> bool {
-        let on = |v: &str| v.eq_ignore_ascii_case("true") || v == "1";
-        self.param(name).map_or_else(|| self.body.get(name).and_then(Value::as_bool).unwrap_or(false), on)
-    }
-
-    /// The body as an object; empty when there is none.
-    pub(crate) fn object(&self) -> Result<Map<String, Value>, ApiError> {
-        match &self.body {
-            Value::Object(map) => Ok(map.clone()),
-            Value::Null => Ok(Map::new()),
-            _ => Err(ApiError::bad_request("Invalid data. Expected a dictionary.")),
-        }
-    }
-
-    /// The tenant that the call is about: the one that it names in query or body, else the caller's, else the default
-    /// one. Refuses one that does not exist or is not the caller's.
-    pub(crate) fn tenant(&self, state: &State) -> Result<u64, ApiError> {
-        let refused = || ApiError::field("tenant_id", "A valid integer is required.");
-        let named = match (self.param("tenant_id"), self.body.get("tenant_id")) {
-            (Some(id), _) => Some(id.parse().map_err(|_| refused())?),
-            (None, None | Some(Value::Null)) => None,
-            (None, Some(id)) => Some(id.as_u64().ok_or_else(refused)?),
-        };
-        let tenant = named.or(self.caller.tenant).unwrap_or(super::resources::tenants::DEFAULT);
-        self.caller.check_tenant(Some(tenant))?;
-        match state.vms.row("tenants", tenant) {
-            Some(_) => Ok(tenant),
-            None => {
-                Err(ApiError::field("tenant_id", format!("Invalid pk \"{tenant}\" - object does not exist.")))
-            }
-        }
-    }
-}
 
 /// One VMS resource.
 ///
@@ -261,10 +158,13 @@ fn is_seen(resource: &dyn Resource, state: &State, row: &Row, call: &Call) -> bo
 /// Carries out a call on a resource.
 pub(crate) fn handle(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Reply, ApiError> {
     let rest: Vec<&str> = call.segments.iter().skip(1).map(String::as_str).collect();
-    if rest.first().is_none_or(|first| first.parse::<u64>().is_err())
-        && let Some(result) = resource.collection(core, &rest.join("/"), call)
-    {
-        return result;
+    if rest.first().is_none_or(|first| first.parse::<u64>().is_err()) {
+        if let Some(result) = resource.collection(core, &rest.join("/"), call) {
+            return result;
+        }
+        if paths::is_of_collection(&call.segments) {
+            return Err(paths::refusal(&call.method, &call.segments));
+        }
     }
     match rest[..] {
         [] => match call.method {
@@ -286,10 +186,49 @@ pub(crate) fn handle(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> 
                     return Err(ApiError::not_found());
                 }
                 let done = resource.action(core, state, id, &action.join("/"), call);
-                done.unwrap_or_else(|| Err(ApiError::not_found()))
+                done.unwrap_or_else(|| Err(paths::refusal(&call.method, &call.segments)))
             })
         }
     }
+}
+
+/// The methods that a path takes.
+pub(crate) fn allowed(segments: &[String]) -> Vec<&'static str> {
+    let table = tables::of(segments.first().map_or("", String::as_str));
+    let mut methods: Vec<&'static str> = match (paths::methods(segments), segments.len()) {
+        (Some(known), _) => known.to_vec(),
+        (None, 1) => [("GET", table.list), ("POST", table.create.is_some())]
+            .iter()
+            .filter(|m| m.1)
+            .map(|m| m.0)
+            .collect(),
+        (None, 2) => {
+            let all = [
+                ("GET", table.read),
+                ("PUT", table.put.is_some()),
+                ("PATCH", table.patch.is_some()),
+                ("DELETE", table.delete.is_some()),
+            ];
+            all.iter().filter(|m| m.1).map(|m| m.0).collect()
+        }
+        _ => Vec::new(),
+    };
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.push("OPTIONS");
+    methods
+}
+
+/// The answer to OPTIONS.
+pub(crate) fn described(resource: &dyn Resource, call: &Call) -> Result<Value, ApiError> {
+    if allowed(&call.segments).len() < 2 {
+        return Err(ApiError::not_found());
+    }
+    Ok(serde_json::json!({
+        "name": events::type_name(resource.kind()), "description": "", "renders": ["application/json"],
+        "parses": ["application/json"],
+    }))
 }
 
 /// 405, or 404 where the path itself means nothing.
@@ -311,7 +250,9 @@ fn list(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Reply,
         })
         .collect()
     });
-    let rows = filter::apply(table, rows, &call.query)?.into_iter().map(|row| visible(table, row)).collect();
+    let mut rows = filter::apply(table, rows, &call.query)?;
+    ordering::sort(table, &mut rows, &call.query);
+    let rows = rows.into_iter().map(|row| visible(table, row)).collect();
     paging::answer(rows, &call.query, table.enveloped, |page| link(call, page)).map(Reply::ok)
 }
 
@@ -321,7 +262,7 @@ fn link(call: &Call, page: usize) -> String {
     let encode = |s: &str| utf8_percent_encode(s, NON_ALPHANUMERIC).to_string();
     let kept = call.query.iter().filter(|(n, _)| n != "page").map(|(n, v)| format!("{n}={}", encode(v)));
     let query: Vec<String> = kept.chain([format!("page={page}")]).collect();
-    format!("{}/api/{}/?{}", call.origin, call.segments.join("/"), query.join("&"))
+    format!("{}{}/{}/?{}", call.origin, call.prefix, call.segments.join("/"), query.join("&"))
 }
 
 fn create(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Reply, ApiError> {
@@ -360,7 +301,11 @@ fn one(core: &Arc<Core>, resource: &dyn Resource, id: u64, call: &Call) -> Resul
         (&Method::GET, ..) if table.read => {
             core.store.read(|state| shown(core, state, resource, id, &call.origin)).map(Reply::ok)
         }
-        (&Method::PATCH | &Method::PUT, Some(status), _) => patch(core, resource, id, status, call),
+        (&Method::PATCH, Some(status), _) => patch(core, resource, id, status, call),
+        (&Method::PUT, Some(status), _) if table.put.is_some() => {
+            call.required_text(table.put.unwrap_or_default())?;
+            patch(core, resource, id, status, call)
+        }
         (&Method::DELETE, _, Some(removal)) => core.store.write(|state| {
             resource.row(core, state, id).ok_or_else(ApiError::not_found)?;
             resource.refuse_delete(core, state, id, call)?;

@@ -20,6 +20,16 @@ impl ApiError {
         Self { status: StatusCode::BAD_REQUEST, body: json!({ field: [message.into()] }) }
     }
 
+    /// 400 for a field that must be there.
+    pub(crate) fn required(field: &str) -> Self {
+        Self::field(field, "This field is required.")
+    }
+
+    /// 400 for an id that leads nowhere.
+    pub(crate) fn lost(field: &str, id: u64) -> Self {
+        Self::field(field, format!("Invalid pk \"{id}\" - object does not exist."))
+    }
+
     /// 400 that names several fields, each with its messages.
     pub(crate) fn fields(complaints: serde_json::Map<String, Value>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, body: Value::Object(complaints) }

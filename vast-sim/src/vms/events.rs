@@ -5,9 +5,10 @@
 
 use serde_json::{Value, json};
 
+use super::definitions;
 use crate::core::Core;
 use crate::env;
-use crate::store::registry::{Row, number, text};
+use crate::store::registry::{Row, as_row, number, text};
 use crate::store::state::State;
 
 /// How bad it is; anything above `Info` raises an alarm.
@@ -27,6 +28,10 @@ impl Severity {
             Self::Major => "MAJOR",
             Self::Critical => "CRITICAL",
         }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Info, Self::Minor, Self::Major, Self::Critical].into_iter().find(|s| s.name() == name)
     }
 }
 
@@ -133,12 +138,14 @@ impl Happening {
             "object_name": self.object_name, "object_guid": self.object_guid, "metadata": self.metadata,
             "cluster": super::engine::CLUSTER_NAME,
         });
-        row.as_object().cloned().unwrap_or_default()
+        as_row(row)
     }
 }
 
-/// Writes a happening down and raises its alarm. Gives the event's id.
-pub(crate) fn record(core: &Core, state: &mut State, what: &Happening) -> u64 {
+/// Writes a happening down and raises its alarm, as far as its definition wants that. Gives the event's id.
+pub(crate) fn record(core: &Core, state: &mut State, what: &Happening) -> Option<u64> {
+    let severity = definitions::judged(state, what.name, &what.object_type, what.severity)?;
+    let what = &what.clone().severity(severity);
     let now = core.now_ms();
     let mut event = what.row(now);
     event.insert("guid".to_owned(), env::random_guid(&*core.entropy).into());
@@ -148,7 +155,7 @@ pub(crate) fn record(core: &Core, state: &mut State, what: &Happening) -> u64 {
         raise(state, what, id, now);
         trim(state, "alarms", core.config.monitoring.events_kept);
     }
-    id
+    Some(id)
 }
 
 /// The oldest go first.
@@ -190,7 +197,7 @@ pub(crate) fn resolve(state: &mut State, name: &str, collection: &str, id: u64) 
 }
 
 /// Collections whose changes are not news themselves.
-const SILENT: &[&str] = &["events", "alarms", "vtasks", "monitors", "apitokens"];
+pub(crate) const SILENT: &[&str] = &["events", "alarms", "vtasks", "monitors", "apitokens"];
 
 /// Records what a client did to an object.
 pub(crate) fn record_change(

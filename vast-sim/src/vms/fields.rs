@@ -172,9 +172,10 @@ pub(crate) fn check_references(fields: &[Field], state: &State, row: &Row) -> Re
     for (field, relation) in fields.iter().filter_map(|f| Some((f, f.relation?))) {
         // A zero is how several clients write "none".
         let lost = |id: &u64| *id != 0 && state.vms.row(relation.kind, *id).is_none();
-        if let Some(id) = field.references(row).into_iter().find(lost) {
-            let complaint = format!("Invalid pk \"{id}\" - object does not exist.");
-            complaints.insert(field.name.to_owned(), json!([complaint]));
+        if let Some(id) = field.references(row).into_iter().find(lost)
+            && let Value::Object(complaint) = ApiError::lost(field.name, id).body
+        {
+            complaints.extend(complaint);
         }
     }
     if complaints.is_empty() { Ok(()) } else { Err(ApiError::fields(complaints)) }

@@ -1,8 +1,10 @@
 //! The management side: the VMS REST API over HTTPS, and the simulator's own paths beside it.
 
 pub(crate) mod auth;
+pub(crate) mod call;
 pub(crate) mod caller;
 pub(crate) mod capacity;
+pub(crate) mod definitions;
 mod durations;
 pub(crate) mod engine;
 pub(crate) mod error;
@@ -10,7 +12,9 @@ pub(crate) mod events;
 pub(crate) mod fields;
 mod filter;
 pub(crate) mod measures;
+mod ordering;
 mod paging;
+mod paths;
 pub(crate) mod prometheus;
 pub(crate) mod resources;
 mod secrets;
@@ -25,7 +29,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -35,8 +39,8 @@ use crate::net::body::{RequestBody, Withheld};
 use crate::net::conn::{Ending, ResetNow};
 use crate::net::trouble::{Early, TokenTrouble, Trouble};
 use crate::net::{date, vips};
+use call::{Call, Content, Reply};
 use caller::Caller;
-use engine::{Call, Content, Reply};
 use error::ApiError;
 
 /// Largest request body, in bytes.
@@ -97,8 +101,11 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The segments behind `/api/` and an optional version; none when the path is not an API path.
-fn segments(path: &str) -> Option<Vec<String>> {
+/// What API paths begin with when no version is named.
+pub(crate) const PREFIX: &str = "/api";
+
+/// What a path begins with, `/api` and an optional version, and the segments behind; none when it is not an API path.
+fn segments(path: &str) -> Option<(String, Vec<String>)> {
     let mut parts = path.split('/').filter(|p| !p.is_empty());
     if parts.next() != Some("api") {
         return None;
@@ -109,10 +116,8 @@ fn segments(path: &str) -> Option<Vec<String>> {
         p == "latest"
             || p.strip_prefix('v').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
-    if all.first().is_some_and(is_version) {
-        all.remove(0);
-    }
-    Some(all)
+    let version = all.first().is_some_and(is_version).then(|| all.remove(0));
+    Some((version.map_or_else(|| PREFIX.to_owned(), |v| format!("{PREFIX}/{v}")), all))
 }
 
 pub(crate) fn query_pairs(query: &str) -> Vec<(String, String)> {
@@ -133,11 +138,11 @@ fn operation(method: &Method, segments: &[String]) -> String {
 
 async fn api(State(core): State<Arc<Core>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(segments) = segments(parts.uri.path()) else { return ApiError::not_found().into_response() };
-    let operation = operation(&parts.method, &segments);
-    let reads = parts.method == Method::GET;
+    let Some(path) = segments(parts.uri.path()) else { return ApiError::not_found().into_response() };
+    let operation = operation(&parts.method, &path.1);
+    let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&parts.method);
     let met = core.faults.take(&faults::Request::vms(&operation));
-    let result = guarded(&core, parts, body, segments, met).await;
+    let result = guarded(&core, parts, body, path, met).await;
     let failed = result.as_ref().is_none_or(|r| r.status().as_u16() >= 400);
     core.counting.vms_request(&operation, failed);
     core.metrics.touch(&core);
@@ -153,7 +158,7 @@ async fn guarded(
     core: &Arc<Core>,
     parts: http::request::Parts,
     body: Body,
-    segments: Vec<String>,
+    path: (String, Vec<String>),
     met: Vec<Met>,
 ) -> Option<Response> {
     let mut trouble = Trouble::meet(core, met).await;
@@ -176,7 +181,7 @@ async fn guarded(
             }
             answer
         }
-        None => carried_out(core, parts, body, segments, trouble.token).await,
+        None => carried_out(core, parts, body, path, trouble.token).await,
     };
     if trouble.lose_answer || ending.is_reset() {
         return None;
@@ -197,7 +202,7 @@ async fn carried_out(
     core: &Arc<Core>,
     parts: http::request::Parts,
     body: Body,
-    segments: Vec<String>,
+    (prefix, segments): (String, Vec<String>),
     token: TokenTrouble,
 ) -> Response {
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
@@ -211,9 +216,13 @@ async fn carried_out(
             Err(e) => return ApiError::bad_request(&format!("JSON parse error - {e}")).into_response(),
         }
     };
+    let asked = parts.method;
+    let allowed = engine::allowed(&segments);
     let call = Call {
         origin: origin(&parts.headers, &core.config.vms_listen.to_string()),
-        method: parts.method,
+        prefix,
+        // The server leaves the body of an answer to HEAD out.
+        method: if asked == Method::HEAD { Method::GET } else { asked.clone() },
         segments,
         query: query_pairs(parts.uri.query().unwrap_or_default()),
         body,
@@ -223,7 +232,23 @@ async fn carried_out(
     if let Err(error) = core.store.settled().await {
         return ApiError::detail(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()).into_response();
     }
-    result.map_or_else(IntoResponse::into_response, IntoResponse::into_response)
+    let mut answer = result.map_or_else(IntoResponse::into_response, IntoResponse::into_response);
+    let is_about_methods = answer.status() == StatusCode::METHOD_NOT_ALLOWED || asked == Method::OPTIONS;
+    if let Some(allowed) = HeaderValue::from_str(&allowed.join(", ")).ok().filter(|_| is_about_methods) {
+        answer.headers_mut().insert(header::ALLOW, allowed);
+    }
+    answer
+}
+
+/// Completes the address of the task that an answer announces.
+fn with_address(mut reply: Reply, origin: &str) -> Reply {
+    if let Content::Json(body) = &mut reply.content
+        && let Some(url) = body.get_mut("async_task").and_then(|task| task.get_mut("url"))
+        && let Some(path) = url.as_str().filter(|u| u.starts_with('/'))
+    {
+        *url = format!("{origin}{path}").into();
+    }
+    reply
 }
 
 fn origin(headers: &HeaderMap, fallback: &str) -> String {
@@ -245,6 +270,7 @@ fn dispatch(
             return auth::refresh(core, &serde_json::json!({ "refresh": "revoked" })).map(Reply::ok);
         }
         (&Method::POST, ["token", "refresh"]) => return auth::refresh(core, &call.body).map(Reply::ok),
+        (_, ["token"] | ["token", "refresh"]) => return Err(ApiError::method_not_allowed(&call.method)),
         _ => {}
     }
     if token != TokenTrouble::None {
@@ -253,8 +279,13 @@ fn dispatch(
     call.caller = auth::check(core, headers)?;
     let kind = call.segments.first().map_or("", String::as_str);
     let resource = resources::by_kind(kind).ok_or_else(|| resources::unknown(kind))?;
-    core.store.read(|state| call.caller.check(state, &call.method, &call.segments))?;
-    engine::handle(core, resource, &call)
+    let about_methods = call.method == Method::OPTIONS;
+    let method = if about_methods { &Method::GET } else { &call.method };
+    core.store.read(|state| call.caller.check(state, method, &call.segments))?;
+    if about_methods {
+        return engine::described(resource, &call).map(Reply::ok);
+    }
+    engine::handle(core, resource, &call).map(|reply| with_address(reply, &call.origin))
 }
 
 #[cfg(test)]
@@ -263,12 +294,17 @@ mod tests {
 
     #[test]
     fn every_prefix_leads_to_the_same_place() {
-        for path in
-            ["/api/views/3", "/api/v1/views/3/", "/api/v5/views/3", "/api/latest//views/3/", "//api//views/3"]
-        {
-            assert_eq!(segments(path), Some(vec!["views".to_owned(), "3".to_owned()]), "{path}");
+        for (path, prefix) in [
+            ("/api/views/3", "/api"),
+            ("/api/v1/views/3/", "/api/v1"),
+            ("/api/v5/views/3", "/api/v5"),
+            ("/api/latest//views/3/", "/api/latest"),
+            ("//api//views/3", "/api"),
+        ] {
+            let found = segments(path).unwrap();
+            assert_eq!(found, (prefix.to_owned(), vec!["views".to_owned(), "3".to_owned()]), "{path}");
         }
-        assert_eq!(segments("/api/vips/"), Some(vec!["vips".to_owned()]));
+        assert_eq!(segments("/api/vips/").unwrap().1, vec!["vips".to_owned()]);
         assert_eq!(segments("/other"), None);
         assert_eq!(
             operation(&Method::POST, &["users".to_owned(), "3".to_owned(), "access_keys".to_owned()]),

@@ -22,10 +22,15 @@ pub(crate) fn answer(
         return Ok(Value::Array(rows));
     }
     let invalid = || ApiError::detail(http::StatusCode::NOT_FOUND, "Invalid page.");
-    let page: usize = page.map_or(Ok(1), |p| p.parse().map_err(|_| invalid()))?;
+    // As Django's paginators do: a size that is none counts as not given, a page that is none is not found.
     let size: usize = size.and_then(|s| s.parse().ok()).filter(|s| *s > 0).unwrap_or(DEFAULT_PAGE_SIZE);
     let size = size.min(MAX_PAGE_SIZE);
     let count = rows.len();
+    let page: usize = match page {
+        None => 1,
+        Some("last") => count.div_ceil(size).max(1),
+        Some(number) => number.parse().map_err(|_| invalid())?,
+    };
     let start = page.checked_sub(1).and_then(|p| p.checked_mul(size)).ok_or_else(invalid)?;
     if start >= count && page > 1 {
         return Err(invalid());
@@ -56,6 +61,16 @@ mod tests {
         assert_eq!(ask(3, &[("page", "9")]).unwrap_err().status, 404);
         assert_eq!(ask(3, &[("page", "0")]).unwrap_err().status, 404);
         assert_eq!(ask(3, &[("page", "x")]).unwrap_err().status, 404);
+        assert_eq!(ask(3, &[("page", "-1")]).unwrap_err().status, 404);
+        assert_eq!(ask(3, &[("page", "last"), ("page_size", "2")]).unwrap()["results"], json!([2]));
+        for odd in ["0", "-1", "x", "", "1.5", "99999999999999999999999"] {
+            let page = ask(60, &[("page_size", odd)]).unwrap();
+            assert_eq!(
+                (&page["count"], page["results"].as_array().unwrap().len()),
+                (&json!(60), 50),
+                "{odd}"
+            );
+        }
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! The field tables: one file per resource under `tables/`, read once.
 //!
 //! The first line names what may be done: `methods: list create=201 read patch=200 delete=204`. `list=enveloped` is for
-//! lists that come in an envelope also when no page is asked for, `delete=task` and `patch=task` for what takes time. Every
-//! other line is a field: name, type (`text int float bool object any list list:text` ...), access (`r` shown, `c` taken
+//! lists that come in an envelope also when no page is asked for, `delete=task` and `patch=task` for what takes time,
+//! `newest-first` for lists in that order, `put=path` for the few that PUT changes as PATCH does, with the field that it must have. Every other line is a field: name, type (`text int float bool object any list list:text` ...), access (`r` shown, `c` taken
 //! on creation, `p` taken by PATCH, `!` required on creation, `-` none of these), then what applies of: `{A|B}` the only
 //! values, `->views` whose ids it holds (`~>views` where that does not keep them from being deleted), `=x` the value of
 //! a field that nobody set. Without the last, lists are empty, switches off and everything else null.
@@ -30,11 +30,15 @@ pub(crate) struct Table {
     pub(crate) list: bool,
     /// Whether the list is in an envelope whatever the client asks.
     pub(crate) enveloped: bool,
+    /// Whether the list begins with the newest object.
+    pub(crate) newest_first: bool,
     /// Status of a successful POST.
     pub(crate) create: Option<u16>,
     pub(crate) read: bool,
     /// Status of a successful PATCH.
     pub(crate) patch: Option<u16>,
+    /// The field that PUT must have, where PUT is taken.
+    pub(crate) put: Option<&'static str>,
     /// Whether PATCH is carried out by an asynchronous task.
     pub(crate) patch_by_task: bool,
     pub(crate) delete: Option<Removal>,
@@ -99,8 +103,10 @@ fn parse(text: &'static str) -> Result<Table, String> {
         let status = || value.parse::<u16>().map_err(|e| format!("{word}: {e}"));
         match name {
             "list" => (table.list, table.enveloped) = (true, value == "enveloped"),
+            "newest-first" => table.newest_first = true,
             "read" => table.read = true,
             "create" => table.create = Some(status()?),
+            "put" => table.put = Some(value),
             "patch" if value == "task" => (table.patch, table.patch_by_task) = (Some(200), true),
             "patch" => table.patch = Some(status()?),
             "delete" if value == "task" => table.delete = Some(Removal::Task),

@@ -18,7 +18,7 @@ use super::resources;
 use crate::background::Job;
 use crate::core::Core;
 use crate::env;
-use crate::store::registry::{Row, number, text};
+use crate::store::registry::{Row, as_row, number, text};
 use crate::store::state::State;
 
 /// How asynchronous tasks behave.
@@ -45,6 +45,7 @@ static WORK: &[(&str, Work)] = &[
     ("delete", carry_out_delete),
     (resources::blocks::WORK, resources::blocks::carry_out),
     ("modify", carry_out_modify),
+    (resources::eventdefinitions::WORK, resources::eventdefinitions::carry_out),
     ("permissions_repair", resources::view_paths::finish_repair),
     ("end_stream", resources::globalsnapstreams::end_stream),
     ("stop_stream", resources::globalsnapstreams::stop_stream),
@@ -72,7 +73,7 @@ pub(crate) fn start(core: &Arc<Core>, state: &mut State, name: &str, work: &str,
         "name": name, "state": "RUNNING", "messages": [], "start_time": env::rfc3339(now), "info": {},
         "timeout_in_seconds": 600, "__started": now, DUE: now.saturating_add(duration(core)), WORK_NAME: work,
     });
-    let mut row = row.as_object().cloned().unwrap_or_default();
+    let mut row = as_row(row);
     row.insert(ARGUMENTS.to_owned(), Value::Object(arguments));
     let id = engine::insert(core, state, "vtasks", row);
     begin(core, state, id);
@@ -122,7 +123,7 @@ fn finish(core: &Arc<Core>, state: &mut State, id: u64) {
     let changes = json!({
         "state": outcome, "messages": [message], "end_time": env::rfc3339(now), "execution_time": seconds, DUE: null,
     });
-    state.vms.update("vtasks", id, changes.as_object().cloned().unwrap_or_default());
+    state.vms.update("vtasks", id, as_row(changes));
 }
 
 /// Starts a failed task again, under its own id; none when it has not failed.
@@ -133,7 +134,7 @@ pub(crate) fn retry(core: &Arc<Core>, state: &mut State, id: u64) -> Option<Valu
         "state": "RUNNING", "messages": [], "start_time": env::rfc3339(now), "end_time": null, "execution_time": null,
         "__started": now, DUE: now.saturating_add(duration(core)),
     });
-    state.vms.update("vtasks", id, changes.as_object().cloned().unwrap_or_default());
+    state.vms.update("vtasks", id, as_row(changes));
     begin(core, state, id);
     Some(summary(state, id))
 }
@@ -144,7 +145,7 @@ pub(crate) fn settle(core: &Core, state: &mut State, id: u64, outcome: &str) {
         "state": outcome, "messages": [format!("Set to {outcome} by hand.")], "end_time": env::rfc3339(core.now_ms()),
         DUE: null,
     });
-    state.vms.update("vtasks", id, changes.as_object().cloned().unwrap_or_default());
+    state.vms.update("vtasks", id, as_row(changes));
 }
 
 fn duration(core: &Core) -> u64 {
@@ -199,7 +200,7 @@ pub(crate) fn delete(
     call: &Call,
 ) -> Value {
     let arguments = json!({ "kind": resource.kind(), "id": id, "query": call.query, "body": call.body });
-    let arguments = arguments.as_object().cloned().unwrap_or_default();
+    let arguments = as_row(arguments);
     start(core, state, &task_name(resource, "delete"), "delete", arguments)
 }
 
@@ -235,6 +236,7 @@ fn carry_out_delete(core: &Arc<Core>, state: &mut State, arguments: &Row) -> Res
         query: serde_json::from_value(query).unwrap_or_default(),
         body: arguments.get("body").cloned().unwrap_or_default(),
         origin: String::new(),
+        prefix: super::PREFIX.to_owned(),
         caller: Caller::itself(),
     };
     if resource.row(core, state, id).is_none() {

@@ -8,7 +8,7 @@ use crate::client::{Vms, start_with};
 async fn newest(vms: &Vms, query: &str) -> Value {
     let page = vms.get(&format!("/api/events/?{query}")).await.ok().json();
     let rows = page["results"].as_array().unwrap_or_else(|| panic!("not an envelope: {page}")).clone();
-    rows.last().cloned().unwrap_or_default()
+    rows.first().cloned().unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +46,7 @@ async fn the_oldest_events_go_first() {
     }
     let page = vms.get("/api/events/").await.ok().json();
     let names: Vec<&Value> = page["results"].as_array().unwrap().iter().map(|e| &e["object_name"]).collect();
-    assert_eq!(names, ["quota on /data/2", "quota on /data/3", "quota on /data/4"]);
+    assert_eq!(names, ["quota on /data/4", "quota on /data/3", "quota on /data/2"]);
     cluster.stop().await;
 }
 

@@ -41,6 +41,7 @@ mod snapshots;
 mod vms;
 mod vms_auth;
 mod vms_lists;
+mod vms_rest;
 mod vms_tasks;
 mod vms_users;
 mod vms_views;

@@ -100,7 +100,7 @@ async fn a_soft_limit_becomes_hard_when_grace_is_over() {
     let path = format!("/api/quotas/{}/", quota["id"]);
     let state = async || vms.get(&path).await.ok().json()["state"].as_str().unwrap().to_owned();
     let events = async || {
-        let page = vms.get("/api/events/?event_type=THRESHOLD").await.json();
+        let page = vms.get("/api/events/?event_type=THRESHOLD&ordering=id").await.json();
         let names =
             page["results"].as_array().unwrap().iter().map(|e| e["event_name"].as_str().unwrap().to_owned());
         names.collect::<Vec<_>>()

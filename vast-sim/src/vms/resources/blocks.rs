@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::tables::{self, Table};
-use super::super::tasks;
+use super::super::{call, tasks};
 use crate::core::Core;
 use crate::env;
-use crate::store::registry::{Row, number, text};
+use crate::store::registry::{Row, as_row, number, text};
 use crate::store::state::State;
 
 pub(crate) struct Volumes;
@@ -111,12 +111,10 @@ fn pairs(body: &Value, field: &str) -> Result<Vec<Pair>, ApiError> {
 fn change(core: &Arc<Core>, state: &mut State, add: &[Pair], remove: &[Pair]) -> Result<Reply, ApiError> {
     for (volume, host) in add {
         for (kind, field, id) in [("volumes", "volume_id", volume), ("blockhosts", "host_id", host)] {
-            if state.vms.row(kind, *id).is_none() {
-                return Err(ApiError::field(field, format!("Invalid pk \"{id}\" - object does not exist.")));
-            }
+            call::existing(state, kind, field, *id)?;
         }
     }
-    let arguments = json!({ "add": add, "remove": remove }).as_object().cloned().unwrap_or_default();
+    let arguments = as_row(json!({ "add": add, "remove": remove }));
     Ok(Reply::task(&tasks::start(core, state, "blockmappings_modify", WORK, arguments)))
 }
 
@@ -138,7 +136,7 @@ pub(crate) fn carry_out(core: &Arc<Core>, state: &mut State, arguments: &Row) ->
     for (volume, host) in add {
         if !state.vms.rows(MAPPINGS).any(|(_, r)| pair_of(r) == (volume, host)) {
             let row = json!({ VOLUME: volume, HOST: host });
-            engine::insert(core, state, MAPPINGS, row.as_object().cloned().unwrap_or_default());
+            engine::insert(core, state, MAPPINGS, as_row(row));
             made += 1;
         }
     }
@@ -154,7 +152,7 @@ fn half_action(
     body: &Value,
 ) -> Result<Reply, ApiError> {
     let (add, remove): (Vec<Pair>, Vec<Pair>) = if sets {
-        let wanted = ids(body, "ids")?.ok_or_else(|| ApiError::field("ids", "This field is required."))?;
+        let wanted = ids(body, "ids")?.ok_or_else(|| ApiError::required("ids"))?;
         let add: Vec<Pair> = wanted.iter().map(|id| half.with(*id)).collect();
         let now = mappings(state, half).into_iter().map(|(_, pair)| pair);
         let remove = now.filter(|pair| !add.contains(pair)).collect();
@@ -231,9 +229,6 @@ impl Resource for Volumes {
                 half_action(core, state, Half::Volume(id), name == "set_hosts", &call.body)
             }
             ("fetch_capacity", &Method::GET) => Ok(Reply::ok(json!({ "capacity": 0 }))),
-            ("set_hosts" | "update_hosts" | "fetch_capacity", _) => {
-                Err(ApiError::method_not_allowed(&call.method))
-            }
             _ => return None,
         })
     }
@@ -270,7 +265,6 @@ impl Resource for BlockHosts {
             ("set_volumes" | "update_volumes", &Method::PATCH) => {
                 half_action(core, state, Half::Host(id), name == "set_volumes", &call.body)
             }
-            ("set_volumes" | "update_volumes", _) => Err(ApiError::method_not_allowed(&call.method)),
             _ => return None,
         })
     }
@@ -304,11 +298,8 @@ impl Resource for Mappings {
     }
 
     fn collection(&self, core: &Arc<Core>, name: &str, call: &Call) -> Option<Result<Reply, ApiError>> {
-        if name != "bulk" {
+        if name != "bulk" || call.method != Method::PATCH {
             return None;
-        }
-        if call.method != Method::PATCH {
-            return Some(Err(ApiError::method_not_allowed(&call.method)));
         }
         Some(core.store.write(|state| {
             change(core, state, &pairs(&call.body, "pairs_to_add")?, &pairs(&call.body, "pairs_to_remove")?)

@@ -26,7 +26,8 @@ impl Resource for Events {
         let said = if message.is_empty() { "A client recorded an event." } else { message };
         let mut what = Happening::to_cluster("NOTIFIER_EVENT", "NOTIFIER_EVENT", said);
         what.about(text(&row, "object_type"), number(&row, "object_id").unwrap_or(0));
-        let id = events::record(core, state, &what);
+        let refused = || ApiError::bad_request("Events of this kind are disabled by their definition.");
+        let id = events::record(core, state, &what).ok_or_else(refused)?;
         if let Some(kind) = row.get("event_type") {
             let mut changes = Row::new();
             changes.insert("event_type".to_owned(), kind.clone());
@@ -43,11 +44,8 @@ impl Resource for Alarms {
 
     /// `/alarms/clear/`: takes back the alarms listed in `ids`, or all of them.
     fn collection(&self, core: &Arc<Core>, name: &str, call: &Call) -> Option<Result<Reply, ApiError>> {
-        if name != "clear" {
+        if name != "clear" || call.method != Method::PATCH {
             return None;
-        }
-        if call.method != Method::PATCH {
-            return Some(Err(ApiError::method_not_allowed(&call.method)));
         }
         let wanted = call.body.get("ids").and_then(Value::as_array).cloned();
         let matches = |id: u64| wanted.as_ref().is_none_or(|ids| ids.iter().any(|i| i.as_u64() == Some(id)));

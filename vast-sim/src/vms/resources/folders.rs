@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::env;
 use crate::store::frozen::is_in_snapshot;
 use crate::store::namespace::{DirectoryInfo, is_under, normal};
-use crate::store::registry::{flag, number, text};
+use crate::store::registry::{as_row, flag, number, text};
 use crate::store::state::State;
 
 pub(crate) struct Folders;
@@ -34,7 +34,7 @@ fn no_such_directory(path: &str) -> ApiError {
 /// The path that a call is about, without trailing slash.
 fn path_of(call: &Call) -> Result<String, ApiError> {
     let given = call.body.get("path").and_then(Value::as_str).or_else(|| call.param("path"));
-    let given = given.ok_or_else(|| ApiError::field("path", "This field is required."))?;
+    let given = given.ok_or_else(|| ApiError::required("path"))?;
     if !given.starts_with('/') {
         return Err(ApiError::field("path", "A path starts with a slash."));
     }
@@ -75,9 +75,6 @@ impl Resource for Folders {
             ("read_only", &Method::GET) => get_read_only,
             ("read_only", &Method::POST) => set_read_only,
             ("read_only", &Method::DELETE) => unset_read_only,
-            ("create_folder" | "modify_folder" | "stat_path" | "delete_folder" | "read_only", other) => {
-                return Some(Err(ApiError::method_not_allowed(other)));
-            }
             _ => return None,
         };
         Some(path_of(call).and_then(|path| {
@@ -216,7 +213,7 @@ fn set_read_only(
     }
     if row_of(state, tenant, path).is_none() {
         let row = json!({ "tenant_id": tenant, "path": path });
-        state.vms.insert(READ_ONLY, row.as_object().cloned().unwrap_or_default());
+        state.vms.insert(READ_ONLY, as_row(row));
     }
     Ok(Reply::json(StatusCode::CREATED.as_u16(), Value::Object(Map::new())))
 }

@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
-use super::super::{fields, tables, tasks};
+use super::super::{call, fields, tables, tasks};
 use super::tenants;
 use crate::core::Core;
 use crate::store::capacity::{Delta, Full};
 use crate::store::frozen::is_in_snapshot;
 use crate::store::namespace::{DirectoryInfo, is_under, normal};
-use crate::store::registry::{Row, flag, number, text};
+use crate::store::registry::{Row, as_row, flag, number, text};
 use crate::store::state::State;
 
 pub(crate) struct GlobalSnapStreams;
@@ -21,13 +21,6 @@ pub(crate) struct GlobalSnapStreams;
 const KIND: &str = "globalsnapstreams";
 /// What a clone is to put in place of what lies at its path: a restore.
 const REPLACES: &str = "__replaces";
-
-fn object(value: Value) -> Row {
-    match value {
-        Value::Object(row) => row,
-        _ => Row::new(),
-    }
-}
 
 /// The name of a stream that still reads from a snapshot.
 pub(crate) fn unfinished_of(state: &State, snapshot: u64) -> Option<&str> {
@@ -39,7 +32,7 @@ pub(crate) fn unfinished_of(state: &State, snapshot: u64) -> Option<&str> {
 }
 
 fn set_state(state: &mut State, id: u64, name: &str, progress: u64) {
-    let changes = object(json!({
+    let changes = as_row(json!({
         "state": name, "external_state": name, "sync_progress": progress,
         "status": { "state": name, "progress": progress, "health": if name == "FAILED" { "ERROR" } else { "OK" } },
     }));
@@ -72,15 +65,13 @@ pub(crate) fn restore(
         "name": name, "loanee_snapshot_id": snapshot, "loanee_root_path": normal(text(&kept, "path")),
         "loanee_tenant_id": number(&kept, "tenant_id"), REPLACES: true,
     });
-    start(core, state, object(row), origin)
+    start(core, state, as_row(row), origin)
 }
 
 fn start(core: &Arc<Core>, state: &mut State, mut row: Row, origin: &str) -> Result<Value, ApiError> {
-    let required = |field: &str| ApiError::field(field, "This field is required.");
-    let snapshot = number(&row, "loanee_snapshot_id").ok_or_else(|| required("loanee_snapshot_id"))?;
-    let kept = state.vms.row("snapshots", snapshot).cloned().ok_or_else(|| {
-        ApiError::field("loanee_snapshot_id", format!("Invalid pk \"{snapshot}\" - object does not exist."))
-    })?;
+    let snapshot =
+        number(&row, "loanee_snapshot_id").ok_or_else(|| ApiError::required("loanee_snapshot_id"))?;
+    let kept = call::existing(state, "snapshots", "loanee_snapshot_id", snapshot)?.clone();
     let tenant =
         number(&row, "loanee_tenant_id").or_else(|| number(&kept, "tenant_id")).unwrap_or(tenants::DEFAULT);
     let to = normal(text(&row, "loanee_root_path")).to_owned();
@@ -88,7 +79,7 @@ fn start(core: &Arc<Core>, state: &mut State, mut row: Row, origin: &str) -> Res
     let name =
         if text(&row, "name").is_empty() { text(&kept, "name") } else { text(&row, "name") }.to_owned();
     let enabled = row.get("enabled").and_then(Value::as_bool).unwrap_or(true);
-    row.extend(object(json!({
+    row.extend(as_row(json!({
         "name": name, "loanee_root_path": to, "loanee_tenant_id": tenant, "enabled": enabled, "direction": "SOURCE",
         "loanee_snapshot": text(&kept, "name"), "source_snapshot": text(&kept, "name"),
         "source_path": text(&kept, "path"), "source_cluster": engine::CLUSTER_NAME,
@@ -160,7 +151,7 @@ fn copy(core: &Core, state: &mut State, id: u64) {
 /// Starts the task that ends the stream.
 fn stream(core: &Arc<Core>, state: &mut State, id: u64) -> Value {
     set_state(state, id, "IN_PROGRESS", 0);
-    tasks::start(core, state, "globalsnapstream_create", "end_stream", object(json!({ "stream": id })))
+    tasks::start(core, state, "globalsnapstream_create", "end_stream", as_row(json!({ "stream": id })))
 }
 
 /// What the task of [`stream`] does.
@@ -249,19 +240,16 @@ impl Resource for GlobalSnapStreams {
         name: &str,
         call: &Call,
     ) -> Option<Result<Reply, ApiError>> {
-        if !["stop", "pause", "resume"].contains(&name) {
+        if !["stop", "pause", "resume"].contains(&name) || call.method != Method::PATCH {
             return None;
         }
-        if call.method != Method::PATCH {
-            return Some(Err(ApiError::method_not_allowed(&call.method)));
-        }
         if name == "stop" {
-            let arguments = object(json!({ "stream": id }));
+            let arguments = as_row(json!({ "stream": id }));
             let task = tasks::start(core, state, "globalsnapstream_stop", "stop_stream", arguments);
             return Some(Ok(Reply::task(&task)));
         }
         switch(core, state, id, name == "resume");
-        let enabled = object(json!({ "enabled": name == "resume" }));
+        let enabled = as_row(json!({ "enabled": name == "resume" }));
         state.vms.update(KIND, id, enabled);
         Some(engine::shown(core, state, self, id, &call.origin).map(Reply::ok))
     }

@@ -13,7 +13,7 @@ use super::super::error::ApiError;
 use super::super::secrets;
 use crate::core::Core;
 use crate::env;
-use crate::store::registry::{Row, number, text};
+use crate::store::registry::{Row, as_row, number, text};
 use crate::store::state::State;
 
 pub(crate) struct Indestructibility;
@@ -34,7 +34,7 @@ const RESET_AT: &str = "__reset_at";
 /// Makes the only row.
 pub(crate) fn seed(core: &Arc<Core>, state: &mut State) {
     let row = json!({ "name": "indestructibility", "passwd_delay": "1d" });
-    engine::insert(core, state, "indestructibility", row.as_object().cloned().unwrap_or_default());
+    engine::insert(core, state, "indestructibility", as_row(row));
 }
 
 fn runs_until(row: &Row, field: &str, now: u64) -> Option<u64> {
@@ -66,7 +66,7 @@ fn generate_token(core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> 
     let changes = json!({
         TOKEN: env::hex(&secrets::fingerprint(&token)), TOKEN_UNTIL: now + HOUR, "token_time": env::rfc3339(now + HOUR),
     });
-    state.vms.update("indestructibility", id, changes.as_object().cloned().unwrap_or_default());
+    state.vms.update("indestructibility", id, as_row(changes));
     let mut shown = engine::shown(core, state, &Indestructibility, id, &call.origin)?;
     shown["token"] = token.into();
     Ok(Reply::ok(shown))
@@ -81,7 +81,7 @@ fn unlock(core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> Result<R
         return Err(ApiError::field("challenge_token", "The token is wrong or no longer valid."));
     }
     let changes = json!({ UNLOCKED_UNTIL: now + HOUR, TOKEN: null, TOKEN_UNTIL: null, "token_time": null });
-    state.vms.update("indestructibility", id, changes.as_object().cloned().unwrap_or_default());
+    state.vms.update("indestructibility", id, as_row(changes));
     engine::shown(core, state, &Indestructibility, id, &call.origin).map(Reply::ok)
 }
 
@@ -90,7 +90,7 @@ fn reset_password(core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> 
     let delay = durations::expiry(text(row, "passwd_delay")).map_or(24 * HOUR, env_millis);
     let at = core.now_ms().saturating_add(delay);
     let changes = json!({ RESET_AT: at, "passwd_delay_eta": env::rfc3339(at) });
-    state.vms.update("indestructibility", id, changes.as_object().cloned().unwrap_or_default());
+    state.vms.update("indestructibility", id, as_row(changes));
     engine::shown(core, state, &Indestructibility, id, &call.origin).map(Reply::ok)
 }
 
@@ -150,9 +150,6 @@ impl Resource for Indestructibility {
             ("generate_token", &Method::PATCH) => generate_token(core, state, id, call),
             ("unlock", &Method::PATCH) => unlock(core, state, id, call),
             ("reset_passwd", &Method::PATCH) => reset_password(core, state, id, call),
-            ("generate_token" | "unlock" | "reset_passwd", _) => {
-                Err(ApiError::method_not_allowed(&call.method))
-            }
             _ => return None,
         })
     }

@@ -57,10 +57,8 @@ pub(super) fn create(
 
 /// The key pair that a body names, if it is one of this user's.
 fn named(state: &State, user_id: u64, body: &Value) -> Result<(String, AccessKey), ApiError> {
-    let access_key = body
-        .get("access_key")
-        .and_then(Value::as_str)
-        .ok_or_else(|| ApiError::field("access_key", "This field is required."))?;
+    let access_key =
+        body.get("access_key").and_then(Value::as_str).ok_or_else(|| ApiError::required("access_key"))?;
     match state.keys().get(access_key).filter(|k| k.user_id == user_id) {
         Some(key) => Ok((access_key.to_owned(), key.clone())),
         None => Err(ApiError::not_found()),
@@ -75,7 +73,7 @@ pub(super) fn enable(state: &mut State, user_id: u64, body: &Value) -> Result<Re
             state.put_key(&access_key, AccessKey { enabled: *enabled, ..key });
             Ok(Reply::no_content())
         }
-        None => Err(ApiError::field("enabled", "This field is required.")),
+        None => Err(ApiError::required("enabled")),
         Some(_) => Err(ApiError::field("enabled", "Must be a valid boolean.")),
     }
 }
@@ -116,9 +114,7 @@ pub(super) fn non_local(core: &Arc<Core>, call: &Call) -> Result<Reply, ApiError
             }
             Method::PATCH | Method::DELETE => {
                 // The key says whose it is; what the body says beside that must agree.
-                let access_key = call.body.get("access_key").and_then(Value::as_str);
-                let access_key =
-                    access_key.ok_or_else(|| ApiError::field("access_key", "This field is required."))?;
+                let access_key = call.required_text("access_key")?;
                 let user = state.keys().get(access_key).map(|k| k.user_id).ok_or_else(ApiError::not_found)?;
                 let row = state.vms.row("users", user).ok_or_else(ApiError::not_found)?;
                 let asked = call.body.get("uid").and_then(Value::as_u64);

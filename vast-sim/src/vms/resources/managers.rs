@@ -12,7 +12,7 @@ use super::super::secrets;
 use super::roles;
 use crate::core::Core;
 use crate::env;
-use crate::store::registry::{Row, flag, number, text};
+use crate::store::registry::{Row, as_row, flag, number, text};
 use crate::store::state::State;
 
 pub(crate) struct Managers;
@@ -41,12 +41,12 @@ pub(crate) fn seed(core: &Arc<Core>, state: &mut State) {
             if text(&row, "username") == user && secrets::opens(text(&row, CONFIGURED), password) => {}
         Some((id, _)) => {
             let row = json!({ "username": user, PASSWORD: sealed, CONFIGURED: sealed });
-            state.vms.update("managers", id, row.as_object().cloned().unwrap_or_default());
+            state.vms.update("managers", id, as_row(row));
         }
         None => {
             let row = json!({ "username": user, "first_name": user, "roles": [1], "is_default": true, PASSWORD: sealed,
                 CONFIGURED: sealed });
-            engine::insert(core, state, "managers", row.as_object().cloned().unwrap_or_default());
+            engine::insert(core, state, "managers", as_row(row));
         }
     }
 }

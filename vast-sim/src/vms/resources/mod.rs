@@ -4,6 +4,7 @@
 pub(crate) mod apitokens;
 pub(crate) mod blocks;
 pub(crate) mod clusters;
+pub(crate) mod eventdefinitions;
 pub(crate) mod events;
 pub(crate) mod folders;
 pub(crate) mod globalsnapstreams;
@@ -52,6 +53,7 @@ static ALL: &[&dyn Resource] = &[
     &managers::Managers,
     &super::capacity::Capacity,
     &super::prometheus::PrometheusMetrics,
+    &eventdefinitions::EventDefinitions,
     &events::Alarms,
     &events::Events,
     &folders::Folders,

@@ -57,8 +57,7 @@ impl Question {
         let one =
             |name: &str| asked.get(name).map(listed).and_then(|mut v| v.pop()).filter(|v| !v.is_empty());
         let many = |name: &str| asked.get(name).map(listed).unwrap_or_default();
-        let object_type =
-            one("object_type").ok_or_else(|| ApiError::field("object_type", "This field is required."))?;
+        let object_type = one("object_type").ok_or_else(|| ApiError::required("object_type"))?;
         let ids = many("object_ids")
             .into_iter()
             .flat_map(|v| v.split(',').map(|id| id.trim().to_owned()).collect::<Vec<_>>());

@@ -9,7 +9,7 @@ use super::super::engine::Resource;
 use super::super::error::ApiError;
 use crate::core::Core;
 use crate::net::nodes::OFF;
-use crate::store::registry::Row;
+use crate::store::registry::{Row, as_row};
 use crate::store::state::State;
 
 pub(crate) struct CNodes;
@@ -68,7 +68,7 @@ impl Resource for DNodes {
         if let Some(enabled) = changes.get("enabled").and_then(Value::as_bool) {
             let name = if enabled { "ACTIVE" } else { "INACTIVE" };
             let row = serde_json::json!({ "enabled": enabled, "state": name });
-            state.vms.update("dnodes", id, row.as_object().cloned().unwrap_or_default());
+            state.vms.update("dnodes", id, as_row(row));
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ macro_rules! plain {
 pub(crate) static ALL: &[&dyn Resource] = plain!(
     "activedirectory" "bgpconfigs" "callhomeconfigs" "carriers" "cboxes" "certificates" "cnodegroups"
     "dboxes" "dns" "dtrays" "eboxes" "encryptedpaths" "encryptiongroups" "eventbrokers" "eventdefinitionconfigs"
-    "eventdefinitions" "fans" "hosts" "iamroles" "kafkabrokers" "kerberos" "ldaps" "licenses" "modules"
+    "fans" "hosts" "iamroles" "kafkabrokers" "kerberos" "ldaps" "licenses" "modules"
     "nativereplicationremotetargets" "nicports" "nics" "nis" "nvrams" "oidcs" "ports" "psus" "quotaentityinfos" "racks"
     "replicationpolicies" "replicationrestorepoints" "replicationstreams" "replicationtargets" "snapshotpolicies" "ssds"
     "supportbundles" "switches" "tlscertificates" "userquotas" "vpntunnels" "webhooks"

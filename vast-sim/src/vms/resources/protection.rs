@@ -364,8 +364,7 @@ fn now(core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> Result<Repl
 fn restore(core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> Result<Reply, ApiError> {
     let path = state.vms.row(PATHS, id).cloned().ok_or_else(ApiError::not_found)?;
     let snapshot = call.body.get("loanee_snapshot_id").and_then(Value::as_u64);
-    let snapshot =
-        snapshot.ok_or_else(|| ApiError::field("loanee_snapshot_id", "This field is required."))?;
+    let snapshot = snapshot.ok_or_else(|| ApiError::required("loanee_snapshot_id"))?;
     let kept = state.vms.row("snapshots", snapshot).ok_or_else(ApiError::not_found)?;
     if normal(text(kept, "path")) != normal(text(&path, "source_dir"))
         || number(kept, "tenant_id") != number(&path, "tenant_id").or(Some(tenants::DEFAULT))

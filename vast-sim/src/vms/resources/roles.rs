@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use crate::core::Core;
-use crate::store::registry::{Row, flag, number, text};
+use crate::store::registry::{Row, as_row, flag, number, text};
 use crate::store::state::State;
 
 pub(crate) struct Roles;
@@ -47,7 +47,7 @@ const REALMS: &[(&str, &str)] = &[
 /// Makes the realms, and the roles that always exist.
 pub(crate) fn seed(core: &Arc<Core>, state: &mut State) {
     let mut add = |kind: &str, row: Value| {
-        engine::insert(core, state, kind, row.as_object().cloned().unwrap_or_default());
+        engine::insert(core, state, kind, as_row(row));
     };
     for (name, kinds) in REALMS {
         add("realms", json!({ "name": name, "object_types": kinds.split_whitespace().collect::<Vec<_>>() }));
@@ -165,7 +165,7 @@ impl Resource for Realms {
             _ => return None,
         };
         let Some(kind) = call.body.get("object_type").and_then(Value::as_str) else {
-            return Some(Err(ApiError::field("object_type", "This field is required.")));
+            return Some(Err(ApiError::required("object_type")));
         };
         let types = state.vms.row("realms", id).and_then(|r| r.get("object_types")?.as_array().cloned());
         let mut types = types.unwrap_or_default();
@@ -192,7 +192,7 @@ impl Resource for Permissions {
             let resources: Vec<&str> = resources.into_iter().flatten().filter_map(Value::as_str).collect();
             let row = json!({ "id": n + 1, "codename": codename, "name": format!("Can {verb} {realm}"),
                 "permission_type": verb, "realm": realm, "resources": resources.join(",") });
-            Cow::Owned(row.as_object().cloned().unwrap_or_default())
+            Cow::Owned(as_row(row))
         };
         codenames(state).into_iter().enumerate().map(row).collect()
     }

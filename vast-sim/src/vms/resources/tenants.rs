@@ -9,7 +9,7 @@ use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::view_rules;
 use crate::core::Core;
-use crate::store::registry::{Row, number, text};
+use crate::store::registry::{Row, as_row, number, text};
 use crate::store::state::State;
 
 pub(crate) struct Tenants;
@@ -75,7 +75,7 @@ fn client_metrics(state: &mut State, id: u64, call: &Call) -> Result<Reply, ApiE
         state.vms.row("tenants", id).and_then(|t| t.get(KEPT)?.as_object().cloned()).unwrap_or_else(|| {
             let fresh =
                 json!({ "config": { "enabled": false }, "default_columns": [], "user_defined_columns": [] });
-            fresh.as_object().cloned().unwrap_or_default()
+            as_row(fresh)
         });
     if call.method == Method::PATCH {
         let known = ["config", "user_defined_columns"];

@@ -15,7 +15,7 @@ use super::super::fields;
 use super::keys;
 use crate::core::Core;
 use crate::s3::caller::groups_of;
-use crate::store::registry::{Row, flag, number, text as str_of};
+use crate::store::registry::{Row, as_row, flag, number, text as str_of};
 use crate::store::state::State;
 
 pub(crate) struct Users;
@@ -54,7 +54,7 @@ pub(super) fn of_manager(state: &State, manager: u64) -> Option<u64> {
 pub(super) fn make_for_manager(core: &Arc<Core>, state: &mut State, manager: u64, name: &str) -> u64 {
     of_manager(state, manager).unwrap_or_else(|| {
         let row = json!({ "name": name, MANAGER: manager });
-        engine::insert(core, state, "users", row.as_object().cloned().unwrap_or_default())
+        engine::insert(core, state, "users", as_row(row))
     })
 }
 
@@ -81,7 +81,7 @@ pub(super) fn known_elsewhere(core: &Arc<Core>, state: &mut State, body: &Value)
     let uid = number_of("uid").unwrap_or_else(|| next_uid(state));
     let name = name.map_or_else(|| text_of("sid").map_or(format!("uid-{uid}"), str::to_owned), str::to_owned);
     let row = json!({ "name": name, "uid": uid, "vid": uid, "sid": text_of("sid"), "local": false, ELSEWHERE: true });
-    Ok(engine::insert(core, state, "users", row.as_object().cloned().unwrap_or_default()))
+    Ok(engine::insert(core, state, "users", as_row(row)))
 }
 
 /// The user with what is asked for: a number, a name or an identifier.

@@ -37,7 +37,7 @@ pub(crate) fn action(
     let view = state.vms.row("views", id)?.clone();
     Some(match (name, &call.method) {
         ("legal_hold", &Method::GET) => legal_hold(state, &view, call.param("legal_hold_path")),
-        ("legal_hold", &Method::PATCH) => set_legal_hold(state, &view, &call.body),
+        ("legal_hold", &Method::PATCH) => set_legal_hold(state, &view, call),
         ("s3cors_configuration", &Method::GET) => shown_cors(state, &view, call.asks("aws_format")),
         ("s3cors_configuration", &Method::POST) => set_cors(state, &view, &call.body),
         ("s3cors_configuration", &Method::DELETE) => bucket_of(&view).map(|bucket| {
@@ -46,17 +46,13 @@ pub(crate) fn action(
         }),
         ("permissions_repair", &Method::POST) => start_repair(core, state, id, &view, call),
         ("permissions_repair", &Method::DELETE) => Ok(Reply::ok(json!({}))),
-        ("legal_hold" | "s3cors_configuration" | "permissions_repair", _) => {
-            Err(ApiError::method_not_allowed(&call.method))
-        }
         _ => return None,
     })
 }
 
 /// The path inside the tenant of what a request names inside a view.
 fn inside(view: &Row, field: &str, path: Option<&str>) -> Result<String, ApiError> {
-    let path =
-        path.filter(|p| !p.is_empty()).ok_or_else(|| ApiError::field(field, "This field is required."))?;
+    let path = path.filter(|p| !p.is_empty()).ok_or_else(|| ApiError::required(field))?;
     let root = text(view, "path").trim_end_matches('/');
     // Whole paths and paths below the view are both in use.
     Ok(if is_under(path, root) {
@@ -91,14 +87,12 @@ fn legal_hold(state: &State, view: &Row, path: Option<&str>) -> Result<Reply, Ap
     Ok(Reply::ok(json!({ "value": value.to_string() })))
 }
 
-fn set_legal_hold(state: &mut State, view: &Row, body: &Value) -> Result<Reply, ApiError> {
-    let Some(value) = body.get("value").and_then(Value::as_bool) else {
-        return Err(ApiError::field("value", "Must be a valid boolean."));
-    };
+fn set_legal_hold(state: &mut State, view: &Row, call: &Call) -> Result<Reply, ApiError> {
+    let value = call.required_switch("value")?;
     if value && !flag(view, "locking") {
         return Err(ApiError::bad_request("The view does not lock files: locking is off."));
     }
-    let path = body.get("legal_hold_path").and_then(Value::as_str);
+    let path = call.body.get("legal_hold_path").and_then(Value::as_str);
     for (path, id, _) in held(state, view, path)? {
         state
             .change_object(tenant_of(view), &path, id, |attributes| attributes.lock.legal_hold = Some(value));

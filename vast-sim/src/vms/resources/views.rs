@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::store::frozen::is_in_snapshot;
 use crate::store::namespace::DirectoryInfo;
 use crate::store::object::Bucket;
-use crate::store::registry::{Row, flag, number, text as str_of};
+use crate::store::registry::{Row, as_row, flag, number, text as str_of};
 use crate::store::state::State;
 
 pub(crate) struct Views;
@@ -108,7 +108,7 @@ pub(crate) fn create_for_bucket(
         "path": path, "policy_id": policy, "protocols": ["S3"], "bucket": bucket,
         "bucket_owner": owner, "tenant_id": tenant_id, "create_dir": true,
     });
-    let mut row: Row = row.as_object().cloned().unwrap_or_default();
+    let mut row: Row = as_row(row);
     let inherited = INHERITED.iter().filter_map(|f| Some(((*f).to_owned(), template?.get(*f)?.clone())));
     row.extend(inherited);
     if !state.files(tenant_id).is_directory(&path) {

@@ -10,7 +10,7 @@ use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::quotas;
 use crate::core::Core;
-use crate::store::registry::{Row, number};
+use crate::store::registry::{Row, as_row, number};
 use crate::store::state::State;
 
 pub(crate) struct Vms;
@@ -29,7 +29,7 @@ pub(crate) fn seed(core: &Arc<Core>, state: &mut State) {
         "mgmt_cnode": "cnode-1", "access_token_lifetime": durations::lifetime_text(config.access_token_lifetime),
         "refresh_token_lifetime": durations::lifetime_text(config.refresh_token_lifetime),
     });
-    engine::insert(core, state, "vms", row.as_object().cloned().unwrap_or_default());
+    engine::insert(core, state, "vms", as_row(row));
 }
 
 fn check(changes: &Row) -> Result<(), ApiError> {
