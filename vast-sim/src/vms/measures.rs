@@ -276,6 +276,33 @@ impl Property {
         Some(Self { full: full.to_owned(), class, tag, base: base.to_owned(), stat })
     }
 
+    pub(crate) fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// `Read bw` of `read_bw`.
+    pub(crate) fn title(&self) -> String {
+        let mut words = self.base.replace('_', " ");
+        if let Some(first) = words.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        words
+    }
+
+    /// In what its value is told.
+    pub(crate) fn units(&self) -> &'static str {
+        match (self.stat.as_deref(), self.base.as_str()) {
+            (Some("num_samples"), _) => "",
+            (_, base) if base.ends_with("bw") => "Bytes/Sec",
+            (_, base) if base.ends_with("iops") => "IOPS",
+            (_, base) if base.ends_with("latency") || base.ends_with("time") => "Microseconds",
+            (_, base) if base.contains("space") || base.ends_with("size") || base.ends_with("capacity") => {
+                "Bytes"
+            }
+            _ => "",
+        }
+    }
+
     /// The metric's value for an object in a time; none where the object has no such metric.
     pub(crate) fn value(
         &self,

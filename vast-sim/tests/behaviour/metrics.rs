@@ -178,6 +178,76 @@ async fn samples_lie_in_the_slots_in_which_things_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn time_frames_samples_and_aggregations_are_exact() {
+    let (cluster, p, s3, vms) = start().await;
+    // 1000, 3000, nothing, 2000 bytes in four slots of ten seconds.
+    for (n, len) in [1_000, 3_000, 0, 2_000].into_iter().enumerate() {
+        if n > 0 {
+            cluster.advance(Duration::from_secs(10)).unwrap();
+        }
+        if len > 0 {
+            s3.put(&format!("/data/{n}"), pattern(1, len)).await.ok();
+        }
+    }
+    let name = "ViewMetrics,write_bw__rate";
+    let rate = async |more: &str| {
+        let answer = ask(&vms, "view", &[name], &format!("&object_ids={}{more}", p.view_id)).await;
+        metric(&answer, p.view_id, name).unwrap()
+    };
+    for (frame, seconds) in [
+        ("40s", 40.0),
+        ("1m", 60.0),
+        ("2h", 7_200.0),
+        ("1D", 86_400.0),
+        ("1W", 604_800.0),
+        ("1M", 2_592_000.0),
+    ] {
+        assert_eq!(rate(&format!("&time_frame={frame}")).await, 6_000.0 / seconds, "{frame}");
+    }
+    for (function, expected) in
+        [("avg", 150.0), ("min", 0.0), ("max", 300.0), ("sum", 600.0), ("stddev", 12_500_f64.sqrt())]
+    {
+        assert_eq!(rate(&format!("&time_frame=40s&aggregation={function}")).await, expected, "{function}");
+    }
+    let now: jiff::Timestamp = vast_sim::Clock::now(&*frozen().clock).try_into().unwrap();
+    // The clock of the test began at most one slot before: ask by absolute times that hold either way.
+    let (from, to) = (now - Duration::from_secs(3_600), now + Duration::from_secs(3_600));
+    assert_eq!(rate(&format!("&from_time={from:.0}&to_time={to:.0}")).await, 6_000.0 / 7_200.0);
+    for (granularity, width) in
+        [("minutes", 300_000.0), ("hours", 3_600_000.0), ("days", 86_400_000.0), ("20s", 20_000.0)]
+    {
+        let more = format!("&time_frame=1h&granularity={granularity}&object_ids={}", p.view_id);
+        let more = if granularity == "days" { more.replace("1h", "3D") } else { more };
+        let answer = ask(&vms, "view", &[name], &more).await;
+        let rows = answer["data"].as_array().unwrap();
+        let bytes: f64 = rows.iter().map(|r| r[2].as_f64().unwrap() * width / 1_000.0).sum();
+        assert_eq!(bytes.round(), 6_000.0, "{granularity}: {rows:?}");
+        let stamps: Vec<&str> = rows.iter().map(|r| r[0].as_str().unwrap()).collect();
+        assert!(stamps.is_sorted(), "{stamps:?}");
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_and_quotas_show_in_the_space_of_every_type() {
+    let (cluster, p, s3, vms) = start().await;
+    let quota = cluster.create_quota("/data/dir", 50_000).unwrap();
+    s3.put("/data/dir/a", pattern(1, 5_000)).await.ok();
+    s3.put("/data/b", pattern(2, 700)).await.ok();
+    vms.post("/api/snapshots/", json!({ "name": "s", "path": "/data/" })).await.ok();
+    s3.delete("/data/dir/a").await.ok();
+    s3.put("/data/dir/c", pattern(3, 40)).await.ok();
+    let of = async |kind: &str, id: u64, name: &str| metric(&ask(&vms, kind, &[name], "").await, id, name);
+    assert_eq!(of("cluster", 1, "Capacity,logical_space_in_use").await, Some(740.0));
+    assert_eq!(of("cluster", 1, "Capacity,physical_space_in_use").await, Some(5_740.0));
+    assert_eq!(of("cluster", 1, "Capacity,drr").await, Some(740.0 / 5_740.0));
+    assert_eq!(of("view", p.view_id, "ViewMetrics,logical_capacity").await, Some(740.0));
+    assert_eq!(of("tenant", 1, "TenantMetrics,logical_capacity").await, Some(740.0));
+    assert_eq!(of("quota", quota, "Capacity,logical_capacity").await, Some(40.0));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn monitors_are_kept_questions_and_odd_questions_are_refused() {
     let (cluster, p, s3, vms) = start().await;
     s3.put("/data/a", pattern(1, 6_000)).await.ok();
@@ -202,9 +272,16 @@ async fn monitors_are_kept_questions_and_odd_questions_are_refused() {
     ] {
         assert_eq!(vms.get(&format!("/api/monitors/ad_hoc_query/{bad}")).await.status, 400, "{bad}");
     }
-    // What nobody measures is left out; types without objects give no rows.
-    let unknown = ask(&vms, "cluster", &["Hardware,component=node,cpu_temp", "Capacity,drr"], "").await;
-    assert_eq!(unknown["prop_list"], json!(["timestamp", "object_id", "Capacity,drr"]));
+    // What nobody measures is a column of nulls; types without objects give no rows.
+    let names = ["Hardware,component=node,cpu_temp", "Capacity,drr", "Capacity,dr"];
+    let unknown = ask(&vms, "cluster", &names, "").await;
+    let mut expected = vec!["timestamp", "object_id"];
+    expected.extend(names);
+    assert_eq!(unknown["prop_list"], json!(expected));
+    assert_eq!(
+        &unknown["data"][0].as_array().unwrap()[1..],
+        &[json!(1), Value::Null, json!(1.0), Value::Null]
+    );
     for kind in
         ["cnode", "dnode", "view", "nic", "cbox", "dbox", "fan", "psu", "ssd", "nvram", "replicationstream"]
     {
@@ -216,7 +293,10 @@ async fn monitors_are_kept_questions_and_odd_questions_are_refused() {
         );
     }
     let catalogue = vms.get("/api/metrics/").await.ok().json();
-    assert!(catalogue.as_array().unwrap().iter().any(|m| m["fqn"] == "Capacity,drr"));
+    let catalogue = catalogue.as_array().unwrap();
+    assert!(catalogue.iter().any(|m| m["fqn"] == "Capacity,drr" && m["class_name"] == "Capacity"));
+    let shared = catalogue.iter().find(|m| m["fqn"] == "Capacity,logical_capacity").unwrap();
+    assert_eq!((&shared["object_types"], &shared["units"]), (&json!(["quota"]), &json!("Bytes")));
     assert_eq!(
         vms.call("DELETE", &format!("/api/monitors/{}/", monitor["id"]), &Value::Null).await.status,
         204

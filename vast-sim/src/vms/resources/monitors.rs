@@ -1,5 +1,6 @@
 //! `/monitors/`: what the cluster did over time, asked for by name or on the spot; and the catalogue of `/metrics/`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::Method;
@@ -134,12 +135,9 @@ fn answer(core: &Arc<Core>, state: &State, question: &Question) -> Result<Value,
     }
     let periods = periods(question, objects.len())?;
     let value = |o: &Object, p: &Property, at: Period| p.value(core, state, o, at, question.aggregation);
-    // What no object has is left out, as VMS leaves out what a release does not measure.
-    let properties: Vec<&Property> = question
-        .properties
-        .iter()
-        .filter(|p| objects.iter().any(|o| value(o, p, question.period).is_some()))
-        .collect();
+    // What no object has is a column of nulls, so that clients find every name that they asked for: some ask for the
+    // metrics of several releases at once, and an error would cost them all the others.
+    let properties = &question.properties;
     let mut data = Vec::new();
     for at in &periods {
         let stamp = env::rfc3339(if question.granularity.is_some() { at.from } else { at.to });
@@ -314,6 +312,15 @@ fn performers(tallies: &[(String, Tally)], only: Option<&str>, count: usize) -> 
     Ok(Value::Object(out))
 }
 
+/// What `/metrics/` says of a metric.
+fn described(name: &str, object_types: &[&str]) -> Option<Value> {
+    let property = Property::parse(name)?;
+    Some(json!({
+        "fqn": name, "name": name, "class_name": property.class(), "object_types": object_types,
+        "title": property.title(), "units": property.units(),
+    }))
+}
+
 impl Resource for MetricNames {
     fn kind(&self) -> &'static str {
         "metrics"
@@ -326,8 +333,13 @@ impl Resource for MetricNames {
         let wanted = call.param("object_type");
         let types = measures::types().filter(|t| wanted.is_none_or(|w| w == *t));
         let all: Vec<Value> = types
-            .flat_map(|t| measures::catalogue(t).into_iter().map(move |name| (t, name)))
-            .map(|(object_type, name)| json!({ "object_type": object_type, "fqn": name, "name": name }))
+            .flat_map(|t| measures::catalogue(t).into_iter().map(move |name| (name, t)))
+            .fold(BTreeMap::<String, Vec<&str>>::new(), |mut all, (name, object_type)| {
+                all.entry(name).or_default().push(object_type);
+                all
+            })
+            .into_iter()
+            .filter_map(|(name, object_types)| described(&name, &object_types))
             .collect();
         Some(Ok(Reply::ok(Value::Array(all))))
     }
