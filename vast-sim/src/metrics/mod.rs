@@ -263,6 +263,7 @@ impl Metrics {
             started: clock.now(),
             clock,
             failed: AtomicBool::new(false),
+            waited: AtomicU64::new(0),
             places: OnceLock::new(),
         })
     }
@@ -281,6 +282,8 @@ pub(crate) struct RequestMeter {
     clock: Arc<dyn Clock>,
     started: std::time::SystemTime,
     failed: AtomicBool,
+    /// Microseconds spent waiting before the caller was known.
+    waited: AtomicU64,
     places: OnceLock<Vec<OnTheWay>>,
 }
 
@@ -296,8 +299,10 @@ impl RequestMeter {
         let mut meters =
             vec![metrics.meter(Subject::User(user_id)), metrics.meter(Subject::Tenant(tenant_id))];
         meters.extend(self.view.map(|view| metrics.meter(Subject::UserView(user_id, view))));
+        let waited = self.waited.load(Ordering::Relaxed);
         for meter in &meters {
             meter.live.add(self.class.requests(), 1);
+            meter.live.add(Count::QosWaitMicros, waited);
         }
         let _ = self.caller.set(meters);
     }
@@ -329,7 +334,9 @@ impl RequestMeter {
 
     /// The request waited for its share of a limit.
     pub(crate) fn waited(&self, time: Duration) {
-        self.add(Count::QosWaitMicros, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.waited.fetch_add(micros, Ordering::Relaxed);
+        self.add(Count::QosWaitMicros, micros);
     }
 
     /// A limit refused the request.

@@ -13,7 +13,8 @@ use s3s::StdError;
 use super::conn::{Ending, ResetNow};
 use crate::clock::Clock;
 use crate::faults::Lane;
-use crate::qos::Rate;
+use crate::metrics::RequestMeter;
+use crate::qos::{Passage, Rate};
 use crate::store::blob::to_usize;
 
 /// What happens when an offset is reached.
@@ -29,12 +30,33 @@ pub(crate) enum Event {
     Stall(Option<Duration>),
 }
 
+/// A line that bytes wait in.
+#[derive(Debug)]
+struct Line {
+    lane: Arc<Lane>,
+    rate: Rate,
+    /// Bytes that pass beside it.
+    free: u64,
+    /// Who is told how long the wait was.
+    meter: Option<Arc<RequestMeter>>,
+}
+
+impl Line {
+    /// Books the bytes from `from` to `to` of the body; gives how long they take.
+    fn book(&self, clock: &dyn Clock, from: u64, to: u64) -> Duration {
+        match to.saturating_sub(from.max(self.free)) {
+            0 => Duration::ZERO,
+            bytes => self.lane.book(clock, bytes, self.rate.per_second, self.rate.burst),
+        }
+    }
+}
+
 /// Everything that shall happen to one body.
 #[derive(Debug, Default)]
 pub(crate) struct Meddling {
     events: Vec<(u64, Event)>,
     /// Shared limits in bytes.
-    lanes: Vec<(Arc<Lane>, Rate)>,
+    lanes: Vec<Line>,
 }
 
 /// Most bytes that pass at a time under a bandwidth limit, so that they trickle.
@@ -46,12 +68,14 @@ impl Meddling {
     }
 
     pub(crate) fn no_faster_than(&mut self, lane: Arc<Lane>, bytes_per_second: u64) {
-        self.within(lane, Rate { per_second: bytes_per_second, burst: 0 });
+        let rate = Rate { per_second: bytes_per_second, burst: 0 };
+        self.lanes.push(Line { lane, rate, free: 0, meter: None });
     }
 
-    /// As [`Self::no_faster_than`], with a burst.
-    pub(crate) fn within(&mut self, lane: Arc<Lane>, rate: Rate) {
-        self.lanes.push((lane, rate));
+    /// Leads the body through a line of a `QoS` policy.
+    pub(crate) fn through(&mut self, passage: Passage, meter: &Arc<RequestMeter>) {
+        let Passage { lane, rate, free } = passage;
+        self.lanes.push(Line { lane, rate, free, meter: Some(Arc::clone(meter)) });
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -69,6 +93,7 @@ impl Meddling {
             meddling: self,
             passed: 0,
             left: Bytes::new(),
+            held: None,
             wait: None,
             ended: false,
         }
@@ -84,6 +109,8 @@ pub(crate) struct Meddled<B> {
     passed: u64,
     /// Arrived, not yet passed on.
     left: Bytes,
+    /// What is passed on when the wait is over.
+    held: Option<Bytes>,
     wait: Option<BoxFuture<'static, ()>>,
     ended: bool,
 }
@@ -96,17 +123,20 @@ impl<B> Meddled<B> {
         to_usize(to_event).min(sip)
     }
 
-    /// Takes the next bytes that may pass.
-    fn sip(&mut self) -> Bytes {
+    /// Takes the next bytes; they may pass when their time is over.
+    fn sip(&mut self) {
         let data = self.left.split_to(self.until_next().min(self.left.len()).max(1));
+        let from = self.passed;
         self.passed += data.len() as u64;
-        let lanes = self.meddling.lanes.iter();
-        let pause =
-            lanes.map(|(lane, rate)| lane.book(&*self.clock, data.len() as u64, rate.per_second, rate.burst));
-        if let Some(pause) = pause.max() {
+        let lines = self.meddling.lanes.iter();
+        let longest = lines.map(|l| (l.book(&*self.clock, from, self.passed), l)).max_by_key(|(p, _)| *p);
+        if let Some((pause, line)) = longest.filter(|(pause, _)| !pause.is_zero()) {
+            if let Some(meter) = &line.meter {
+                meter.waited(pause);
+            }
             self.wait = Some(self.clock.sleep(pause));
         }
-        data
+        self.held = Some(data);
     }
 
     /// Lets what is due at this place happen: an answer for the poll, or none to go on.
@@ -170,11 +200,15 @@ where
                 ready!(wait.as_mut().poll(cx));
                 this.wait = None;
             }
+            if let Some(data) = this.held.take() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
             if let Some(polled) = this.happen(cx) {
                 return polled.map(|end| end.map(|result| result.map(Frame::data)));
             }
             if !this.left.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(this.sip()))));
+                this.sip();
+                continue;
             }
             match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {

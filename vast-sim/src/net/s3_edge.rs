@@ -23,7 +23,7 @@ use crate::s3::host::bucket_of;
 use crate::s3::operation::{Asked, classify};
 use crate::s3::read::drop_unusable_range;
 use crate::s3::refusal::{self, About, RequestId, complete};
-use crate::s3::signature::admit;
+use crate::s3::signature::{admit, claimed_signer};
 use crate::store::lock;
 
 /// The S3 face of one VIP.
@@ -69,8 +69,7 @@ impl S3Edge {
         };
         let counting = self.meter(&asked, request.method());
         let met = self.meet(&asked, about.id.text());
-        let mut trouble = Trouble::meet(&self.core, met).await;
-        self.queue(&asked, &counting, &mut trouble).await;
+        let trouble = Trouble::meet(&self.core, met).await;
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(Arc::clone(&counting));
         self.switch_features(&trouble, &mut parts.extensions);
@@ -128,37 +127,37 @@ impl S3Edge {
         self.core.metrics.request(&self.core, self.vip, counting, what)
     }
 
-    /// Lets a request wait for its share of what its view and its tenant may do, and holds its data to it.
-    async fn queue(&self, asked: &Asked, counting: &RequestMeter, trouble: &mut Trouble) {
-        let admission = self.core.store.read(|state| {
-            let bucket = state.bucket(&asked.bucket)?;
-            Some(qos::admit(&self.core, state, bucket, counting.class()))
-        });
-        let Some(admission) = admission else { return };
+    /// Lets a request wait for its share of what its view, its user and its tenant may do, and holds its data to it.
+    async fn queue(
+        &self,
+        bucket: &str,
+        signer: Option<&str>,
+        counting: &Arc<RequestMeter>,
+        trouble: &mut Trouble,
+    ) -> Result<(), Refusal> {
+        let asking = qos::Asking { bucket, access_key: signer, class: counting.class() };
+        let admission = self.core.store.read(|state| qos::admit(&self.core, state, &asking));
         if admission.refused {
             counting.refused();
             let message = "Reduce your request rate: the QoS policy allows no more connections.";
-            trouble.early = Some(Early::Refuse(trouble::refusal(503, "SlowDown", message)));
-            return;
+            return Err(trouble::refusal(503, "SlowDown", message));
         }
         counting.hold(admission.on_the_way);
-        for (lane, rate) in admission.lanes {
-            if counting.class() == Class::Read {
-                trouble.answer.within(lane, rate);
-            } else {
-                trouble.request.within(lane, rate);
-            }
+        let body = if counting.class() == Class::Read { &mut trouble.answer } else { &mut trouble.request };
+        for passage in admission.passages {
+            body.through(passage, counting);
         }
         if !admission.wait.is_zero() {
             counting.waited(admission.wait);
             self.core.config.clock.sleep(admission.wait).await;
         }
+        Ok(())
     }
 
     async fn carry_out(
         &self,
         ready: Ready,
-        trouble: Trouble,
+        mut trouble: Trouble,
         counting: &Arc<RequestMeter>,
         ending: &Ending,
     ) -> Result<Answer, ResetNow> {
@@ -185,13 +184,8 @@ impl S3Edge {
                     .unwrap_or_else(|error| refusal::answer(error, &about))
             }
             None => {
-                let clock = Arc::clone(&self.core.config.clock);
-                let body = if trouble.request.is_idle() {
-                    s3s::Body::http_body(body)
-                } else {
-                    s3s::Body::http_body_unsync(trouble.request.to(body, clock, ending.clone()))
-                };
-                self.served(parts, body, bucket_of_host.as_deref(), &about).await
+                let request = (parts, body, bucket.as_str(), bucket_of_host.as_deref());
+                self.served(request, &about, &mut trouble, counting, ending).await
             }
         };
         if trouble.lose_answer || ending.is_reset() {
@@ -217,17 +211,30 @@ impl S3Edge {
         }))
     }
 
-    /// What the cluster answers when nothing is in the way.
+    /// What the cluster answers when nothing is in the way but limits.
     async fn served(
         &self,
-        mut parts: http::request::Parts,
-        body: s3s::Body,
-        bucket_of_host: Option<&str>,
+        request: (http::request::Parts, RequestBody, &str, Option<&str>),
         about: &About,
+        trouble: &mut Trouble,
+        counting: &Arc<RequestMeter>,
+        ending: &Ending,
     ) -> Response<s3s::Body> {
+        let (mut parts, body, bucket, bucket_of_host) = request;
         if let Err(error) = admit(&self.core, &self.core.own_key, &mut parts, bucket_of_host) {
             return refusal::answer(error, about);
         }
+        let signer = claimed_signer(&parts);
+        if let Err(refusal) = self.queue(bucket, signer.as_deref(), counting, trouble).await {
+            return refused(&refusal, about);
+        }
+        let body = if trouble.request.is_idle() {
+            s3s::Body::http_body(body)
+        } else {
+            let meddling = std::mem::take(&mut trouble.request);
+            let clock = Arc::clone(&self.core.config.clock);
+            s3s::Body::http_body_unsync(meddling.to(body, clock, ending.clone()))
+        };
         drop_unusable_range(&mut parts.headers);
         match self.service.call(Request::from_parts(parts, body)).await {
             Ok(answer) => complete(answer, about),

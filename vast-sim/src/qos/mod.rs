@@ -1,11 +1,19 @@
-//! Quality of service: what a view or a tenant may do per second, and the lines in which its requests wait for it.
+//! Quality of service: what views, users, tenants and the cluster may do per second, and the lines in which their
+//! requests wait for it.
 //!
-//! Limits come from the `QoS` policy of the request's view and from the limits of its tenant, read anew with every
-//! request, so that a change holds for the next one. Waiting is on the cluster's clock. A megabyte is 10^6 bytes.
+//! Limits come from the `QoS` policy of the request's view, from those of the user of its key, and from the limits of
+//! its tenant and of the cluster. They are read anew with every request, so that a change holds for the next one. All of
+//! them hold at once. Waiting is on the cluster's clock.
+//!
+//! A request that moves data counts as so many IOs as its bytes make, one at least; any other as one.
+
+pub(crate) mod limits;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::core::Core;
 use crate::faults::Lane;
@@ -14,40 +22,17 @@ use crate::store::lock;
 use crate::store::object::Bucket;
 use crate::store::registry::{Row, flag, number, text};
 use crate::store::state::State;
-
-const MEGABYTE: u64 = 1_000_000;
-const GIGABYTE: u64 = 1_000_000_000;
+pub(crate) use limits::Rate;
+use limits::{Limits, Resource};
 
 /// Who has limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Holder {
-    View(u64),
+    Cluster,
     Tenant(u64),
-}
-
-/// What is limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Resource {
-    ReadBytes,
-    WriteBytes,
-    Bytes,
-    Reads,
-    Writes,
-    Requests,
-}
-
-/// So many a second, and so many at once before that counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rate {
-    pub(crate) per_second: u64,
-    pub(crate) burst: u64,
-}
-
-/// The limits of one holder.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Limits {
-    rates: Vec<(Resource, Rate)>,
-    connections: Option<u64>,
+    View(u64),
+    /// A user under a policy: each user has the whole of it.
+    User(u64, u64),
 }
 
 /// The lines of all holders, and how many requests each has on the way.
@@ -76,6 +61,15 @@ impl Drop for OnTheWay {
     }
 }
 
+/// A line that the data of a request has to pass.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) rate: Rate,
+    /// Bytes that pass beside the line: paid for before.
+    pub(crate) free: u64,
+}
+
 /// What the limits mean for one request.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
@@ -83,108 +77,77 @@ pub(crate) struct Admission {
     pub(crate) refused: bool,
     /// Time to wait before it begins.
     pub(crate) wait: Duration,
-    /// Lines that its data has to pass.
-    pub(crate) lanes: Vec<(Arc<Lane>, Rate)>,
+    pub(crate) passages: Vec<Passage>,
     /// To be kept until the request is over.
     pub(crate) on_the_way: Vec<OnTheWay>,
 }
 
-fn rates(limits: &Row, named: &[(Resource, &str, &str, u64)]) -> Vec<(Resource, Rate)> {
-    let rate = |(resource, most, burst, unit): &(Resource, &str, &str, u64)| {
-        let per_second = number(limits, most).filter(|n| *n > 0)?.saturating_mul(*unit);
-        let burst = number(limits, burst).unwrap_or(0).saturating_mul(*unit);
-        Some((*resource, Rate { per_second, burst }))
-    };
-    named.iter().filter_map(rate).collect()
+/// What is known of a request when it is admitted.
+#[derive(Debug)]
+pub(crate) struct Asking<'a> {
+    pub(crate) bucket: &'a str,
+    /// The key that it is signed with.
+    pub(crate) access_key: Option<&'a str>,
+    pub(crate) class: Class,
 }
 
-const STATIC: &[(Resource, &str, &str, u64)] = &[
-    (Resource::ReadBytes, "max_reads_bw_mbps", "burst_reads_bw_mb", MEGABYTE),
-    (Resource::WriteBytes, "max_writes_bw_mbps", "burst_writes_bw_mb", MEGABYTE),
-    (Resource::Reads, "max_reads_iops", "burst_reads_iops", 1),
-    (Resource::Writes, "max_writes_iops", "burst_writes_iops", 1),
-];
-const TOTAL: &[(Resource, &str, &str, u64)] = &[
-    (Resource::Bytes, "max_bw_mbps", "burst_bw_mb", MEGABYTE),
-    (Resource::Requests, "max_iops", "burst_iops", 1),
-];
-
-/// Limits that grow with capacity: so many per gigabyte.
-fn by_capacity(limits: &Row, bytes: u64) -> Vec<(Resource, Rate)> {
-    let named = [
-        (Resource::ReadBytes, "max_reads_bw_mbps_per_gb_capacity", MEGABYTE),
-        (Resource::WriteBytes, "max_writes_bw_mbps_per_gb_capacity", MEGABYTE),
-        (Resource::Reads, "max_reads_iops_per_gb_capacity", 1),
-        (Resource::Writes, "max_writes_iops_per_gb_capacity", 1),
-        (Resource::Bytes, "max_bw_mbps_per_gb_capacity", MEGABYTE),
-        (Resource::Requests, "max_iops_per_gb_capacity", 1),
-    ];
-    // The first gigabyte counts in full, or an empty view could never be filled.
-    let gigabytes = bytes.div_ceil(GIGABYTE).max(1);
-    named
-        .iter()
-        .filter_map(|(resource, name, unit)| {
-            let per_gigabyte = number(limits, name).filter(|n| *n > 0)?;
-            let per_second = per_gigabyte.saturating_mul(*unit).saturating_mul(gigabytes);
-            Some((*resource, Rate { per_second, burst: 0 }))
-        })
-        .collect()
-}
-
-/// The limits of a policy for a view.
-fn of_policy(state: &State, policy: &Row, view: &Row) -> Limits {
-    let part = |name: &str| policy.get(name).and_then(|l| l.as_object()).cloned().unwrap_or_default();
-    let totals = flag(policy, "use_total_limits");
-    let tenant = number(view, "tenant_id").unwrap_or(1);
-    let path = text(view, "path");
-    let limits = part(if totals { "capacity_total_limits" } else { "capacity_limits" });
-    let mut all = match text(policy, "mode") {
-        "USED_CAPACITY" => by_capacity(&limits, state.usage(tenant, path).bytes),
-        "PROVISIONED_CAPACITY" => {
-            let of_view = |(_, q): &(u64, &Row)| {
-                text(q, "path") == path && number(q, "tenant_id").unwrap_or(1) == tenant
-            };
-            let quota = state.vms.rows("quotas").find(of_view).and_then(|(_, q)| number(q, "hard_limit"));
-            by_capacity(&limits, quota.unwrap_or(0))
+/// Whether a policy names a user. Identifiers may be written as text or as numbers.
+fn is_attached(policy: &Row, user: &Row) -> bool {
+    let names = |entry: &Value| {
+        let value = match entry.get("identifier_value") {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => return false,
+        };
+        match entry.get("identifier_type").and_then(Value::as_str) {
+            Some("uid") => number(user, "uid").is_some_and(|uid| uid.to_string() == value),
+            Some("sid_str") => !value.is_empty() && text(user, "sid") == value,
+            Some("username") => text(user, "name") == value,
+            _ => false,
         }
-        _ if totals => rates(&part("static_total_limits"), TOTAL),
-        _ => rates(&part("static_limits"), STATIC),
     };
-    let is_bytes = |r: Resource| matches!(r, Resource::ReadBytes | Resource::WriteBytes | Resource::Bytes);
-    match text(policy, "limit_by") {
-        "BW" => all.retain(|(r, _)| is_bytes(*r)),
-        "IOPS" => all.retain(|(r, _)| !is_bytes(*r)),
-        _ => {}
-    }
-    Limits { rates: all, connections: number(policy, "s3_connections_limit").filter(|n| *n > 0) }
+    policy.get("attached_users").and_then(Value::as_array).into_iter().flatten().any(names)
 }
 
-/// The limits of a tenant: of its own, or of the policy that it names.
-fn of_tenant(state: &State, id: u64) -> Option<Limits> {
-    let tenant = state.vms.row("tenants", id)?;
-    let own = tenant.get("qos")?.as_object()?.get("static_limits")?.as_object()?;
-    Some(Limits { rates: rates(own, STATIC), connections: None })
+/// The policies that limit a user in a tenant: those that name it, else the default one.
+pub(crate) fn policies_of_user<'s>(state: &'s State, user: &Row, tenant: u64) -> Vec<(u64, &'s Row)> {
+    let of_users = |(_, policy): &(u64, &Row)| {
+        text(policy, "policy_type") == "USER" && number(policy, "tenant_id").unwrap_or(1) == tenant
+    };
+    let all = || state.vms.rows("qospolicies").filter(of_users);
+    let named: Vec<_> = all().filter(|(_, policy)| is_attached(policy, user)).collect();
+    if named.is_empty() { all().filter(|(_, policy)| flag(policy, "is_default")).collect() } else { named }
 }
 
-fn all_limits(state: &State, bucket: &Bucket) -> Vec<(Holder, Limits)> {
+fn all_limits(state: &State, bucket: Option<&Bucket>, access_key: Option<&str>) -> Vec<(Holder, Limits)> {
     let mut all = Vec::new();
-    let view = state.view_of(bucket);
-    let policy =
-        view.and_then(|v| number(v, "qos_policy_id")).and_then(|id| state.vms.row("qospolicies", id));
-    if let (Some(view), Some(policy)) = (view, policy) {
-        all.push((Holder::View(bucket.view_id), of_policy(state, policy, view)));
+    let key = access_key.and_then(|id| state.keys().get(id)).filter(|k| k.enabled);
+    let tenant = bucket.map(|b| b.tenant_id).or(key.map(|k| k.tenant_id));
+    if state.vms.len("qospolicies") > 0 {
+        let view = bucket.and_then(|b| Some((b.view_id, state.view_of(b)?)));
+        let policy = view.and_then(|(_, v)| state.vms.row("qospolicies", number(v, "qos_policy_id")?));
+        if let (Some((id, view)), Some(policy)) = (view, policy) {
+            all.push((Holder::View(id), limits::of_policy(state, policy, Some(view))));
+        }
+        if let Some(key) = key
+            && let Some(user) = state.vms.row("users", key.user_id)
+        {
+            for (id, policy) in policies_of_user(state, user, key.tenant_id) {
+                all.push((Holder::User(key.user_id, id), limits::of_policy(state, policy, None)));
+            }
+        }
     }
-    if let Some(limits) = of_tenant(state, bucket.tenant_id) {
-        all.push((Holder::Tenant(bucket.tenant_id), limits));
-    }
-    all.retain(|(_, limits)| *limits != Limits::default());
+    let own = |kind: &str, id| state.vms.row(kind, id).and_then(limits::own);
+    all.extend(tenant.and_then(|id| Some((Holder::Tenant(id), own("tenants", id)?))));
+    all.extend(own("clusters", 1).map(|limits| (Holder::Cluster, limits)));
+    all.retain(|(_, limits)| limits.connections.is_some() || !limits.rates.is_empty());
     all
 }
 
-/// What the limits mean for a request to a bucket.
-pub(crate) fn admit(core: &Core, state: &State, bucket: &Bucket, class: Class) -> Admission {
+/// What the limits mean for a request.
+pub(crate) fn admit(core: &Core, state: &State, asking: &Asking<'_>) -> Admission {
     let mut admission = Admission::default();
-    let all = all_limits(state, bucket);
+    let all = all_limits(state, state.bucket(asking.bucket), asking.access_key);
     if all.is_empty() {
         return admission;
     }
@@ -200,20 +163,29 @@ pub(crate) fn admit(core: &Core, state: &State, bucket: &Bucket, class: Class) -
             admission.on_the_way.push(OnTheWay { active: Arc::clone(&core.qos.active), holder: *holder });
         }
     }
-    let (bytes, requests) = match class {
-        Class::Read => (Resource::ReadBytes, Resource::Reads),
-        Class::Write => (Resource::WriteBytes, Resource::Writes),
-        Class::ReadMd => (Resource::Bytes, Resource::Reads),
-        Class::WriteMd => (Resource::Bytes, Resource::Writes),
+    let (bytes, requests) = match asking.class {
+        Class::Read | Class::ReadMd => (Resource::ReadBytes, Resource::Reads),
+        Class::Write | Class::WriteMd => (Resource::WriteBytes, Resource::Writes),
     };
+    let moves_data = matches!(asking.class, Class::Read | Class::Write);
     for (holder, limits) in all {
         for (resource, rate) in limits.rates {
-            let lane = Arc::clone(lock(&core.qos.lanes).entry((holder, resource)).or_default());
+            let lane = || Arc::clone(lock(&core.qos.lanes).entry((holder, resource)).or_default());
             if resource == bytes || resource == Resource::Bytes {
-                admission.lanes.push((lane, rate));
+                if moves_data {
+                    admission.passages.push(Passage { lane: lane(), rate, free: 0 });
+                }
             } else if resource == requests || resource == Resource::Requests {
-                let wait = lane.book(&*core.config.clock, 1, rate.per_second, rate.burst.max(1));
+                // Counted in the bytes of IOs: the first one now, the others as the data passes.
+                let io = limits.io_size;
+                let in_bytes = |n: u64| n.saturating_mul(io);
+                let rate = Rate { per_second: in_bytes(rate.per_second), burst: in_bytes(rate.burst.max(1)) };
+                let lane = lane();
+                let wait = lane.book(&*core.config.clock, io, rate.per_second, rate.burst);
                 admission.wait = admission.wait.max(wait);
+                if moves_data {
+                    admission.passages.push(Passage { lane, rate, free: io });
+                }
             }
         }
     }
@@ -222,29 +194,36 @@ pub(crate) fn admit(core: &Core, state: &State, bucket: &Bucket, class: Class) -
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn row(value: &serde_json::Value) -> Row {
+    fn row(value: &Value) -> Row {
         value.as_object().cloned().unwrap()
     }
 
     #[test]
-    fn policies_become_rates() {
-        let state = State::default();
-        let view = row(&serde_json::json!({ "path": "/v", "tenant_id": 1 }));
-        let limits = |policy: &serde_json::Value| of_policy(&state, &row(policy), &view);
-        let fixed = serde_json::json!({ "mode": "STATIC", "s3_connections_limit": 3, "static_limits": {
-            "max_reads_bw_mbps": 2, "burst_reads_bw_mb": 1, "max_writes_iops": 7, "max_writes_bw_mbps": 0 } });
-        let read = (Resource::ReadBytes, Rate { per_second: 2_000_000, burst: 1_000_000 });
-        let writes = (Resource::Writes, Rate { per_second: 7, burst: 0 });
-        assert_eq!(limits(&fixed), Limits { rates: vec![read, writes], connections: Some(3) });
-        let mut only = fixed;
-        only["limit_by"] = "IOPS".into();
-        assert_eq!(limits(&only).rates, [writes]);
-        let total = serde_json::json!({ "use_total_limits": true, "static_total_limits": { "max_iops": 5 } });
-        assert_eq!(limits(&total).rates, [(Resource::Requests, Rate { per_second: 5, burst: 0 })]);
-        let grown = serde_json::json!({ "mode": "USED_CAPACITY",
-            "capacity_limits": { "max_reads_bw_mbps_per_gb_capacity": 3 } });
-        assert_eq!(limits(&grown).rates, [(Resource::ReadBytes, Rate { per_second: 3_000_000, burst: 0 })]);
+    fn users_are_found_by_each_kind_of_identifier_and_else_by_default() {
+        let mut state = State::default();
+        let mut policy = |name: &str, more: Value| {
+            let mut all = row(&json!({ "name": name, "policy_type": "USER", "tenant_id": 1 }));
+            all.extend(row(&more));
+            state.vms.insert("qospolicies", all)
+        };
+        let by = |kind: &str, value: Value| json!({ "identifier_type": kind, "identifier_value": value });
+        let uid = policy("uid", json!({ "attached_users": [by("uid", "7".into())] }));
+        let number = policy("number", json!({ "attached_users": [by("uid", 7.into())] }));
+        let name = policy("name", json!({ "attached_users": [by("username", "ann".into())] }));
+        let sid = policy("sid", json!({ "attached_users": [by("sid_str", "S-1-5".into())] }));
+        let fallback = policy("default", json!({ "is_default": true }));
+        policy("of another tenant", json!({ "is_default": true, "tenant_id": 2 }));
+        policy("for views", json!({ "policy_type": "VIEW", "is_default": true }));
+        let found = |user: Value| {
+            let all = policies_of_user(&state, &row(&user), 1);
+            all.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+        };
+        assert_eq!(found(json!({ "uid": 7, "name": "bob" })), [uid, number]);
+        assert_eq!(found(json!({ "uid": 8, "name": "ann", "sid": "S-1-5" })), [name, sid]);
+        assert_eq!(found(json!({ "uid": 9, "name": "eve" })), [fallback]);
     }
 }

@@ -179,6 +179,13 @@ impl Page<'_> {
         }
     }
 
+    /// What limits did to requests.
+    fn limits(&mut self, prefix: &str, labels: &[(&str, &str)], total: &Tally) {
+        self.counter(&format!("{prefix}_qos_failures"), labels, total.get(Count::QosRefused));
+        let waited = total.get(Count::QosWaitMicros);
+        self.counter(&format!("{prefix}_qos_wait_for_budget_time_sum"), labels, waited);
+    }
+
     fn finish(self) -> String {
         let mut out = String::new();
         for (name, (kind, lines)) in self.families {
@@ -309,9 +316,7 @@ fn views(page: &mut Page) {
         page.flows("view", "ViewMetrics", &labels, &view);
         let total = view.total();
         page.totals("view_metrics_ViewMetrics", &labels, &total);
-        page.counter("view_metrics_ViewMetrics_qos_failures", &labels, total.get(Count::QosRefused));
-        let waited = total.get(Count::QosWaitMicros);
-        page.counter("view_metrics_ViewMetrics_qos_wait_for_budget_time_sum", &labels, waited);
+        page.limits("view_metrics_ViewMetrics", &labels, &total);
     }
 }
 
@@ -381,6 +386,7 @@ fn tenants(page: &mut Page) {
         page.flows("tenant", "TenantMetrics", &labels, &tenant);
         page.flows("tenant_metrics_TenantMetrics", "TenantMetrics", &labels, &tenant);
         page.totals("tenant_metrics_TenantMetrics", &labels, &tenant.total());
+        page.limits("tenant_metrics_TenantMetrics", &labels, &tenant.total());
     }
 }
 
@@ -390,6 +396,7 @@ fn users(page: &mut Page) {
         let labels = [("name", user.title.as_str()), ("id", uid.as_str())];
         page.flows("user", "UserMetrics", &labels, &user);
         page.totals("user_metrics_UserMetrics", &labels, &user.total());
+        page.limits("user_metrics_UserMetrics", &labels, &user.total());
     }
 }
 

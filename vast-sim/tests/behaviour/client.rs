@@ -94,7 +94,7 @@ pub(crate) fn tls(ca_pem: &str) -> Result<tokio_rustls::TlsConnector, Failure> {
     Ok(Arc::new(config).into())
 }
 
-async fn over<I>(io: I, request: Request<Full<Bytes>>) -> Result<Reply, Failure>
+pub(crate) async fn over<I>(io: I, request: Request<Full<Bytes>>) -> Result<Reply, Failure>
 where
     I: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {

@@ -20,6 +20,7 @@ mod fault_plane;
 mod faults;
 mod folders;
 mod kills;
+mod memory;
 mod metrics;
 mod nodes;
 mod policy;

@@ -211,7 +211,7 @@ async fn time_frames_samples_and_aggregations_are_exact() {
     }
     let now: jiff::Timestamp = vast_sim::Clock::now(&*frozen().clock).try_into().unwrap();
     // The clock of the test began at most one slot before: ask by absolute times that hold either way.
-    let (from, to) = (now - Duration::from_secs(3_600), now + Duration::from_secs(3_600));
+    let (from, to) = (now - Duration::from_hours(1), now + Duration::from_hours(1));
     assert_eq!(rate(&format!("&from_time={from:.0}&to_time={to:.0}")).await, 6_000.0 / 7_200.0);
     for (granularity, width) in
         [("minutes", 300_000.0), ("hours", 3_600_000.0), ("days", 86_400_000.0), ("20s", 20_000.0)]

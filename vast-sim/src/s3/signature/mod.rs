@@ -128,6 +128,14 @@ pub(crate) fn admit(core: &Core, own: &OwnKey, parts: &mut Parts, bucket: Option
     Ok(())
 }
 
+/// The key that an admitted request says it is signed with; `s3s` may have yet to verify that.
+pub(crate) fn claimed_signer(parts: &Parts) -> Option<String> {
+    match parts.extensions.get::<Verified>() {
+        Some(Verified(signer)) => signer.clone(),
+        None => v4::claimed(parts).map(str::to_owned),
+    }
+}
+
 fn accept_v2(core: &Core) -> S3Result<()> {
     let accepted = match core.config.signatures.v2 {
         SignatureV2::Accept => true,

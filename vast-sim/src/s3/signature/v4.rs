@@ -177,6 +177,13 @@ pub(super) fn header(core: &Core, parts: &mut Parts, query: &Query) -> S3Result<
     Ok(Some(claim.credential.access_key.to_owned()))
 }
 
+/// The access key in the Authorization header.
+pub(super) fn claimed(parts: &Parts) -> Option<&str> {
+    let authorization = text(parts, "authorization")?.strip_prefix("AWS4-HMAC-SHA256")?;
+    let credential = authorization.split(',').find_map(|f| f.trim().strip_prefix("Credential="))?;
+    Credential::parse(credential).map(|c| c.access_key)
+}
+
 /// Verifies a presigned request and gives its signer.
 pub(super) fn presigned(core: &Core, parts: &Parts, query: &Query) -> S3Result<String> {
     let wrong = |what: &str| s3_error!(AuthorizationQueryParametersError, "{what}");

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::super::engine::Resource;
+use super::super::error::ApiError;
 use super::super::{capacity, measures};
 use crate::core::Core;
+use crate::qos::limits;
 use crate::store::registry::Row;
 use crate::store::state::State;
 
@@ -13,6 +15,12 @@ pub(crate) struct Clusters;
 impl Resource for Clusters {
     fn kind(&self) -> &'static str {
         "clusters"
+    }
+
+    fn update(&self, _: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
+        limits::tidy_own(&mut changes).map_err(|why| ApiError::field("qos", why))?;
+        state.vms.update("clusters", id, changes);
+        Ok(())
     }
 
     fn present(&self, core: &Arc<Core>, state: &State, row: &mut Row) {

@@ -9,6 +9,7 @@ use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::view_rules;
 use crate::core::Core;
+use crate::qos::limits;
 use crate::store::registry::{Row, as_row, number, text};
 use crate::store::state::State;
 
@@ -95,14 +96,16 @@ impl Resource for Tenants {
         number(row, "id")
     }
 
-    fn create(&self, core: &Arc<Core>, state: &mut State, row: Row) -> Result<u64, ApiError> {
+    fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {
         check_ranges(&row)?;
+        limits::tidy_own(&mut row).map_err(|why| ApiError::field("qos", why))?;
         engine::refuse_duplicate(state, "tenants", "name", &row, None)?;
         Ok(engine::insert(core, state, "tenants", row))
     }
 
-    fn update(&self, _: &Arc<Core>, state: &mut State, id: u64, changes: Row) -> Result<(), ApiError> {
+    fn update(&self, _: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
         check_ranges(&changes)?;
+        limits::tidy_own(&mut changes).map_err(|why| ApiError::field("qos", why))?;
         state.vms.update("tenants", id, changes);
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::super::error::ApiError;
 use super::super::fields;
 use super::keys;
 use crate::core::Core;
+use crate::qos;
 use crate::s3::caller::groups_of;
 use crate::store::registry::{Row, as_row, flag, number, text as str_of};
 use crate::store::state::State;
@@ -118,8 +119,20 @@ fn queried(state: &State, id: u64) -> Value {
         "groups": groups.iter().map(|(_, g)| str_of(g, "name")).collect::<Vec<_>>(),
         "group_count": groups.len(), "leading_group": null, "leading_group_gid": row.get("leading_gid"),
         "leading_group_name": leading_group(state, row), "primary_group_name": leading_group(state, row),
-        "primary_group_sid": null, "historical_sids": [], "quotas": [], "user_qos_policies": [],
+        "primary_group_sid": null, "historical_sids": [], "quotas": [], "user_qos_policies": qos_policies(state, row),
     })
+}
+
+/// The `QoS` policies that limit a user in the tenants of its keys, or in the default one.
+fn qos_policies(state: &State, row: &Row) -> Value {
+    let id = number(row, "id");
+    let mut tenants: Vec<u64> =
+        state.keys().values().filter(|k| Some(k.user_id) == id).map(|k| k.tenant_id).collect();
+    tenants.push(super::tenants::DEFAULT);
+    tenants.sort_unstable();
+    tenants.dedup();
+    let policies = tenants.into_iter().flat_map(|tenant| qos::policies_of_user(state, row, tenant));
+    policies.map(|(id, policy)| json!({ "id": id, "name": policy.get("name") })).collect()
 }
 
 fn leading_group(state: &State, row: &Row) -> Value {

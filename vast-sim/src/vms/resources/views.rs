@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::view_rules::{is_bucket, tenant_of};
-use super::{view_paths, view_rules, viewpolicies};
+use super::{qospolicies, view_paths, view_rules, viewpolicies};
 use crate::core::Core;
 use crate::store::frozen::is_in_snapshot;
 use crate::store::namespace::DirectoryInfo;
@@ -131,6 +131,7 @@ impl Resource for Views {
         row.insert("tenant_id".to_owned(), tenant.into());
         resolve_names(state, &mut row)?;
         view_rules::check(state, &row, None)?;
+        qospolicies::check_for_view(state, &row)?;
         engine::refuse_duplicate(state, "views", "path", &row, None)?;
         check_limit(state, tenant)?;
         if !state.has_directory(tenant, &path) {
@@ -157,6 +158,7 @@ impl Resource for Views {
         let mut new = old.clone();
         new.extend(changes.clone());
         view_rules::check(state, &new, Some(id))?;
+        qospolicies::check_for_view(state, &new)?;
         let (was, is) = (is_bucket(&old), is_bucket(&new));
         if was && is && str_of(&old, "bucket") != str_of(&new, "bucket") {
             return Err(ApiError::field("bucket", "The name of a bucket cannot be changed."));
