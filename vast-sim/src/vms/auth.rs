@@ -209,17 +209,19 @@ pub(crate) fn check(core: &Core, headers: &HeaderMap) -> Result<Caller, ApiError
     core.store.read(|state| {
         let row = state.vms.row("managers", manager).filter(|row| managers::is_active(row));
         let row = row.ok_or_else(ApiError::token_expired)?;
-        let named = named_tenant(state, headers)?.or(tenant);
         let own = number(row, "tenant_id");
-        if let (Some(own), Some(named)) = (own, named)
-            && own != named
-        {
-            return Err(ApiError::permission_denied("You do not have access to this tenant."));
+        let denied = || ApiError::permission_denied("You do not have access to this tenant.");
+        // Who belongs to a tenant is not told which others there are.
+        let named = named_tenant(state, headers);
+        let named = if own.is_some() { named.map_err(|_| denied())? } else { named? }.or(tenant);
+        if own.is_some() && named.is_some() && own != named {
+            return Err(denied());
         }
         Ok(Caller {
             manager,
             name: text(row, "username").to_owned(),
             tenant: own.or(named),
+            is_of_tenant: own.is_some(),
             permissions: permissions(state, row),
         })
     })

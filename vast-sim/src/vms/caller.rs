@@ -17,6 +17,8 @@ pub(crate) struct Caller {
     pub(crate) name: String,
     /// The only tenant whose objects the caller sees; none for all.
     pub(crate) tenant: Option<u64>,
+    /// Whether the caller belongs to that tenant, and does not just look at it.
+    pub(crate) is_of_tenant: bool,
     /// Permissions by codename (`edit_logical`); none for every permission.
     pub(crate) permissions: Option<Vec<String>>,
 }
@@ -25,6 +27,8 @@ pub(crate) struct Caller {
 /// objects, and the resource sees to it.
 const WITHIN_TENANTS: &[&str] = &[
     "apitokens",
+    "blockhostvolumes",
+    "blockmappings",
     "capacity",
     "folders",
     "globalsnapstreams",
@@ -34,6 +38,7 @@ const WITHIN_TENANTS: &[&str] = &[
     "s3keys",
     "s3lifecyclerules",
     "users",
+    "volumes",
     "vtasks",
 ];
 
@@ -62,6 +67,11 @@ impl Caller {
             (Some(own), Some(other)) => own == other,
             _ => true,
         }
+    }
+
+    /// Whether objects of a tenant (none: of the cluster as a whole) are the caller's to change.
+    pub(crate) fn may_change(&self, tenant: Option<u64>) -> bool {
+        self.sees(tenant) && (tenant.is_some() || !self.is_of_tenant)
     }
 
     /// Refuses to act in a tenant that is not the caller's.

@@ -13,7 +13,7 @@ use super::error::ApiError;
 use super::events;
 use super::fields;
 use super::tables::{self, Removal, Table};
-use super::{filter, ordering, paging, paths, tasks};
+use super::{filter, ordering, paging, paths, tasks, visibility};
 use crate::core::Core;
 use crate::env;
 use crate::store::registry::{Row, number, text};
@@ -48,14 +48,22 @@ pub(crate) trait Resource: Sync {
         fields::tenant_of(&self.table().fields, row)
     }
     /// Whether a caller who may see the tenant of a row may see the row.
-    fn is_shown_to(&self, caller: &Caller, row: &Row) -> bool {
-        let _ = (caller, row);
+    fn is_shown_to(&self, state: &State, caller: &Caller, row: &Row) -> bool {
+        let _ = (state, caller, row);
         true
+    }
+    /// Whether a caller who may see a row may change or delete it.
+    fn may_change(&self, state: &State, caller: &Caller, row: &Row) -> bool {
+        caller.may_change(self.tenant(state, row))
     }
     /// The number of the object that a path segment names.
     fn locate(&self, state: &State, segment: &str) -> Option<u64> {
         let _ = state;
         segment.parse().ok()
+    }
+    /// Fills what follows from who makes an object, where the request does not say it.
+    fn place(&self, state: &State, caller: &Caller, row: &mut Row) {
+        let _ = (state, caller, row);
     }
     /// Makes an object of checked fields whose references exist.
     fn create(&self, core: &Arc<Core>, state: &mut State, row: Row) -> Result<u64, ApiError> {
@@ -83,6 +91,10 @@ pub(crate) trait Resource: Sync {
     /// Fills the computed fields of a row that is about to be shown.
     fn present(&self, core: &Arc<Core>, state: &State, row: &mut Row) {
         let _ = (core, state, row);
+    }
+    /// Takes from a row that a caller may see what they may not.
+    fn limit(&self, caller: &Caller, row: &mut Row) {
+        let _ = (caller, row);
     }
     /// Handles a path below an object (`/users/3/access_keys/`); none when there is no such path.
     fn action(
@@ -150,11 +162,6 @@ fn visible(table: &Table, mut row: Row) -> Value {
     Value::Object(row)
 }
 
-/// Whether the caller may know of a row.
-fn is_seen(resource: &dyn Resource, state: &State, row: &Row, call: &Call) -> bool {
-    call.caller.sees(resource.tenant(state, row)) && resource.is_shown_to(&call.caller, row)
-}
-
 /// Carries out a call on a resource.
 pub(crate) fn handle(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Reply, ApiError> {
     let rest: Vec<&str> = call.segments.iter().skip(1).map(String::as_str).collect();
@@ -175,9 +182,13 @@ pub(crate) fn handle(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> 
         [segment, ref action @ ..] => {
             let found = core.store.read(|state| {
                 let id = resource.locate(state, segment)?;
-                resource.row(core, state, id).filter(|row| is_seen(resource, state, row, call)).map(|_| id)
+                let row = resource.row(core, state, id);
+                let row = row.filter(|row| visibility::is_seen(resource, state, row, &call.caller))?;
+                let changes = call.method != Method::GET;
+                let check = || visibility::check_change(resource, state, &row, &call.caller);
+                Some(if changes { check().map(|()| id) } else { Ok(id) })
             });
-            let id = found.ok_or_else(ApiError::not_found)?;
+            let id = found.ok_or_else(ApiError::not_found)??;
             if action.is_empty() {
                 return one(core, resource, id, call);
             }
@@ -242,10 +253,11 @@ fn list(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Reply,
     let related = filter::relations(table, &call.query);
     let rows: Vec<Row> = core.store.read(|state| {
         let rows = resource.rows(core, state);
-        let seen = rows.iter().filter(|row| is_seen(resource, state, row, call));
+        let seen = rows.iter().filter(|row| visibility::is_seen(resource, state, row, &call.caller));
         seen.map(|row| {
             let mut shown = show(core, state, resource, row, &call.origin);
-            filter::attach(state, &related, &mut shown);
+            resource.limit(&call.caller, &mut shown);
+            filter::attach(state, &related, &mut shown, &call.caller);
             shown
         })
         .collect()
@@ -271,16 +283,34 @@ fn create(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Repl
     let mut row = fields::clean(&table.fields, &call.object()?, true)?;
     if let Some(tenant) = call.caller.tenant
         && table.field("tenant_id").is_some_and(|f| f.on_create)
+        && row.get("tenant_id").is_none_or(Value::is_null)
     {
-        row.entry("tenant_id").or_insert_with(|| tenant.into());
+        row.insert("tenant_id".to_owned(), tenant.into());
     }
     call.caller.check_tenant(number(&row, "tenant_id"))?;
     core.store.write(|state| {
-        fields::check_references(&table.fields, state, &row)?;
+        resource.place(state, &call.caller, &mut row);
+        fields::check_references(&table.fields, state, &row, &call.caller)?;
+        visibility::check_change(resource, state, &row, &call.caller)?;
         let id = resource.create(core, state, row)?;
         note(core, state, resource, id, "OBJECT_CREATED");
-        Ok(Reply::json(status, shown(core, state, resource, id, &call.origin)?))
+        Ok(Reply::json(status, shown_to(core, state, resource, id, call)?))
     })
+}
+
+/// The same as the caller may see it.
+fn shown_to(
+    core: &Arc<Core>,
+    state: &State,
+    resource: &dyn Resource,
+    id: u64,
+    call: &Call,
+) -> Result<Value, ApiError> {
+    let mut shown = shown(core, state, resource, id, &call.origin)?;
+    if let Value::Object(row) = &mut shown {
+        resource.limit(&call.caller, row);
+    }
+    Ok(shown)
 }
 
 /// An object that exists, as clients see it.
@@ -299,7 +329,7 @@ fn one(core: &Arc<Core>, resource: &dyn Resource, id: u64, call: &Call) -> Resul
     let table = resource.table();
     match (&call.method, table.patch, table.delete) {
         (&Method::GET, ..) if table.read => {
-            core.store.read(|state| shown(core, state, resource, id, &call.origin)).map(Reply::ok)
+            core.store.read(|state| shown_to(core, state, resource, id, call)).map(Reply::ok)
         }
         (&Method::PATCH, Some(status), _) => patch(core, resource, id, status, call),
         (&Method::PUT, Some(status), _) if table.put.is_some() => {
@@ -341,16 +371,19 @@ fn patch(
     call.caller.check_tenant(number(&changes, "tenant_id"))?;
     core.store.write(|state| {
         resource.row(core, state, id).ok_or_else(ApiError::not_found)?;
-        fields::check_references(fields, state, &changes)?;
+        fields::check_references(fields, state, &changes, &call.caller)?;
+        let mut new = resource.row(core, state, id).map(Cow::into_owned).unwrap_or_default();
+        new.extend(changes.clone());
+        visibility::check_change(resource, state, &new, &call.caller)?;
         if resource.table().patch_by_task {
             let task = tasks::modify(core, state, resource, id, changes);
-            let mut body = shown(core, state, resource, id, &call.origin)?;
+            let mut body = shown_to(core, state, resource, id, call)?;
             body["async_task"] = task;
             return Ok(Reply::ok(body));
         }
         resource.update(core, state, id, changes)?;
         note(core, state, resource, id, "OBJECT_MODIFIED");
-        Ok(Reply::json(status, shown(core, state, resource, id, &call.origin)?))
+        Ok(Reply::json(status, shown_to(core, state, resource, id, call)?))
     })
 }
 

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::definitions;
+use super::{definitions, fields, tables};
 use crate::core::Core;
 use crate::env;
 use crate::store::registry::{Row, as_row, number, text};
@@ -35,6 +35,13 @@ impl Severity {
     }
 }
 
+/// The hidden field with the tenant of an event or alarm.
+pub(crate) const TENANT: &str = "_tenant_id";
+
+fn tenant_of(collection: &str, row: &Row) -> Option<u64> {
+    fields::tenant_of(&tables::of(collection).fields, row).or_else(|| number(row, "loanee_tenant_id"))
+}
+
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub(crate) struct Happening {
@@ -49,6 +56,8 @@ pub(crate) struct Happening {
     object_id: u64,
     object_name: String,
     object_guid: String,
+    /// The tenant whose business it is; none for the administrators of the cluster.
+    tenant: Option<u64>,
     metadata: Value,
 }
 
@@ -69,6 +78,22 @@ pub(crate) fn type_name(collection: &str) -> String {
         ("s3lifecyclerules", "S3LifeCycleRule"),
         ("localproviders", "LocalProvider"),
         ("vtasks", "VTask"),
+        ("activedirectory", "ActiveDirectory"),
+        ("apitokens", "APIToken"),
+        ("cboxes", "CBox"),
+        ("dboxes", "DBox"),
+        ("dtrays", "DTray"),
+        ("eboxes", "EBox"),
+        ("kerberos", "Kerberos"),
+        ("ldaps", "LDAP"),
+        ("nics", "NIC"),
+        ("nis", "NIS"),
+        ("nvrams", "NVRAM"),
+        ("oidcs", "OIDC"),
+        ("psus", "PSU"),
+        ("s3keys", "S3Key"),
+        ("ssds", "SSD"),
+        ("vms", "VMS"),
     ];
     if let Some((_, name)) = known.iter().find(|(c, _)| *c == collection) {
         return (*name).to_owned();
@@ -90,6 +115,7 @@ impl Happening {
             object_id: 1,
             object_name: super::engine::CLUSTER_NAME.to_owned(),
             object_guid: String::new(),
+            tenant: None,
             metadata: Value::Null,
         }
     }
@@ -109,6 +135,7 @@ impl Happening {
             object_id: id,
             object_name: called.unwrap_or_default().to_owned(),
             object_guid: text(row, "guid").to_owned(),
+            tenant: if collection == "tenants" { Some(id) } else { tenant_of(collection, row) },
             ..Self::to_cluster(name, kind, message)
         }
     }
@@ -136,7 +163,7 @@ impl Happening {
             "event_definition": self.name, "event_message": self.message, "event_origin": "VMS",
             "severity": self.severity.name(), "object_type": self.object_type, "object_id": self.object_id,
             "object_name": self.object_name, "object_guid": self.object_guid, "metadata": self.metadata,
-            "cluster": super::engine::CLUSTER_NAME,
+            "cluster": super::engine::CLUSTER_NAME, TENANT: self.tenant,
         });
         as_row(row)
     }

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::caller::Caller;
 use super::error::ApiError;
+use super::visibility;
 use crate::store::registry::{Row, number, text};
 use crate::store::state::State;
 
@@ -149,7 +151,7 @@ pub(crate) fn clean(fields: &[Field], body: &Map<String, Value>, creating: bool)
     let mut row = Row::new();
     let mut complaints = Map::new();
     for field in fields {
-        let writable = if creating { field.on_create } else { field.on_patch };
+        let writable = field.name != "id" && if creating { field.on_create } else { field.on_patch };
         match body.get(field.name).map(|value| field.take(value)) {
             None if creating && field.required => {
                 complaints.insert(field.name.to_owned(), json!(["This field is required."]));
@@ -166,12 +168,18 @@ pub(crate) fn clean(fields: &[Field], body: &Map<String, Value>, creating: bool)
     if complaints.is_empty() { Ok(row) } else { Err(ApiError::fields(complaints)) }
 }
 
-/// Refuses ids that lead nowhere, in every field of the table that refers to other objects.
-pub(crate) fn check_references(fields: &[Field], state: &State, row: &Row) -> Result<(), ApiError> {
+/// Refuses ids that lead nowhere, or to what the caller may not know of, in every field of the table that refers to other
+/// objects.
+pub(crate) fn check_references(
+    fields: &[Field],
+    state: &State,
+    row: &Row,
+    caller: &Caller,
+) -> Result<(), ApiError> {
     let mut complaints = Map::new();
     for (field, relation) in fields.iter().filter_map(|f| Some((f, f.relation?))) {
         // A zero is how several clients write "none".
-        let lost = |id: &u64| *id != 0 && state.vms.row(relation.kind, *id).is_none();
+        let lost = |id: &u64| *id != 0 && !visibility::is_known(state, relation.kind, *id, caller);
         if let Some(id) = field.references(row).into_iter().find(lost)
             && let Value::Object(complaint) = ApiError::lost(field.name, id).body
         {

@@ -6,9 +6,10 @@
 use regex::RegexBuilder;
 use serde_json::Value;
 
+use super::caller::Caller;
 use super::error::ApiError;
-use super::fields;
 use super::tables::{self, Table};
+use super::{fields, visibility};
 use crate::store::registry::Row;
 use crate::store::state::State;
 
@@ -40,11 +41,12 @@ pub(crate) fn relations<'q>(table: &'static Table, query: &'q [(String, String)]
 }
 
 /// Puts the related objects that filters ask about beside the fields of a row.
-pub(crate) fn attach(state: &State, related: &[Followed<'_>], row: &mut Row) {
+pub(crate) fn attach(state: &State, related: &[Followed<'_>], row: &mut Row, caller: &Caller) {
     for relation in related {
         let fields = &tables::of(relation.kind).fields;
-        let found =
-            relation.field.references(row).into_iter().filter_map(|id| state.vms.row(relation.kind, id));
+        let ids = relation.field.references(row).into_iter();
+        let known = ids.filter(|id| visibility::is_known(state, relation.kind, *id, caller));
+        let found = known.filter_map(|id| state.vms.row(relation.kind, id));
         let mut objects: Vec<Value> = found.map(|r| Value::Object(fields::complete(fields, r))).collect();
         let value = match objects.len() {
             0 => Value::Null,

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::caller::Caller;
 use super::capacity::{Space, ratio};
-use super::resources;
+use super::{resources, visibility};
 use crate::core::Core;
 use crate::metrics::tally::{Count, Tally};
 use crate::metrics::{Meter, Subject};
@@ -101,6 +102,21 @@ pub(crate) fn objects(core: &Arc<Core>, state: &State, object_type: &str) -> Opt
         }
     };
     Some(rows.into_iter().map(|row| object(row.into_owned())).collect())
+}
+
+/// Those of them that a caller may know of.
+pub(crate) fn objects_for(
+    core: &Arc<Core>,
+    state: &State,
+    object_type: &str,
+    caller: &Caller,
+) -> Option<Vec<Object>> {
+    let wanted = object_type.to_ascii_lowercase();
+    let (_, collection) = TYPES.iter().find(|(t, _)| *t == wanted)?;
+    let resource = resources::by_kind(collection)?;
+    let mut all = objects(core, state, object_type)?;
+    all.retain(|object| visibility::is_seen(resource, state, &object.row, caller));
+    Some(all)
 }
 
 fn subjects(state: &State, kind: &str, id: u64, row: &Row) -> Vec<Subject> {

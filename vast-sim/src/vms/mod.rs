@@ -22,6 +22,7 @@ mod sim_api;
 pub(crate) mod spans;
 pub(crate) mod tables;
 pub(crate) mod tasks;
+pub(crate) mod visibility;
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::caller::Caller;
 use super::capacity::Space;
 use super::engine::{self, Call, Reply, Resource};
 use super::error::ApiError;
@@ -68,7 +69,13 @@ impl Resource for PrometheusMetrics {
         }
         Some(Ok(Reply::text(core.store.read(|state| {
             core.metrics.cut_in(state, core.now_ms());
-            let mut page = Page { core, state, tenant: call.caller.tenant, families: BTreeMap::new() };
+            let mut page = Page {
+                core,
+                state,
+                tenant: call.caller.tenant,
+                caller: &call.caller,
+                families: BTreeMap::new(),
+            };
             for section in sections {
                 section(&mut page);
             }
@@ -83,6 +90,7 @@ struct Page<'a> {
     state: &'a State,
     /// The only tenant that the caller may see.
     tenant: Option<u64>,
+    caller: &'a Caller,
     families: BTreeMap<String, (&'static str, Vec<String>)>,
 }
 
@@ -110,13 +118,7 @@ impl Page<'_> {
 
     /// The objects of a type that the caller may see.
     fn objects(&self, kind: &str) -> Vec<Object> {
-        let mut all = measures::objects(self.core, self.state, kind).unwrap_or_default();
-        match kind {
-            "view" | "user" => all.retain(|o| self.sees(&o.row)),
-            "tenant" => all.retain(|o| self.tenant.is_none_or(|own| own == o.id)),
-            _ => {}
-        }
-        all
+        measures::objects_for(self.core, self.state, kind, self.caller).unwrap_or_default()
     }
 
     fn sees(&self, row: &Row) -> bool {

@@ -53,8 +53,26 @@ static WORK: &[(&str, Work)] = &[
 
 /// When the next task ends; on a running task's row.
 const DUE: &str = "__due";
+/// The hidden field with the tenant whose object a task is about.
+pub(crate) const TENANT: &str = "_tenant_id";
 const WORK_NAME: &str = "__work";
 const ARGUMENTS: &str = "__arguments";
+
+/// The tenant whose object a task is about, as far as its arguments name one.
+fn tenant_of(state: &State, arguments: &Row) -> Option<u64> {
+    let of = |kind: &str, id: u64| {
+        let resource = resources::by_kind(kind)?;
+        resource.tenant(state, state.vms.row(kind, id)?)
+    };
+    let named = [("stream", "globalsnapstreams"), ("view_id", "views")];
+    let named = named.iter().find_map(|(argument, kind)| Some((*kind, number(arguments, argument)?)));
+    let target = number(arguments, "id").map(|id| (text(arguments, "kind"), id));
+    let mut pairs =
+        ["add", "remove"].iter().filter_map(|list| arguments.get(*list)?.get(0)?.get(0)?.as_u64());
+    let volume = pairs.next().map(|volume| ("volumes", volume));
+    let (kind, id) = named.or(target).or(volume)?;
+    of(kind, id)
+}
 
 /// Starts a task: `name` is what clients see (and what faults go by, as `TASK name`), `work` one of [`WORK`]. Gives the
 /// object for `async_task`.
@@ -74,6 +92,7 @@ pub(crate) fn start(core: &Arc<Core>, state: &mut State, name: &str, work: &str,
         "timeout_in_seconds": 600, "__started": now, DUE: now.saturating_add(duration(core)), WORK_NAME: work,
     });
     let mut row = as_row(row);
+    row.insert(TENANT.to_owned(), tenant_of(state, &arguments).into());
     row.insert(ARGUMENTS.to_owned(), Value::Object(arguments));
     let id = engine::insert(core, state, "vtasks", row);
     begin(core, state, id);

@@ -44,6 +44,7 @@ mod vms_auth;
 mod vms_lists;
 mod vms_rest;
 mod vms_tasks;
+mod vms_tenants;
 mod vms_users;
 mod vms_views;
 mod web;

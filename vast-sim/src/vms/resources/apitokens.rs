@@ -94,7 +94,7 @@ fn owner(state: &State, call: &Call) -> Result<(u64, String), ApiError> {
     let (id, row) = state
         .vms
         .find("managers", "username", name)
-        .filter(|(_, row)| managers::is_active(row))
+        .filter(|(_, row)| managers::is_active(row) && call.caller.may_change(number(row, "tenant_id")))
         .ok_or_else(|| bad(format!("owner: manager {name} does not exist.")))?;
     Ok((id, text(row, "username").to_owned()))
 }
@@ -127,11 +127,16 @@ fn create(core: &Arc<Core>, call: &Call) -> Result<Reply, ApiError> {
     })
 }
 
+/// Whether a token is a caller's own, or that of a manager whom they administer.
+fn is_for(state: &State, caller: &Caller, token: &Row) -> bool {
+    let own = number(token, OWNER) == Some(caller.manager);
+    own || (caller.permissions.is_none() && caller.may_change(ApiTokens.tenant(state, token)))
+}
+
 /// The token that a path names, if the caller may touch it.
 fn named(state: &State, id: &str, call: &Call) -> Result<(u64, Row), ApiError> {
     let found = state.vms.find("apitokens", ID, id);
-    let own = |row: &Row| call.caller.permissions.is_none() || text(row, "owner") == call.caller.name;
-    match found.filter(|(_, row)| own(row)) {
+    match found.filter(|(_, row)| is_for(state, &call.caller, row)) {
         Some((id, row)) => Ok((id, row.clone())),
         None => Err(refusal(StatusCode::NOT_FOUND, "API token not found.")),
     }
@@ -175,8 +180,13 @@ impl Resource for ApiTokens {
         "apitokens"
     }
 
-    fn is_shown_to(&self, caller: &Caller, row: &Row) -> bool {
-        caller.permissions.is_none() || text(row, "owner") == caller.name
+    fn tenant(&self, state: &State, row: &Row) -> Option<u64> {
+        let owner = number(row, OWNER).and_then(|id| state.vms.row("managers", id));
+        owner.and_then(|owner| number(owner, "tenant_id"))
+    }
+
+    fn is_shown_to(&self, state: &State, caller: &Caller, row: &Row) -> bool {
+        is_for(state, caller, row)
     }
 
     fn locate(&self, state: &State, segment: &str) -> Option<u64> {

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::super::caller::Caller;
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::tables::{self, Table};
-use super::super::{call, tasks};
+use super::super::{tasks, visibility};
+use super::view_rules::tenant_of;
 use crate::core::Core;
 use crate::env;
 use crate::store::registry::{Row, as_row, number, text};
@@ -108,10 +110,18 @@ fn pairs(body: &Value, field: &str) -> Result<Vec<Pair>, ApiError> {
 }
 
 /// Starts the task that maps and unmaps, if all that is named exists.
-fn change(core: &Arc<Core>, state: &mut State, add: &[Pair], remove: &[Pair]) -> Result<Reply, ApiError> {
-    for (volume, host) in add {
+fn change(
+    core: &Arc<Core>,
+    state: &mut State,
+    caller: &Caller,
+    add: &[Pair],
+    remove: &[Pair],
+) -> Result<Reply, ApiError> {
+    for (volume, host) in add.iter().chain(remove) {
         for (kind, field, id) in [("volumes", "volume_id", volume), ("blockhosts", "host_id", host)] {
-            call::existing(state, kind, field, *id)?;
+            if !visibility::is_known(state, kind, *id, caller) {
+                return Err(ApiError::lost(field, *id));
+            }
         }
     }
     let arguments = as_row(json!({ "add": add, "remove": remove }));
@@ -149,8 +159,9 @@ fn half_action(
     state: &mut State,
     half: Half,
     sets: bool,
-    body: &Value,
+    call: &Call,
 ) -> Result<Reply, ApiError> {
+    let body = &call.body;
     let (add, remove): (Vec<Pair>, Vec<Pair>) = if sets {
         let wanted = ids(body, "ids")?.ok_or_else(|| ApiError::required("ids"))?;
         let add: Vec<Pair> = wanted.iter().map(|id| half.with(*id)).collect();
@@ -162,12 +173,16 @@ fn half_action(
             |field| Ok(ids(body, field)?.unwrap_or_default().into_iter().map(|id| half.with(id)).collect());
         (list("ids_to_add")?, list("ids_to_remove")?)
     };
-    change(core, state, &add, &remove)
+    change(core, state, &call.caller, &add, &remove)
 }
 
 impl Resource for Volumes {
     fn kind(&self) -> &'static str {
         "volumes"
+    }
+
+    fn tenant(&self, state: &State, row: &Row) -> Option<u64> {
+        number(row, "view_id").and_then(|id| state.vms.row("views", id)).map(tenant_of)
     }
 
     fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {
@@ -226,7 +241,7 @@ impl Resource for Volumes {
     ) -> Option<Result<Reply, ApiError>> {
         Some(match (name, &call.method) {
             ("set_hosts" | "update_hosts", &Method::PATCH) => {
-                half_action(core, state, Half::Volume(id), name == "set_hosts", &call.body)
+                half_action(core, state, Half::Volume(id), name == "set_hosts", call)
             }
             ("fetch_capacity", &Method::GET) => Ok(Reply::ok(json!({ "capacity": 0 }))),
             _ => return None,
@@ -263,7 +278,7 @@ impl Resource for BlockHosts {
     ) -> Option<Result<Reply, ApiError>> {
         Some(match (name, &call.method) {
             ("set_volumes" | "update_volumes", &Method::PATCH) => {
-                half_action(core, state, Half::Host(id), name == "set_volumes", &call.body)
+                half_action(core, state, Half::Host(id), name == "set_volumes", call)
             }
             _ => return None,
         })
@@ -277,6 +292,10 @@ impl Resource for Mappings {
 
     fn table(&self) -> &'static Table {
         tables::of(MAPPINGS)
+    }
+
+    fn tenant(&self, state: &State, row: &Row) -> Option<u64> {
+        state.vms.row("volumes", pair_of(row).0).and_then(|volume| Volumes.tenant(state, volume))
     }
 
     fn rows<'s>(&self, _: &Arc<Core>, state: &'s State) -> Vec<Cow<'s, Row>> {
@@ -302,7 +321,8 @@ impl Resource for Mappings {
             return None;
         }
         Some(core.store.write(|state| {
-            change(core, state, &pairs(&call.body, "pairs_to_add")?, &pairs(&call.body, "pairs_to_remove")?)
+            let list = |field| pairs(&call.body, field);
+            change(core, state, &call.caller, &list("pairs_to_add")?, &list("pairs_to_remove")?)
         }))
     }
 }

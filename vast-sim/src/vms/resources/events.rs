@@ -20,6 +20,10 @@ impl Resource for Events {
         "events"
     }
 
+    fn tenant(&self, _: &State, row: &Row) -> Option<u64> {
+        number(row, events::TENANT)
+    }
+
     /// An event of the client's own making.
     fn create(&self, core: &Arc<Core>, state: &mut State, row: Row) -> Result<u64, ApiError> {
         let message = text(&row, "event_message");
@@ -40,6 +44,10 @@ impl Resource for Events {
 impl Resource for Alarms {
     fn kind(&self) -> &'static str {
         "alarms"
+    }
+
+    fn tenant(&self, _: &State, row: &Row) -> Option<u64> {
+        number(row, events::TENANT)
     }
 
     /// `/alarms/clear/`: takes back the alarms listed in `ids`, or all of them.

@@ -44,12 +44,12 @@ pub(crate) fn begin(
     core: &Arc<Core>,
     state: &mut State,
     body: &Map<String, Value>,
-    origin: &str,
+    call: &Call,
 ) -> Result<Value, ApiError> {
     let table = tables::of(KIND);
     let row = fields::clean(&table.fields, body, true)?;
-    fields::check_references(&table.fields, state, &row)?;
-    start(core, state, row, origin)
+    fields::check_references(&table.fields, state, &row, &call.caller)?;
+    start(core, state, row, &call.origin)
 }
 
 /// Puts a snapshot back in place of what lies at its path now.
@@ -183,14 +183,17 @@ impl Resource for GlobalSnapStreams {
         KIND
     }
 
+    fn tenant(&self, _: &State, row: &Row) -> Option<u64> {
+        number(row, "loanee_tenant_id")
+    }
+
     /// POST answers with the object and its task.
     fn collection(&self, core: &Arc<Core>, name: &str, call: &Call) -> Option<Result<Reply, ApiError>> {
         if !name.is_empty() || call.method != Method::POST {
             return None;
         }
         Some(call.object().and_then(|body| {
-            call.caller.check_tenant(number(&body, "loanee_tenant_id"))?;
-            let shown = core.store.write(|state| begin(core, state, &body, &call.origin))?;
+            let shown = core.store.write(|state| begin(core, state, &body, call))?;
             Ok(Reply::json(StatusCode::CREATED.as_u16(), shown))
         }))
     }

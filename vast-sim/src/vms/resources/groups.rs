@@ -5,10 +5,11 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::super::caller::Caller;
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
-use super::super::fields;
-use super::keys;
+use super::super::{fields, visibility};
+use super::{keys, users};
 use crate::core::Core;
 use crate::store::registry::{Row, number, text};
 use crate::store::state::State;
@@ -42,6 +43,18 @@ impl Resource for Groups {
         "groups"
     }
 
+    fn is_shown_to(&self, state: &State, caller: &Caller, row: &Row) -> bool {
+        users::is_shown(state, caller, row)
+    }
+
+    fn place(&self, state: &State, caller: &Caller, row: &mut Row) {
+        users::place(state, caller, row);
+    }
+
+    fn may_change(&self, state: &State, caller: &Caller, row: &Row) -> bool {
+        users::may_change(state, caller, row)
+    }
+
     fn create(&self, core: &Arc<Core>, state: &mut State, row: Row) -> Result<u64, ApiError> {
         engine::refuse_duplicate(state, "groups", "name", &row, None)?;
         keys::refuse_same_number(state, "groups", "gid", &row, None)?;
@@ -71,6 +84,10 @@ impl Resource for Groups {
             Method::GET => core.store.read(|state| {
                 let id =
                     find(state, &|p| call.param(p).map(str::to_owned)).ok_or_else(ApiError::not_found)?;
+                let row = state.vms.row("groups", id).ok_or_else(ApiError::not_found)?;
+                if !users::is_shown(state, &call.caller, row) {
+                    return Err(ApiError::not_found());
+                }
                 Ok(Reply::ok(queried(state, id)))
             }),
             Method::PATCH => core.store.write(|state| {
@@ -81,7 +98,9 @@ impl Resource for Groups {
                 let table = self.table();
                 let mut changes = fields::clean(&table.fields, &body, false)?;
                 changes.retain(|name, _| name == "s3_policies_ids");
-                fields::check_references(&table.fields, state, &changes)?;
+                fields::check_references(&table.fields, state, &changes, &call.caller)?;
+                let row = state.vms.row("groups", id).ok_or_else(ApiError::not_found)?;
+                visibility::check_change(self, state, row, &call.caller)?;
                 state.vms.update("groups", id, changes);
                 Ok(Reply::ok(queried(state, id)))
             }),

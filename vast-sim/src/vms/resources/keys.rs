@@ -6,8 +6,10 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::super::caller::Caller;
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
+use super::super::secrets;
 use super::users;
 use crate::core::Core;
 use crate::env;
@@ -22,15 +24,15 @@ pub(super) fn of_user(state: &State, user_id: u64) -> impl Iterator<Item = (&Str
     state.keys().iter().filter(move |(_, k)| k.user_id == user_id)
 }
 
-/// As users show them: never with the secret.
-pub(super) fn shown(state: &State, user_id: u64) -> Value {
+/// As users show them: never with the secret; only those for one tenant, if one is given.
+pub(super) fn shown(state: &State, user_id: u64, tenant: Option<u64>) -> Value {
     let one = |(access_key, k): (&String, &AccessKey)| {
         json!({
             "access_key": access_key, "creation_time": env::rfc3339(k.created),
             "enabled": k.enabled, "tenant_id": k.tenant_id,
         })
     };
-    of_user(state, user_id).map(one).collect()
+    of_user(state, user_id).filter(|(_, k)| tenant.is_none_or(|t| t == k.tenant_id)).map(one).collect()
 }
 
 /// Makes a key pair. The secret is shown here and never again.
@@ -56,18 +58,23 @@ pub(super) fn create(
 }
 
 /// The key pair that a body names, if it is one of this user's.
-fn named(state: &State, user_id: u64, body: &Value) -> Result<(String, AccessKey), ApiError> {
+fn named(
+    state: &State,
+    user_id: u64,
+    body: &Value,
+    caller: &Caller,
+) -> Result<(String, AccessKey), ApiError> {
     let access_key =
         body.get("access_key").and_then(Value::as_str).ok_or_else(|| ApiError::required("access_key"))?;
-    match state.keys().get(access_key).filter(|k| k.user_id == user_id) {
+    match state.keys().get(access_key).filter(|k| k.user_id == user_id && caller.sees(Some(k.tenant_id))) {
         Some(key) => Ok((access_key.to_owned(), key.clone())),
         None => Err(ApiError::not_found()),
     }
 }
 
 /// Turns a key pair on or off.
-pub(super) fn enable(state: &mut State, user_id: u64, body: &Value) -> Result<Reply, ApiError> {
-    let (access_key, key) = named(state, user_id, body)?;
+fn enable(state: &mut State, user_id: u64, body: &Value, caller: &Caller) -> Result<Reply, ApiError> {
+    let (access_key, key) = named(state, user_id, body, caller)?;
     match body.get("enabled") {
         Some(Value::Bool(enabled)) => {
             state.put_key(&access_key, AccessKey { enabled: *enabled, ..key });
@@ -79,8 +86,8 @@ pub(super) fn enable(state: &mut State, user_id: u64, body: &Value) -> Result<Re
 }
 
 /// Removes a key pair.
-pub(super) fn remove(state: &mut State, user_id: u64, body: &Value) -> Result<Reply, ApiError> {
-    let (access_key, _) = named(state, user_id, body)?;
+fn remove(state: &mut State, user_id: u64, body: &Value, caller: &Caller) -> Result<Reply, ApiError> {
+    let (access_key, _) = named(state, user_id, body, caller)?;
     state.remove_key(&access_key);
     Ok(Reply::no_content())
 }
@@ -97,8 +104,8 @@ pub(super) fn call(
             let tenant = call.tenant(state)?;
             create(core, state, user_id, tenant).map(Reply::ok)
         }
-        Method::PATCH => enable(state, user_id, &call.body),
-        Method::DELETE => remove(state, user_id, &call.body),
+        Method::PATCH => enable(state, user_id, &call.body, &call.caller),
+        Method::DELETE => remove(state, user_id, &call.body, &call.caller),
         _ => Err(ApiError::method_not_allowed(&call.method)),
     }
 }
@@ -123,14 +130,20 @@ pub(super) fn non_local(core: &Arc<Core>, call: &Call) -> Result<Reply, ApiError
                     return Err(ApiError::not_found());
                 }
                 if call.method == Method::PATCH {
-                    enable(state, user, &call.body)
+                    enable(state, user, &call.body, &call.caller)
                 } else {
-                    remove(state, user, &call.body)
+                    remove(state, user, &call.body, &call.caller)
                 }
             }
             _ => Err(ApiError::method_not_allowed(&call.method)),
         }
     })
+}
+
+/// The id of a key pair, which stays when others come and go.
+fn number_of(access_key: &str) -> u32 {
+    let [a, b, c, d, ..] = secrets::fingerprint(access_key);
+    u32::from_be_bytes([a & 0x7f, b, c, d])
 }
 
 /// Key pairs as rows, the oldest first; `whose` chooses among their users.
@@ -141,10 +154,10 @@ fn rows(state: &State, whose: impl Fn(&Row) -> bool) -> Vec<Row> {
         let name = state.vms.row(kind, id).map(|row| text(row, "name")).unwrap_or_default();
         json!({ "id": id, "name": name })
     };
-    let row = |(number, (access_key, key)): (usize, (&String, &AccessKey))| {
+    let row = |(access_key, key): (&String, &AccessKey)| {
         let owner = state.vms.row("users", key.user_id).filter(|user| whose(user))?;
         json!({
-            "id": number + 1, "access_key": access_key, "enabled": key.enabled,
+            "id": number_of(access_key), "access_key": access_key, "enabled": key.enabled,
             "creation_time": env::rfc3339(key.created), "tenant": named("tenants", key.tenant_id),
             "user": { "id": key.user_id, "name": text(owner, "name") },
             "_tenant_id": key.tenant_id, "_user_id": key.user_id,
@@ -152,7 +165,7 @@ fn rows(state: &State, whose: impl Fn(&Row) -> bool) -> Vec<Row> {
         .as_object()
         .cloned()
     };
-    keys.into_iter().enumerate().filter_map(row).collect()
+    keys.into_iter().filter_map(row).collect()
 }
 
 impl Resource for LocalS3Keys {
@@ -162,6 +175,10 @@ impl Resource for LocalS3Keys {
 
     fn rows<'s>(&self, _: &Arc<Core>, state: &'s State) -> Vec<Cow<'s, Row>> {
         rows(state, users::is_local).into_iter().map(Cow::Owned).collect()
+    }
+
+    fn tenant(&self, _: &State, row: &Row) -> Option<u64> {
+        number(row, "_tenant_id")
     }
 
     fn row<'s>(&self, _: &Arc<Core>, state: &'s State, id: u64) -> Option<Cow<'s, Row>> {
@@ -179,7 +196,7 @@ impl Resource for S3Keys {
         Some(match (&call.method, name) {
             (&Method::GET, "") => core.store.read(|state| {
                 let own = users::of_manager(state, manager);
-                let mut keys = own.map_or_else(|| json!([]), |user| shown(state, user));
+                let mut keys = own.map_or_else(|| json!([]), |user| shown(state, user, None));
                 // A manager's keys are shown without the tenant.
                 for key in keys.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
                     key.remove("tenant_id");
@@ -193,7 +210,7 @@ impl Resource for S3Keys {
             }),
             (&Method::DELETE, access_key) if !access_key.is_empty() => core.store.write(|state| {
                 let user = users::of_manager(state, manager).ok_or_else(ApiError::not_found)?;
-                remove(state, user, &json!({ "access_key": access_key }))
+                remove(state, user, &json!({ "access_key": access_key }), &call.caller)
             }),
             _ => Err(ApiError::method_not_allowed(&call.method)),
         })

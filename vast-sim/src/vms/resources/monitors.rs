@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::super::caller::Caller;
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::measures::{self, Aggregation, Object, Period, Property};
@@ -122,9 +123,9 @@ fn period(one: &dyn Fn(&str) -> Option<String>, now: u64) -> Result<Period, ApiE
     Ok(Period { from, to })
 }
 
-fn answer(core: &Arc<Core>, state: &State, question: &Question) -> Result<Value, ApiError> {
+fn answer(core: &Arc<Core>, state: &State, question: &Question, caller: &Caller) -> Result<Value, ApiError> {
     core.metrics.cut_in(state, core.now_ms());
-    let Some(mut objects) = measures::objects(core, state, &question.object_type) else {
+    let Some(mut objects) = measures::objects_for(core, state, &question.object_type, caller) else {
         let known: Vec<&str> = measures::types().collect();
         let message =
             format!("\"{}\" is not a valid choice; one of {}.", question.object_type, known.join(", "));
@@ -212,7 +213,7 @@ impl Resource for Monitors {
     fn collection(&self, core: &Arc<Core>, name: &str, call: &Call) -> Option<Result<Reply, ApiError>> {
         let ask: fn(&Arc<Core>, &State, &Call) -> Result<Value, ApiError> = match name {
             "ad_hoc_query" => |core, state, call| {
-                answer(core, state, &Question::parse(&parameters(&call.query), core.now_ms())?)
+                answer(core, state, &Question::parse(&parameters(&call.query), core.now_ms())?, &call.caller)
             },
             "topn" => top,
             _ => return None,
@@ -236,7 +237,7 @@ impl Resource for Monitors {
         }
         let row = state.vms.row("monitors", id).cloned().unwrap_or_default();
         let question = Question::parse(&of_monitor(&row, call), core.now_ms());
-        Some(question.and_then(|q| answer(core, state, &q)).map(Reply::ok))
+        Some(question.and_then(|q| answer(core, state, &q, &call.caller)).map(Reply::ok))
     }
 }
 
@@ -263,7 +264,7 @@ fn top(core: &Arc<Core>, state: &State, call: &Call) -> Result<Value, ApiError> 
         let objects = match key {
             // Clients are not told apart.
             "client" | "volume" => Vec::new(),
-            _ => measures::objects(core, state, key)
+            _ => measures::objects_for(core, state, key, &call.caller)
                 .ok_or_else(|| ApiError::field("key", format!("\"{key}\" is not a valid choice.")))?,
         };
         let tallies: Vec<(String, Tally)> =

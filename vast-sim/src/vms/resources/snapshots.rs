@@ -208,7 +208,7 @@ impl Resource for Snapshots {
         }
         Some(call.object().and_then(|mut body| {
             body.insert("loanee_snapshot_id".to_owned(), id.into());
-            let shown = globalsnapstreams::begin(core, state, &body, &call.origin)?;
+            let shown = globalsnapstreams::begin(core, state, &body, call)?;
             Ok(Reply::ok(shown))
         }))
     }

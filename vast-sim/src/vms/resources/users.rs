@@ -9,9 +9,10 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::super::caller::Caller;
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
-use super::super::fields;
+use super::super::{fields, visibility};
 use super::keys;
 use crate::core::Core;
 use crate::qos;
@@ -36,6 +37,46 @@ impl Resource for LocalProviders {
     fn kind(&self) -> &'static str {
         "localproviders"
     }
+
+    fn is_shown_to(&self, state: &State, caller: &Caller, row: &Row) -> bool {
+        serves(state, caller, number(row, "id").unwrap_or(0))
+    }
+}
+
+/// The local provider of a user or group.
+fn provider(row: &Row) -> u64 {
+    number(row, "local_provider_id").unwrap_or(1)
+}
+
+/// Whether a local provider is that of the tenant to which a caller is limited.
+fn serves(state: &State, caller: &Caller, provider: u64) -> bool {
+    let tenant = caller.tenant.and_then(|id| state.vms.row("tenants", id));
+    tenant.is_none_or(|tenant| self::provider(tenant) == provider)
+}
+
+/// Puts what is made within a tenant into its provider.
+pub(super) fn place(state: &State, caller: &Caller, row: &mut Row) {
+    let tenant = caller.tenant.and_then(|id| state.vms.row("tenants", id));
+    if let Some(tenant) = tenant.filter(|_| number(row, "local_provider_id").is_none()) {
+        row.insert("local_provider_id".to_owned(), provider(tenant).into());
+    }
+}
+
+/// Whether a caller may know of a user or group.
+pub(super) fn is_shown(state: &State, caller: &Caller, row: &Row) -> bool {
+    is_known_elsewhere(row) || serves(state, caller, provider(row))
+}
+
+/// Whether a caller may change a user or group: their provider says whether that is for administrators of the cluster,
+/// of the tenant, or both.
+pub(super) fn may_change(state: &State, caller: &Caller, row: &Row) -> bool {
+    if caller.manager == 0 {
+        return true;
+    }
+    let needed = if caller.is_of_tenant { "TENANT_ADMIN" } else { "SUPER_ADMIN" };
+    let provider = state.vms.row("localproviders", provider(row));
+    let managed_by = provider.and_then(|p| p.get("managed_by")?.as_array()).filter(|m| !m.is_empty());
+    is_shown(state, caller, row) && managed_by.is_none_or(|m| m.iter().any(|v| v.as_str() == Some(needed)))
 }
 
 pub(super) fn is_known_elsewhere(row: &Row) -> bool {
@@ -99,8 +140,14 @@ fn find(state: &State, asked: &dyn Fn(&str) -> Option<String>) -> Option<u64> {
 }
 
 /// What `/users/query/` says about a user.
-fn queried(state: &State, id: u64) -> Value {
+fn queried(state: &State, id: u64, caller: &Caller) -> Value {
     let Some(row) = state.vms.row("users", id) else { return Value::Null };
+    let in_tenant = caller.tenant.map(|tenant| {
+        let mut whole = row.clone();
+        whole.extend(in_tenant(state, row, tenant));
+        whole
+    });
+    let row = in_tenant.as_ref().unwrap_or(row);
     let groups = groups_of(state, row);
     let policies = keys::named_by(state, "s3policies", row, "s3_policies_ids");
     let name = str_of(row, "name");
@@ -109,7 +156,7 @@ fn queried(state: &State, id: u64) -> Value {
         "name": name, "login_name": name, "uid": row.get("uid"), "vid": row.get("vid"), "s3_vid": row.get("vid"),
         "sid": row.get("sid"), "vids": [row.get("vid")], "object_type": "USER",
         "origins": { "name": origin },
-        "access_keys": keys::shown(state, id),
+        "access_keys": keys::shown(state, id, caller.tenant),
         "allow_create_bucket": flag(row, "allow_create_bucket"),
         "allow_delete_bucket": flag(row, "allow_delete_bucket"),
         "s3_superuser": flag(row, "s3_superuser"),
@@ -147,18 +194,24 @@ fn query(core: &Arc<Core>, call: &Call) -> Result<Reply, ApiError> {
         Method::GET => core.store.read(|state| {
             let id =
                 find(state, &|name| call.param(name).map(str::to_owned)).ok_or_else(ApiError::not_found)?;
-            Ok(Reply::ok(queried(state, id)))
+            let shown = state.vms.row("users", id).is_some_and(|row| is_shown(state, &call.caller, row));
+            if shown { Ok(Reply::ok(queried(state, id, &call.caller))) } else { Err(ApiError::not_found()) }
         }),
         Method::PATCH => {
             let table = Users.table();
             let changes = fields::clean(&table.fields, &call.object()?, false)?;
             core.store.write(|state| {
-                fields::check_references(&table.fields, state, &changes)?;
+                fields::check_references(&table.fields, state, &changes, &call.caller)?;
                 let id = known_elsewhere(core, state, &call.body)?;
-                let kept =
+                let row = state.vms.row("users", id).cloned().ok_or_else(ApiError::not_found)?;
+                visibility::check_change(&Users, state, &row, &call.caller)?;
+                let mut kept: Row =
                     changes.into_iter().filter(|(name, _)| TENANT_FIELDS.contains(&name.as_str())).collect();
+                if let Some(tenant) = call.caller.tenant {
+                    kept = with_tenant_data(&row, tenant, kept);
+                }
                 state.vms.update("users", id, kept);
-                Ok(Reply::ok(queried(state, id)))
+                Ok(Reply::ok(queried(state, id, &call.caller)))
             })
         }
         _ => Err(ApiError::method_not_allowed(&call.method)),
@@ -177,6 +230,15 @@ fn in_tenant(state: &State, row: &Row, tenant: u64) -> Row {
     shown
 }
 
+/// The change of a user's row that sets what they are in one tenant.
+fn with_tenant_data(row: &Row, tenant: u64, changes: Row) -> Row {
+    let mut data = row.get("_tenant_data").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut own = data.get(&tenant.to_string()).and_then(Value::as_object).cloned().unwrap_or_default();
+    own.extend(changes);
+    data.insert(tenant.to_string(), own.into());
+    Row::from_iter([("_tenant_data".to_owned(), Value::Object(data))])
+}
+
 /// `/users/{id}/tenant_data/`
 fn tenant_data(state: &mut State, id: u64, call: &Call) -> Result<Reply, ApiError> {
     let tenant = call.tenant(state)?;
@@ -184,13 +246,9 @@ fn tenant_data(state: &mut State, id: u64, call: &Call) -> Result<Reply, ApiErro
     if call.method == Method::PATCH {
         let table = Users.table();
         let changes = fields::clean(&table.fields, &call.object()?, false)?;
-        fields::check_references(&table.fields, state, &changes)?;
-        let mut data = row.get("_tenant_data").and_then(Value::as_object).cloned().unwrap_or_default();
-        let mut own = data.get(&tenant.to_string()).and_then(Value::as_object).cloned().unwrap_or_default();
-        own.extend(changes.into_iter().filter(|(name, _)| TENANT_FIELDS.contains(&name.as_str())));
-        data.insert(tenant.to_string(), own.into());
-        let change = Row::from_iter([("_tenant_data".to_owned(), Value::Object(data))]);
-        state.vms.update("users", id, change);
+        fields::check_references(&table.fields, state, &changes, &call.caller)?;
+        let kept = changes.into_iter().filter(|(name, _)| TENANT_FIELDS.contains(&name.as_str())).collect();
+        state.vms.update("users", id, with_tenant_data(&row, tenant, kept));
     } else if call.method != Method::GET {
         return Err(ApiError::method_not_allowed(&call.method));
     }
@@ -212,6 +270,25 @@ impl Resource for Users {
 
     fn rows<'s>(&self, _: &Arc<Core>, state: &'s State) -> Vec<Cow<'s, Row>> {
         state.vms.rows("users").filter(|(_, row)| is_local(row)).map(|(_, row)| Cow::Borrowed(row)).collect()
+    }
+
+    fn is_shown_to(&self, state: &State, caller: &Caller, row: &Row) -> bool {
+        is_shown(state, caller, row)
+    }
+
+    fn place(&self, state: &State, caller: &Caller, row: &mut Row) {
+        place(state, caller, row);
+    }
+
+    fn may_change(&self, state: &State, caller: &Caller, row: &Row) -> bool {
+        may_change(state, caller, row)
+    }
+
+    /// Within a tenant only its own key pairs are shown.
+    fn limit(&self, caller: &Caller, row: &mut Row) {
+        if let (Some(tenant), Some(Value::Array(keys))) = (caller.tenant, row.get_mut("access_keys")) {
+            keys.retain(|key| key.get("tenant_id").and_then(Value::as_u64) == Some(tenant));
+        }
     }
 
     fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {
@@ -251,7 +328,7 @@ impl Resource for Users {
         let groups = groups_of(state, &stored);
         let names: Vec<&str> = groups.iter().map(|(_, g)| str_of(g, "name")).collect();
         for (field, value) in [
-            ("access_keys", keys::shown(state, id)),
+            ("access_keys", keys::shown(state, id, None)),
             ("local_provider", keys::provider_of(state, &stored)),
             ("group_count", names.len().into()),
             ("groups", json!(names)),

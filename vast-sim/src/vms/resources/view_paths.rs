@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::engine::{Call, Reply};
 use super::super::error::ApiError;
-use super::super::tasks;
+use super::super::{tasks, visibility};
 use super::view_rules::{is_bucket, tenant_of};
 use crate::core::Core;
 use crate::s3::cors;
@@ -154,7 +154,8 @@ fn start_repair(
     for field in ["target_path", "template_dir_path"] {
         inside(view, field, body.get(field).and_then(Value::as_str))?;
     }
-    if number(&body, "template_view_id").is_none_or(|v| state.vms.row("views", v).is_none()) {
+    let known = |view| visibility::is_known(state, "views", view, &call.caller);
+    if number(&body, "template_view_id").is_none_or(|view| !known(view)) {
         return Err(ApiError::field("template_view_id", "A view that exists is required."));
     }
     let mut arguments = body;

@@ -82,6 +82,11 @@ impl Resource for Vips {
         "vips"
     }
 
+    fn tenant(&self, state: &State, row: &Row) -> Option<u64> {
+        let pool = number(row, "_vippool_id").and_then(|id| state.vms.row("vippools", id));
+        pool.and_then(|pool| number(pool, "tenant_id"))
+    }
+
     fn present(&self, _: &Arc<Core>, state: &State, row: &mut Row) {
         let name = |kind: &str, field: &str| {
             let other = number(row, field).and_then(|id| state.vms.row(kind, id));

@@ -9,7 +9,7 @@ use super::super::engine::{Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::tasks;
 use crate::core::Core;
-use crate::store::registry::Row;
+use crate::store::registry::{Row, number};
 use crate::store::state::State;
 
 pub(crate) struct VTasks;
@@ -17,6 +17,10 @@ pub(crate) struct VTasks;
 impl Resource for VTasks {
     fn kind(&self) -> &'static str {
         "vtasks"
+    }
+
+    fn tenant(&self, _: &State, row: &Row) -> Option<u64> {
+        number(row, tasks::TENANT)
     }
 
     fn update(&self, core: &Arc<Core>, state: &mut State, id: u64, changes: Row) -> Result<(), ApiError> {
