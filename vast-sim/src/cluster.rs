@@ -15,7 +15,7 @@ use crate::core::Core;
 use crate::counters::{Counters, Counting};
 use crate::env::{Entropy, HashEntropy};
 use crate::error::StartError;
-use crate::faults::Faults;
+use crate::faults::{Fault, Faults, doubts};
 use crate::metrics::Metrics;
 use crate::net::listen;
 use crate::net::management::{self, Management};
@@ -199,6 +199,12 @@ impl Cluster {
     /// The faults of this cluster.
     pub fn faults(&self) -> &Faults {
         &self.core.faults
+    }
+
+    /// What a fault names that this cluster does not have: a bucket, a VIP, a CNode. It may be armed all the same; it
+    /// hits nothing until something has that name.
+    pub fn fault_warnings(&self, fault: &Fault) -> Vec<String> {
+        doubts(&self.core, fault)
     }
 
     /// All access tokens expire now; refresh tokens stay valid.

@@ -38,7 +38,7 @@ pub(crate) fn apply(core: &Arc<Core>) {
 
 /// Back to a cluster that was just started.
 pub(crate) fn start_over(core: &Arc<Core>) {
-    core.faults.clear();
+    core.faults.start_over();
     core.tokens.revoke_all();
     core.store.write(State::forget_everything);
     core.counting.reset();

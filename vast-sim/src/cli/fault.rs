@@ -9,7 +9,7 @@ use vast_sim::describe::nearest;
 
 use super::effects::{self, EFFECTS};
 use super::remote::Remote;
-use super::{Exit, Failure, Result, print, print_json, read_description, table};
+use super::{Exit, Failure, Result, print, print_json, read_description, table, warn};
 
 pub(crate) const HELP: &str = "A fault says which requests it is for, what happens to them, and how often. Requests that it does not concern are
 left alone; every request that it hits is in the log with the fault's number.
@@ -30,7 +30,8 @@ Examples:
   vast-sim fault effects      all effects with their parameters
   vast-sim fault list         what is armed and how often it hit
   vast-sim fault log          which requests were hit
-  vast-sim fault clear        removes all";
+  vast-sim fault clear        removes all
+  vast-sim fault clear-log    empties the log";
 
 /// Commands of `fault`.
 #[derive(Debug, Subcommand)]
@@ -49,8 +50,13 @@ pub(crate) enum Fault {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Remove all
+    /// Remove all; the log of what they did stays
     Clear {
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Empty the log
+    ClearLog {
         #[command(flatten)]
         remote: Remote,
     },
@@ -199,6 +205,9 @@ impl Fault {
                 for fault in faults {
                     let body = serde_json::to_value(&fault).map_err(|e| Failure::new(Exit::SetUp, e))?;
                     let made = cluster.call("POST", "/sim/v1/faults", Some(&body))?;
+                    for warning in made["warnings"].as_array().into_iter().flatten() {
+                        warn(&cell(Some(warning)));
+                    }
                     if add.json {
                         print_json(&made)?;
                     } else {
@@ -213,6 +222,9 @@ impl Fault {
             }
             Self::Clear { remote } => {
                 remote.connect()?.call("DELETE", "/sim/v1/faults", None)?;
+            }
+            Self::ClearLog { remote } => {
+                remote.connect()?.call("DELETE", "/sim/v1/faults/log", None)?;
             }
             Self::Effects => {
                 let mut table = table(&["effect", "what happens", "example"]);

@@ -111,6 +111,11 @@ fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
 }
 
+/// Says something on standard error that changes nothing.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "vast-sim: warning: {text}");
+}
+
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
     print(&serde_json::to_string_pretty(value).map_err(|e| Failure::new(Exit::SetUp, e))?);
     Ok(())

@@ -21,6 +21,9 @@ impl Target for Cluster {
         if self.faults().list().iter().any(|armed| armed.fault == *fault) {
             return Ok(Outcome::Unchanged);
         }
+        for warning in self.fault_warnings(fault) {
+            tracing::warn!(effect = fault.effect.name(), "{warning}");
+        }
         match self.faults().add(fault.clone()) {
             Ok(_) => Ok(Outcome::Created),
             Err(body) => Err(CallError::Refused(ProvisionError { status: 400, body })),

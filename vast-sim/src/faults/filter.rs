@@ -31,6 +31,7 @@ impl Fault {
     /// A text that names the field, the value and what would be right.
     pub fn check(&self) -> Result<(), String> {
         self.effect.check(self.plane)?;
+        super::names::check(self)?;
         if self.count == Some(0) {
             return Err("count 0 would never hit; leave it out for every request".to_owned());
         }
@@ -80,7 +81,7 @@ impl Fault {
 
 impl Effect {
     /// Whether it can do anything to this operation.
-    fn concerns(&self, operation: &str) -> bool {
+    pub(super) fn concerns(&self, operation: &str) -> bool {
         match self {
             // Logging in needs no token; only a revoked one cannot be renewed.
             Self::TokenExpired => !operation.starts_with("POST token"),

@@ -4,13 +4,17 @@
 
 mod effect;
 mod filter;
+mod hit;
+mod names;
 mod plane;
 
 use serde::{Deserialize, Serialize};
 
 pub use effect::{Effect, Outage, Side};
+pub(crate) use hit::{Hit, Met};
+pub(crate) use names::doubts;
 pub use plane::Faults;
-pub(crate) use plane::{Expiry, Lane, Met, Request};
+pub(crate) use plane::{Expiry, Lane, Request};
 
 /// The header of an answer that names the faults that the request met, by number.
 pub(crate) const HEADER: &str = "x-vast-sim-fault";

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use super::filter::{TASK, chance};
+use super::filter::TASK;
+use super::hit::{Hit, Met};
 use super::{Effect, Fault, FaultHit, FaultStatus, Plane};
 use crate::background::Job;
 use crate::clock::Clock;
@@ -36,31 +37,6 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A fault that a request met.
-#[derive(Debug, Clone)]
-pub(crate) struct Met {
-    pub(crate) fault_id: u64,
-    pub(crate) effect: Effect,
-    /// How many matching requests the fault had seen; with the seed, what chance goes by.
-    number: u64,
-    seed: u64,
-    pub(crate) lane: Arc<Lane>,
-}
-
-impl Met {
-    /// Milliseconds of a delay with jitter.
-    pub(crate) fn jittered(&self, millis: u64, jitter: u64) -> Duration {
-        #[allow(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a share of a time"
-        )]
-        let offset = (chance(!self.seed, self.number) * 2.0 * jitter as f64) as u64;
-        Duration::from_millis((millis + offset).saturating_sub(jitter))
-    }
-}
-
 /// The line that all requests under one limit queue in.
 #[derive(Debug, Default)]
 pub(crate) struct Lane(Mutex<Option<std::time::SystemTime>>);
@@ -83,15 +59,46 @@ impl Lane {
 
 /// The faults of a cluster. Callable from any thread; takes effect with the next request.
 pub struct Faults {
-    inner: Mutex<Inner>,
-    clock: Arc<dyn Clock>,
+    shared: Arc<Shared>,
     /// Called after every change of what is armed.
     changed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Faults {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Faults").field("inner", &self.inner).finish_non_exhaustive()
+        f.debug_struct("Faults").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+/// What requests hold on to while they are under way.
+pub(super) struct Shared {
+    inner: Mutex<Inner>,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Counts and logs that a fault did something.
+    pub(super) fn hit(&self, about: FaultHit) {
+        let now = millis(self.clock.now());
+        let mut inner = lock(&self.inner);
+        if let Some(armed) = inner.armed.get_mut(&about.fault_id) {
+            armed.under_way = armed.under_way.saturating_sub(1);
+            armed.status.hits += 1;
+        }
+        inner.log(FaultHit { time_ms: now, ..about });
+    }
+
+    /// A request that met a fault has passed it unharmed.
+    pub(super) fn give_back(&self, fault_id: u64) {
+        if let Some(armed) = lock(&self.inner).armed.get_mut(&fault_id) {
+            armed.under_way = armed.under_way.saturating_sub(1);
+        }
     }
 }
 
@@ -106,6 +113,8 @@ struct Inner {
 #[derive(Debug)]
 struct Armed {
     status: FaultStatus,
+    /// Requests that it may still hit: they count against its `count`.
+    under_way: u64,
     lane: Arc<Lane>,
 }
 
@@ -121,7 +130,7 @@ impl Inner {
 
 impl Faults {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { inner: Mutex::default(), clock, changed: OnceLock::new() }
+        Self { shared: Arc::new(Shared { inner: Mutex::default(), clock }), changed: OnceLock::new() }
     }
 
     /// Says whom to tell about changes. Only the first is told.
@@ -141,8 +150,8 @@ impl Faults {
     /// A text that says what is wrong with the fault.
     pub fn add(&self, fault: Fault) -> Result<u64, String> {
         fault.check()?;
-        let now = millis(self.clock.now());
-        let mut inner = lock(&self.inner);
+        let now = millis(self.shared.clock.now());
+        let mut inner = lock(&self.shared.inner);
         if inner.armed.len() >= FAULT_LIMIT {
             return Err(format!("{FAULT_LIMIT} faults are armed already; remove some"));
         }
@@ -150,7 +159,7 @@ impl Faults {
         let id = inner.last_id;
         let until_ms = fault.for_ms.map(|ms| now.saturating_add(ms));
         let status = FaultStatus { id, seen: 0, hits: 0, until_ms, fault };
-        inner.armed.insert(id, Armed { status, lane: Arc::default() });
+        inner.armed.insert(id, Armed { status, under_way: 0, lane: Arc::default() });
         drop(inner);
         self.announce();
         Ok(id)
@@ -158,61 +167,76 @@ impl Faults {
 
     /// Disarms a fault; false when there is none of that number.
     pub fn remove(&self, id: u64) -> bool {
-        let was_there = lock(&self.inner).armed.remove(&id).is_some();
+        let was_there = lock(&self.shared.inner).armed.remove(&id).is_some();
         if was_there {
             self.announce();
         }
         was_there
     }
 
-    /// Disarms all faults and forgets the log.
+    /// Disarms all faults. The log stays: it tells what they did.
     pub fn clear(&self) {
-        let mut inner = lock(&self.inner);
-        inner.armed.clear();
+        lock(&self.shared.inner).armed.clear();
+        self.announce();
+    }
+
+    /// Forgets all hits; what is armed stays so.
+    pub fn clear_log(&self) {
+        let mut inner = lock(&self.shared.inner);
         inner.log.clear();
         inner.hits = 0;
-        drop(inner);
+    }
+
+    /// Forgets everything; numbers start again at 1.
+    pub(crate) fn start_over(&self) {
+        *lock(&self.shared.inner) = Inner::default();
         self.announce();
     }
 
     /// All armed faults, used up ones included.
     pub fn list(&self) -> Vec<FaultStatus> {
-        lock(&self.inner).armed.values().map(|a| a.status.clone()).collect()
+        lock(&self.shared.inner).armed.values().map(|a| a.status.clone()).collect()
     }
 
     /// The latest hits, oldest first.
     pub fn log(&self) -> Vec<FaultHit> {
-        lock(&self.inner).log.iter().cloned().collect()
+        lock(&self.shared.inner).log.iter().cloned().collect()
     }
 
-    /// How many hits there were since the start or the last [`Self::clear`], forgotten ones included.
+    /// How many hits there were since the start or the last [`Self::clear_log`], forgotten ones included.
     pub fn hits(&self) -> u64 {
-        lock(&self.inner).hits
+        lock(&self.shared.inner).hits
     }
 
     /// Whether nothing is armed: most of the time.
     pub(crate) fn is_idle(&self) -> bool {
-        lock(&self.inner).armed.is_empty()
+        lock(&self.shared.inner).armed.is_empty()
     }
 
     /// Whether the task of this name shall fail, and what it says then. Faults know it as `TASK <name>`.
     pub(crate) fn fails_task(&self, name: &str) -> Option<String> {
         let met = self.take(&Request::vms(&format!("{TASK}{name}")));
-        met.into_iter().find_map(|m| match m.effect {
-            Effect::TaskFailed { message } if message.is_empty() => Some("failed on purpose".to_owned()),
-            Effect::TaskFailed { message } => Some(message),
-            Effect::Error { code, message, .. } => Some(if message.is_empty() { code } else { message }),
-            _ => None,
+        met.into_iter().find_map(|m| {
+            let says = match m.effect {
+                Effect::TaskFailed { message } if message.is_empty() => "failed on purpose".to_owned(),
+                Effect::TaskFailed { message } => message,
+                Effect::Error { code, message, .. } => {
+                    Some(message).filter(|m| !m.is_empty()).unwrap_or(code)
+                }
+                _ => return None,
+            };
+            m.hit.happened();
+            Some(says)
         })
     }
 
     /// The faults that this request meets, in the order in which they were armed.
     pub(crate) fn take(&self, request: &Request<'_>) -> Vec<Met> {
-        let mut inner = lock(&self.inner);
+        let mut inner = lock(&self.shared.inner);
         if inner.armed.is_empty() {
             return Vec::new();
         }
-        let now = millis(self.clock.now());
+        let now = millis(self.shared.clock.now());
         let mut met = Vec::new();
         for armed in inner.armed.values_mut() {
             let status = &mut armed.status;
@@ -221,48 +245,46 @@ impl Faults {
                 continue;
             }
             status.seen += 1;
-            let left = status.fault.count.is_none_or(|c| status.hits < c);
+            let left = status.fault.count.is_none_or(|c| status.hits + armed.under_way < c);
             if status.seen > status.fault.skip && left && status.fault.is_picked(status.seen) {
-                status.hits += 1;
-                met.push(Met {
+                armed.under_way += 1;
+                let about = FaultHit {
+                    number: 0,
                     fault_id: status.id,
+                    effect: status.fault.effect.name().to_owned(),
+                    time_ms: now,
+                    request_id: request.request_id.to_owned(),
+                    operation: request.operation.to_owned(),
+                    bucket: request.bucket.to_owned(),
+                    key: request.key.to_owned(),
+                    vip: request.vip.to_owned(),
+                    cnode: request.cnode.to_owned(),
+                };
+                met.push(Met {
                     effect: status.fault.effect.clone(),
+                    hit: Hit::new(Arc::clone(&self.shared), about),
                     number: status.seen,
                     seed: status.fault.seed,
                     lane: Arc::clone(&armed.lane),
                 });
             }
         }
-        for m in &met {
-            inner.log(FaultHit {
-                number: 0,
-                fault_id: m.fault_id,
-                effect: m.effect.name().to_owned(),
-                time_ms: now,
-                request_id: request.request_id.to_owned(),
-                operation: request.operation.to_owned(),
-                bucket: request.bucket.to_owned(),
-                key: request.key.to_owned(),
-                vip: request.vip.to_owned(),
-                cnode: request.cnode.to_owned(),
-            });
-        }
         met
     }
 
     /// The faults that stand now.
     pub(crate) fn standing(&self) -> Vec<(u64, Fault)> {
-        let now = millis(self.clock.now());
+        let now = millis(self.shared.clock.now());
         let stands = |s: &FaultStatus| s.fault.effect.is_standing() && s.until_ms.is_none_or(|u| u > now);
-        let inner = lock(&self.inner);
+        let inner = lock(&self.shared.inner);
         let standing = inner.armed.values().filter(|a| stands(&a.status));
         standing.map(|a| (a.status.id, a.status.fault.clone())).collect()
     }
 
     /// Notes what a standing fault did.
     pub(crate) fn did(&self, fault_id: u64, what: &str, vip: &str, cnode: &str) {
-        let now = millis(self.clock.now());
-        let mut inner = lock(&self.inner);
+        let now = millis(self.shared.clock.now());
+        let mut inner = lock(&self.shared.inner);
         let Some(armed) = inner.armed.get_mut(&fault_id) else { return };
         armed.status.seen += 1;
         armed.status.hits += 1;
@@ -291,11 +313,11 @@ impl Job for Expiry {
     }
 
     fn next_due(&self, core: &Core) -> Option<u64> {
-        lock(&core.faults.inner).armed.values().filter_map(|a| a.status.until_ms).min()
+        lock(&core.faults.shared.inner).armed.values().filter_map(|a| a.status.until_ms).min()
     }
 
     fn run(&self, core: &Arc<Core>, at: u64) {
-        lock(&core.faults.inner).armed.retain(|_, a| a.status.until_ms.is_none_or(|until| until > at));
+        lock(&core.faults.shared.inner).armed.retain(|_, a| a.status.until_ms.is_none_or(|until| until > at));
         core.faults.announce();
     }
 }
@@ -321,13 +343,43 @@ mod tests {
         }
     }
 
+    /// Lets every fault that a PUT meets happen; gives their numbers.
+    fn hit(faults: &Faults, key: &str) -> Vec<u64> {
+        let met = faults.take(&put(key));
+        for m in &met {
+            m.hit.happened();
+        }
+        met.iter().map(|m| m.hit.fault_id()).collect()
+    }
+
+    #[test]
+    fn what_did_not_happen_is_not_counted_and_the_next_request_has_its_turn() {
+        let faults = faults();
+        faults.add(Fault::s3(Effect::AnswerLost).times(1)).unwrap();
+        let met = faults.take(&put("a"));
+        assert_eq!(met.len(), 1);
+        assert_eq!(faults.take(&put("b")).len(), 0, "its turn is taken");
+        drop(met);
+        assert_eq!((faults.list()[0].hits, faults.hits()), (0, 0));
+        let met = faults.take(&put("c"));
+        met[0].hit.happened();
+        met[0].hit.clone().happened();
+        drop(met);
+        assert_eq!((faults.list()[0].hits, faults.hits(), faults.list()[0].seen), (1, 1, 3));
+        assert_eq!(faults.take(&put("d")).len(), 0);
+        faults.clear();
+        assert_eq!((faults.list(), faults.log()[0].key.as_str()), (Vec::new(), "c"));
+        faults.clear_log();
+        assert_eq!((faults.log(), faults.hits()), (Vec::new(), 0));
+    }
+
     #[test]
     fn hits_the_requests_it_counts() {
         let faults = faults();
         let slow = Effect::Error { status: 503, code: "SlowDown".to_owned(), message: String::new() };
         faults.add(Fault::s3(slow).on("PutObject").key_prefix("img/").skip(1).times(2)).unwrap();
         let hits: Vec<usize> =
-            ["img/1", "doc", "img/2", "img/3", "img/4"].map(|k| faults.take(&put(k)).len()).into();
+            ["img/1", "doc", "img/2", "img/3", "img/4"].map(|k| hit(&faults, k).len()).into();
         assert_eq!(hits, [0, 0, 1, 1, 0]);
         assert_eq!(faults.list()[0].seen, 4);
         assert_eq!(faults.log().iter().map(|h| h.key.as_str()).collect::<Vec<_>>(), ["img/2", "img/3"]);
@@ -341,7 +393,7 @@ mod tests {
         faults.add(Fault::s3(Effect::AnswerLost).cnode("cnode-2")).unwrap();
         faults.add(Fault::s3(Effect::NoAnswer).key_glob("*.tmp")).unwrap();
         faults.add(Fault::s3(Effect::ResetAfterBody).with_probability(0.5, 11)).unwrap();
-        let ids = |key: &str| faults.take(&put(key)).iter().map(|m| m.fault_id).collect::<Vec<_>>();
+        let ids = |key: &str| hit(&faults, key);
         let met: Vec<Vec<u64>> = (0..40).map(|n| ids(if n % 2 == 0 { "a.tmp" } else { "a" })).collect();
         assert!(met.iter().enumerate().all(|(n, ids)| ids.contains(&2) == (n % 2 == 0) && !ids.contains(&1)));
         let by_chance = met.iter().filter(|ids| ids.contains(&3)).count();
@@ -374,7 +426,7 @@ mod tests {
         let faults = faults();
         faults.add(Fault::s3(Effect::AnswerLost)).unwrap();
         for _ in 0..LOG_LIMIT + 5 {
-            faults.take(&put("k"));
+            hit(&faults, "k");
         }
         assert_eq!((faults.log().len(), faults.hits()), (LOG_LIMIT, LOG_LIMIT as u64 + 5));
         assert_eq!(faults.log()[0].number, 6);

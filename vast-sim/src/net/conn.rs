@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -28,7 +28,18 @@ pub(crate) struct Ending(Arc<Wishes>);
 #[derive(Debug, Default)]
 struct Wishes {
     reset: AtomicBool,
+    behind: AtomicU8,
     unread: AtomicBool,
+    drained: AtomicBool,
+}
+
+/// What becomes of a connection once everything written to it is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behind {
+    /// It is closed.
+    Close = 1,
+    /// It is reset.
+    Reset = 2,
 }
 
 /// The error that ends a connection from inside a handler.
@@ -45,6 +56,21 @@ impl Ending {
 
     pub(crate) fn is_reset(&self) -> bool {
         self.0.reset.load(Ordering::Acquire)
+    }
+
+    /// The connection ends as soon as all that hyper holds is written. An answer's body that wishes this gives no more.
+    pub(crate) fn end_behind(&self, how: Behind) {
+        self.0.behind.store(how as u8, Ordering::Release);
+    }
+
+    fn behind(&self) -> Option<Behind> {
+        let wish = self.0.behind.load(Ordering::Acquire);
+        [Behind::Close, Behind::Reset].into_iter().find(|b| *b as u8 == wish)
+    }
+
+    /// The server ends the connection between two requests: it need not linger for a client that sends nothing.
+    pub(crate) fn drain(&self) {
+        self.0.drained.store(true, Ordering::Release);
     }
 
     /// The client may send what nobody will read: the connection lingers when it closes.
@@ -78,6 +104,8 @@ impl Drop for Connection {
         self.counting.disconnected();
         if self.ending.is_reset() {
             self.stream.close_by_reset();
+        } else if self.ending.behind() == Some(Behind::Reset) {
+            self.stream.reset_behind();
         }
     }
 }
@@ -99,23 +127,26 @@ impl Connection {
     /// Drops what the client still sends until it ends, too; at once when nothing is to be expected from it.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut buffer = [0; 16 << 10];
-        if self.ending.0.unread.load(Ordering::Acquire) {
-            self.lingers.get_or_insert_with(Patience::new);
-        }
         loop {
-            if self.lingers.as_mut().is_some_and(|p| p.poll_over(cx).is_ready()) {
+            let patience = self.lingers.get_or_insert_with(Patience::new);
+            if patience.poll_over(cx).is_ready() {
                 return Poll::Ready(());
             }
             let mut buffer = ReadBuf::new(&mut buffer);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     // Something that hyper left behind: more may come.
-                    if !self.lingers.get_or_insert_with(Patience::new).took(buffer.filled().len()) {
+                    self.ending.leave_unread();
+                    if !patience.took(buffer.filled().len()) {
                         return Poll::Ready(());
                     }
                 }
-                Poll::Pending if self.lingers.is_some() => return Poll::Pending,
-                _ => return Poll::Ready(()),
+                Poll::Pending => {
+                    let expects = !self.ending.0.drained.load(Ordering::Acquire)
+                        || self.ending.0.unread.load(Ordering::Acquire);
+                    return if expects { Poll::Pending } else { Poll::Ready(()) };
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
             }
         }
     }
@@ -159,7 +190,16 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        // Hyper flushes what is below it when it has nothing left itself: now everything is written.
+        match self.ending.behind() {
+            None => Poll::Ready(Ok(())),
+            Some(Behind::Reset) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            Some(Behind::Close) => {
+                ready!(self.as_mut().poll_shutdown(cx))?;
+                Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+            }
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

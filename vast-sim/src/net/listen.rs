@@ -159,6 +159,7 @@ where
             return;
         }
         if now.drains > accepted.drains || !now.open {
+            ending.drain();
             drain.send_replace(true);
         }
         if let Some(fault) = now.silent {

@@ -10,9 +10,9 @@ use futures::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
 use s3s::StdError;
 
-use super::conn::{Ending, ResetNow};
+use super::conn::{Behind, Ending, ResetNow};
 use crate::clock::Clock;
-use crate::faults::Lane;
+use crate::faults::{Hit, Lane};
 use crate::metrics::RequestMeter;
 use crate::qos::{Passage, Rate};
 use crate::store::blob::to_usize;
@@ -22,10 +22,12 @@ use crate::store::blob::to_usize;
 pub(crate) enum Event {
     /// The byte at the offset is changed.
     Corrupt,
-    /// The body ends here.
+    /// The body ends here, as if its sender had sent no more.
     End,
-    /// The connection is reset.
+    /// The connection is reset at once.
     Reset,
+    /// The connection ends when all bytes before this one are written.
+    Last(Behind),
     /// Nothing moves for this time; none for ever.
     Stall(Option<Duration>),
 }
@@ -39,11 +41,14 @@ struct Line {
     free: u64,
     /// Who is told how long the wait was.
     meter: Option<Arc<RequestMeter>>,
+    /// The fault that it is from.
+    hit: Option<Hit>,
 }
 
 impl Line {
     /// Books the bytes from `from` to `to` of the body; gives how long they take.
     fn book(&self, clock: &dyn Clock, from: u64, to: u64) -> Duration {
+        self.hit.iter().for_each(Hit::happened);
         match to.saturating_sub(from.max(self.free)) {
             0 => Duration::ZERO,
             bytes => self.lane.book(clock, bytes, self.rate.per_second, self.rate.burst),
@@ -54,38 +59,63 @@ impl Line {
 /// Everything that shall happen to one body.
 #[derive(Debug, Default)]
 pub(crate) struct Meddling {
-    events: Vec<(u64, Event)>,
+    events: Vec<(u64, Event, Hit)>,
     /// Shared limits in bytes.
     lanes: Vec<Line>,
+    announced: Announced,
 }
 
-/// Most bytes that pass at a time under a bandwidth limit, so that they trickle.
-const SIP: usize = 64 << 10;
+/// What the answer's headers say about the length of its body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Announced {
+    /// The truth.
+    #[default]
+    Truly,
+    /// Nothing.
+    Nothing,
+    /// This, whatever the truth is.
+    As(u64),
+}
+
+/// Most bytes that pass at a time under a bandwidth limit, so that they trickle; under a slow fault, those of 50 ms.
+const SIP: u64 = 64 << 10;
 
 impl Meddling {
-    pub(crate) fn at(&mut self, offset: u64, event: Event) {
-        self.events.push((offset, event));
+    pub(crate) fn at(&mut self, offset: u64, event: Event, hit: Hit) {
+        self.events.push((offset, event, hit));
     }
 
-    pub(crate) fn no_faster_than(&mut self, lane: Arc<Lane>, bytes_per_second: u64) {
+    pub(crate) fn no_faster_than(&mut self, lane: Arc<Lane>, bytes_per_second: u64, hit: Hit) {
         let rate = Rate { per_second: bytes_per_second, burst: 0 };
-        self.lanes.push(Line { lane, rate, free: 0, meter: None });
+        self.lanes.push(Line { lane, rate, free: 0, meter: None, hit: Some(hit) });
     }
 
     /// Leads the body through a line of a `QoS` policy.
     pub(crate) fn through(&mut self, passage: Passage, meter: &Arc<RequestMeter>) {
         let Passage { lane, rate, free } = passage;
-        self.lanes.push(Line { lane, rate, free, meter: Some(Arc::clone(meter)) });
+        self.lanes.push(Line { lane, rate, free, meter: Some(Arc::clone(meter)), hit: None });
+    }
+
+    pub(crate) fn announced(&mut self, announced: Announced) {
+        self.announced = announced;
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.events.is_empty() && self.lanes.is_empty()
+        self.events.is_empty() && self.lanes.is_empty() && self.announced == Announced::Truly
+    }
+
+    /// The faults that a body of this length will meet.
+    pub(crate) fn coming(&self, length: &SizeHint) -> Vec<u64> {
+        let reached = |offset: u64| length.upper().is_none_or(|end| offset < end);
+        let events = self.events.iter().filter(|(offset, ..)| reached(*offset)).map(|(_, _, hit)| hit);
+        let lanes = self.lanes.iter().filter(|_| reached(0)).filter_map(|line| line.hit.as_ref());
+        events.chain(lanes).map(Hit::fault_id).collect()
     }
 
     /// Applies this to a body.
     pub(crate) fn to<B>(mut self, body: B, clock: Arc<dyn Clock>, ending: Ending) -> Meddled<B> {
         // Later ones first: the next one is taken from the end.
-        self.events.sort_by_key(|(offset, _)| std::cmp::Reverse(*offset));
+        self.events.sort_by_key(|(offset, ..)| std::cmp::Reverse(*offset));
         Meddled {
             body,
             clock,
@@ -118,9 +148,11 @@ pub(crate) struct Meddled<B> {
 impl<B> Meddled<B> {
     /// Bytes until something happens; at least one is passed on at a time.
     fn until_next(&self) -> usize {
-        let to_event = self.meddling.events.last().map_or(u64::MAX, |(at, _)| at.saturating_sub(self.passed));
-        let sip = if self.meddling.lanes.is_empty() { usize::MAX } else { SIP };
-        to_usize(to_event).min(sip)
+        let to_event =
+            self.meddling.events.last().map_or(u64::MAX, |(at, ..)| at.saturating_sub(self.passed));
+        let slow = |line: &Line| if line.hit.is_some() { line.rate.per_second / 20 } else { SIP };
+        let sip = self.meddling.lanes.iter().map(|line| slow(line).clamp(1, SIP)).min();
+        to_usize(to_event.min(sip.unwrap_or(u64::MAX)))
     }
 
     /// Takes the next bytes; they may pass when their time is over.
@@ -139,15 +171,22 @@ impl<B> Meddled<B> {
         self.held = Some(data);
     }
 
+    /// Gives no more, so that everything so far is written, and has the connection end then.
+    fn end_behind(&mut self, cx: &Context<'_>, how: Behind) -> Poll<Option<Result<Bytes, StdError>>> {
+        self.ending.end_behind(how);
+        self.wait = Some(Box::pin(std::future::pending()));
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Lets what is due at this place happen: an answer for the poll, or none to go on.
     fn happen(&mut self, cx: &Context<'_>) -> Option<Poll<Option<Result<Bytes, StdError>>>> {
-        let (at, event) = *self.meddling.events.last()?;
-        if at > self.passed {
-            return None;
+        let (at, event, hit) = self.meddling.events.last()?;
+        if *at > self.passed || self.left.is_empty() {
+            return None; // The byte at the offset is not here yet, and may never come.
         }
-        if event == Event::Corrupt && self.left.is_empty() {
-            return None; // The byte is not here yet.
-        }
+        let event = *event;
+        hit.happened();
         self.meddling.events.pop();
         match event {
             Event::Corrupt => {
@@ -165,6 +204,7 @@ impl<B> Meddled<B> {
                 let reset: ResetNow = self.ending.reset();
                 Some(Poll::Ready(Some(Err(Box::new(reset)))))
             }
+            Event::Last(how) => Some(self.end_behind(cx, how)),
             Event::Stall(None) => {
                 self.wait = Some(Box::pin(std::future::pending()));
                 cx.waker().wake_by_ref();
@@ -217,6 +257,10 @@ where
                 },
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 None => {
+                    if matches!(this.meddling.announced, Announced::As(length) if length > this.passed) {
+                        // Ending the body would have hyper drop what it holds.
+                        return this.end_behind(cx, Behind::Close).map(|_| None);
+                    }
                     this.ended = true;
                     return Poll::Ready(None);
                 }
@@ -226,7 +270,11 @@ where
 
     /// What was announced: meddling shows in what arrives.
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self.meddling.announced {
+            Announced::Truly => self.body.size_hint(),
+            // Hyper goes by the headers then.
+            Announced::Nothing | Announced::As(_) => SizeHint::default(),
+        }
     }
 }
 
@@ -236,6 +284,17 @@ mod tests {
 
     use super::*;
     use crate::clock::SimClock;
+    use crate::faults::{Effect, Fault, Faults, Plane, Request};
+
+    fn faults() -> Faults {
+        Faults::new(Arc::new(SimClock::ticking()))
+    }
+
+    /// A turn of some fault.
+    fn hit(faults: &Faults) -> Hit {
+        faults.add(Fault::s3(Effect::AnswerLost)).unwrap();
+        faults.take(&Request { plane: Plane::S3, ..Request::vms("PutObject") }).pop().unwrap().hit
+    }
 
     async fn through(meddling: Meddling, chunks: &[usize]) -> (Vec<u8>, bool) {
         let data: Vec<Bytes> = chunks.iter().map(|n| Bytes::from(vec![b'a'; *n])).collect();
@@ -268,22 +327,31 @@ mod tests {
         for chunks in [&[10usize][..], &[3, 3, 4], &[1; 10]] {
             for offset in 0..10u64 {
                 let place = to_usize(offset);
-                let mut corrupt = Meddling::default();
-                corrupt.at(offset, Event::Corrupt);
+                let one = |event| {
+                    let (mut meddling, faults) = (Meddling::default(), faults());
+                    meddling.at(offset, event, hit(&faults));
+                    (meddling, faults)
+                };
+                let (corrupt, faults) = one(Event::Corrupt);
                 let mut expected = vec![b'a'; 10];
                 expected[place] = b'A';
                 assert_eq!(through(corrupt, chunks).await, (expected, true), "{offset} of {chunks:?}");
-                let mut end = Meddling::default();
-                end.at(offset, Event::End);
-                end.at(offset + 1, Event::Corrupt);
+                assert_eq!(faults.hits(), 1);
+                let (mut end, faults) = one(Event::End);
+                end.at(offset + 1, Event::Corrupt, hit(&faults));
                 assert_eq!(through(end, chunks).await, (vec![b'a'; place], true));
-                let mut reset = Meddling::default();
-                reset.at(offset, Event::Reset);
+                assert_eq!(faults.hits(), 1, "nothing happens behind the end");
+                let (reset, _) = one(Event::Reset);
                 assert_eq!(through(reset, chunks).await, (vec![b'a'; place], false));
             }
-            let mut beyond = Meddling::default();
-            beyond.at(10, Event::Corrupt);
-            assert_eq!(through(beyond, chunks).await, (vec![b'a'; 10], true));
+            for event in [Event::Corrupt, Event::End, Event::Reset, Event::Stall(None)] {
+                let (mut beyond, faults) = (Meddling::default(), faults());
+                beyond.at(10, event, hit(&faults));
+                assert_eq!(beyond.coming(&SizeHint::with_exact(10)), Vec::<u64>::new());
+                assert_eq!(beyond.coming(&SizeHint::with_exact(11)), [1]);
+                assert_eq!(through(beyond, chunks).await, (vec![b'a'; 10], true));
+                assert_eq!((faults.hits(), faults.list()[0].hits), (0, 0));
+            }
         }
     }
 
@@ -292,8 +360,9 @@ mod tests {
         let lane = Arc::new(Lane::default());
         let start = tokio::time::Instant::now();
         let mut limited = Meddling::default();
-        limited.no_faster_than(Arc::clone(&lane), 1_000_000);
-        limited.at(5, Event::Stall(Some(Duration::from_secs(3))));
+        let faults = faults();
+        limited.no_faster_than(Arc::clone(&lane), 1_000_000, hit(&faults));
+        limited.at(5, Event::Stall(Some(Duration::from_secs(3))), hit(&faults));
         let (out, whole) = through(limited, &[500_000, 500_000]).await;
         assert_eq!((out.len(), whole), (1_000_000, true));
         let took = start.elapsed();

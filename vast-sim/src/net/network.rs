@@ -3,13 +3,19 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// Connections that wait to be accepted by one listener.
 const BACKLOG: u32 = 1024;
+
+/// How long a client may take to receive what was written to it before a reset.
+const DELIVERY_TIME: Duration = Duration::from_secs(10);
 
 /// Where listeners come from.
 pub trait Network: Debug + Send + Sync + 'static {
@@ -40,6 +46,11 @@ pub trait Listener: Send + Sync + 'static {
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// From now on, closing it is a reset (TCP RST) for the other side, not an end.
     fn close_by_reset(&self);
+
+    /// The same, but what was written before still arrives, where the network can tell.
+    fn reset_behind(&self) {
+        self.close_by_reset();
+    }
 }
 
 /// TCP of the operating system.
@@ -73,5 +84,20 @@ impl Stream for TcpStream {
     fn close_by_reset(&self) {
         // Without lingering, close sends RST in place of FIN.
         let _ = self.set_zero_linger();
+    }
+
+    fn reset_behind(&self) {
+        self.close_by_reset();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        // Such a close also drops what the kernel has not sent yet because the client's window is full. So a second
+        // descriptor holds the socket until it counts as writable, which now means that all is sent.
+        let held = SockRef::from(self)
+            .set_tcp_notsent_lowat(1)
+            .and_then(|()| Self::from_std(self.as_fd().try_clone_to_owned()?.into()));
+        if let Ok(held) = held {
+            runtime.spawn(async move {
+                let _ = tokio::time::timeout(DELIVERY_TIME, held.writable()).await;
+            });
+        }
     }
 }

@@ -112,10 +112,9 @@ impl S3Edge {
 
     /// Tells the operation which features it has to do without.
     fn switch_features(&self, trouble: &Trouble, extensions: &mut http::Extensions) {
-        let mut off = lock(&self.core.features_off).clone();
-        off.extend(&trouble.off);
-        if !off.is_empty() {
-            extensions.insert(off);
+        let lacking = trouble.features(lock(&self.core.features_off).clone());
+        if !lacking.is_empty() {
+            extensions.insert(lacking);
         }
     }
 
@@ -163,7 +162,8 @@ impl S3Edge {
     ) -> Result<Answer, ResetNow> {
         let Ready { parts, mut body, bucket, bucket_of_host, about } = ready;
         let visitor = Visitor::of(&bucket, &parts.method, &parts.headers);
-        let skew = trouble.skew.and_then(|skew| date::refuse(&self.core, &parts.uri, &parts.headers, skew));
+        let skew = || date::refuse(&self.core, &parts.uri, &parts.headers, trouble.skew()?);
+        let skew = if trouble.early.is_none() { skew() } else { None };
         let mut answer = match &trouble.early {
             Some(Early::ResetBeforeBody) => return Err(ending.reset()),
             Some(Early::ResetAfterBody) => {
@@ -188,18 +188,24 @@ impl S3Edge {
                 self.served(request, &about, &mut trouble, counting, ending).await
             }
         };
-        if trouble.lose_answer || ending.is_reset() {
+        if ending.is_reset() {
             return Err(ending.reset());
         }
-        if trouble.no_answer {
+        if let Some(hit) = &trouble.lose_answer {
+            hit.happened();
+            return Err(ending.reset());
+        }
+        if let Some(hit) = &trouble.no_answer {
+            hit.happened();
             return std::future::pending().await;
         }
         if let Some(visitor) = visitor {
             visitor.mark(&self.core, answer.headers_mut());
         }
         about.id.stamp(answer.headers_mut());
-        date::stamp(&self.core, answer.headers_mut(), trouble.skew.unwrap_or(0));
-        trouble.marks.put(answer.headers_mut());
+        date::stamp(&self.core, answer.headers_mut(), trouble.skew().unwrap_or(0));
+        let length = http_body::Body::size_hint(answer.body());
+        trouble.mark(answer.headers_mut(), &length);
         Ok(answer.map(|body| {
             let body = if trouble.answer.is_idle() {
                 body

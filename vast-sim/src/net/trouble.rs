@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body::SizeHint;
 
-use super::meddle::{Event, Meddling};
+use super::conn::Behind;
+use super::meddle::{Announced, Event, Meddling};
 use crate::core::Core;
-use crate::faults::{self, Effect, Met, Outage, Side};
-use crate::s3::features::FeaturesOff;
+use crate::faults::{self, Effect, Hit, Met, Outage, Side};
+use crate::s3::features::{Feature, FeaturesOff, Lacking, Switch};
 
 /// An answer in place of the request's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,33 +43,35 @@ pub(crate) enum TokenTrouble {
     Revoked,
 }
 
-/// The sum of the faults of one request.
+/// The sum of the faults of one request. What happens later has its [`Hit`] beside it, to be told then.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
     pub(crate) early: Option<Early>,
     pub(crate) request: Meddling,
     pub(crate) answer: Meddling,
-    pub(crate) lose_answer: bool,
-    pub(crate) no_answer: bool,
-    pub(crate) token: TokenTrouble,
-    /// Milliseconds that the cluster's clock is off.
-    pub(crate) skew: Option<i64>,
-    pub(crate) off: FeaturesOff,
+    pub(crate) lose_answer: Option<Hit>,
+    pub(crate) no_answer: Option<Hit>,
+    token: Option<(TokenTrouble, Hit)>,
+    skew: Option<(i64, Vec<Hit>)>,
+    off: Vec<(Feature, Switch, Hit)>,
     pub(crate) marks: Marks,
 }
 
 /// What faults leave in the headers of an answer.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Marks {
-    headers: Vec<(HeaderName, Option<HeaderValue>)>,
-    ids: Vec<u64>,
+    headers: Vec<(HeaderName, Option<HeaderValue>, Hit)>,
+    /// Of all faults that the request met, in the order in which they were armed.
+    hits: Vec<Hit>,
+    /// Faults that wait for the answer's body.
+    coming: Vec<u64>,
 }
 
 impl Trouble {
     /// Adds up what a request met; waits are waited for. What comes after an early end does not happen any more.
     pub(crate) async fn meet(core: &Arc<Core>, met: Vec<Met>) -> Self {
         let mut trouble = Self::default();
-        trouble.marks.ids = met.iter().map(|m| m.fault_id).collect();
+        trouble.marks.hits = met.iter().map(|m| m.hit.clone()).collect();
         for met in met {
             let wait = match met.effect {
                 Effect::Delay { millis } => Some(Duration::from_millis(millis)),
@@ -74,10 +79,12 @@ impl Trouble {
                 _ => None,
             };
             if let Some(wait) = wait {
+                met.hit.happened();
                 core.config.clock.sleep(wait).await;
             }
             trouble.early = trouble.early.or_else(|| early(core, &met.effect));
             if trouble.early.is_some() {
+                met.hit.happened();
                 break;
             }
             trouble.add(met);
@@ -86,56 +93,104 @@ impl Trouble {
     }
 
     fn add(&mut self, met: Met) {
-        let mut at = |side: Side, offset, event| match side {
-            Side::Request => self.request.at(offset, event),
-            Side::Answer => self.answer.at(offset, event),
-        };
+        let hit = met.hit;
         match met.effect {
-            Effect::ResetAt { side, offset } => at(side, offset, Event::Reset),
-            Effect::Truncate { side, offset } => at(side, offset, Event::End),
-            Effect::CorruptBody { offset } => at(Side::Answer, offset, Event::Corrupt),
-            Effect::CorruptRequest { offset } => at(Side::Request, offset, Event::Corrupt),
+            Effect::ResetAt { side: Side::Request, offset } => self.request.at(offset, Event::Reset, hit),
+            Effect::ResetAt { side: Side::Answer, offset } => {
+                self.answer.at(offset, Event::Last(Behind::Reset), hit);
+            }
+            Effect::Truncate { side: Side::Request, offset } => self.request.at(offset, Event::End, hit),
+            Effect::Truncate { side: Side::Answer, offset } => {
+                self.answer.at(offset, Event::Last(Behind::Close), hit);
+            }
+            Effect::CorruptBody { offset } => self.answer.at(offset, Event::Corrupt, hit),
+            Effect::CorruptRequest { offset } => self.request.at(offset, Event::Corrupt, hit),
             Effect::Stall { side, offset, millis } => {
-                at(side, offset, Event::Stall(millis.map(Duration::from_millis)));
+                let stall = Event::Stall(millis.map(Duration::from_millis));
+                self.side(side).at(offset, stall, hit);
             }
-            Effect::Bandwidth { side: Side::Request, bytes_per_second } => {
-                self.request.no_faster_than(met.lane, bytes_per_second);
+            Effect::Bandwidth { side, bytes_per_second } => {
+                self.side(side).no_faster_than(met.lane, bytes_per_second, hit);
             }
-            Effect::Bandwidth { side: Side::Answer, bytes_per_second } => {
-                self.answer.no_faster_than(met.lane, bytes_per_second);
+            Effect::AnswerLost => self.lose_answer = Some(hit),
+            Effect::NoAnswer => self.no_answer = Some(hit),
+            Effect::TokenExpired => self.token = Some((TokenTrouble::Expired, hit)),
+            Effect::TokenRevoked => self.token = Some((TokenTrouble::Revoked, hit)),
+            Effect::ClockSkew { millis } => {
+                let (sum, hits) = self.skew.get_or_insert_default();
+                *sum = sum.saturating_add(millis);
+                hits.push(hit);
             }
-            Effect::AnswerLost => self.lose_answer = true,
-            Effect::NoAnswer => self.no_answer = true,
-            Effect::TokenExpired => self.token = TokenTrouble::Expired,
-            Effect::TokenRevoked => self.token = TokenTrouble::Revoked,
-            Effect::ClockSkew { millis } => self.skew = Some(self.skew.unwrap_or(0).saturating_add(millis)),
-            Effect::FeatureOff { feature, how } => {
-                // Contradictions were refused when the fault was armed.
-                let _ = self.off.switch_off(feature, how);
+            // Contradictions were refused when the fault was armed.
+            Effect::FeatureOff { feature, how } => self.off.push((feature, how, hit)),
+            Effect::SetHeader { name, value } => {
+                if let Ok(value) = HeaderValue::try_from(value) {
+                    self.header(&name, Some(value), hit);
+                }
             }
-            Effect::SetHeader { name, value } => self.marks.header(&name, HeaderValue::try_from(value).ok()),
-            Effect::RemoveHeader { name } => self.marks.header(&name, None),
+            Effect::RemoveHeader { name } => self.header(&name, None, hit),
             _ => {}
         }
+    }
+
+    fn side(&mut self, side: Side) -> &mut Meddling {
+        match side {
+            Side::Request => &mut self.request,
+            Side::Answer => &mut self.answer,
+        }
+    }
+
+    fn header(&mut self, name: &str, value: Option<HeaderValue>, hit: Hit) {
+        let Ok(name) = HeaderName::try_from(name) else { return };
+        if name == CONTENT_LENGTH {
+            let length = value.as_ref().and_then(|v| v.to_str().ok()?.parse().ok());
+            self.answer.announced(length.map_or(Announced::Nothing, Announced::As));
+        }
+        self.marks.headers.push((name, value, hit));
+    }
+
+    /// How the request's token is to be taken. To be asked when that is done.
+    pub(crate) fn token(&self) -> TokenTrouble {
+        let Some((token, hit)) = &self.token else { return TokenTrouble::None };
+        hit.happened();
+        *token
+    }
+
+    /// Milliseconds that the cluster's clock is off. To be asked when it is looked at.
+    pub(crate) fn skew(&self) -> Option<i64> {
+        let (skew, hits) = self.skew.as_ref()?;
+        hits.iter().for_each(Hit::happened);
+        Some(*skew)
+    }
+
+    /// What the request has to do without, beside what the server lacks anyway.
+    pub(crate) fn features(&self, server: FeaturesOff) -> Lacking {
+        let mut lacking = Lacking::from(server);
+        for (feature, how, hit) in &self.off {
+            lacking.also(*feature, *how, hit.clone());
+        }
+        lacking
+    }
+
+    /// Marks an answer, whose body is of this length if that is known.
+    pub(crate) fn mark(&mut self, headers: &mut HeaderMap, length: &SizeHint) {
+        self.marks.coming = self.answer.coming(length);
+        self.marks.put(headers);
     }
 }
 
 impl Marks {
-    fn header(&mut self, name: &str, value: Option<HeaderValue>) {
-        if let Ok(name) = HeaderName::try_from(name) {
-            self.headers.push((name, value));
-        }
-    }
-
     /// Says in an answer which faults the request met, and changes the headers they want changed.
     pub(crate) fn put(&self, headers: &mut HeaderMap) {
-        for (name, value) in &self.headers {
+        for (name, value, hit) in &self.headers {
             match value {
                 Some(value) => headers.insert(name, value.clone()),
                 None => headers.remove(name),
             };
+            hit.happened();
         }
-        let ids: Vec<String> = self.ids.iter().map(u64::to_string).collect();
+        let shown = self.hits.iter().filter(|h| h.has_happened() || self.coming.contains(&h.fault_id()));
+        let ids: Vec<String> = shown.map(|h| h.fault_id().to_string()).collect();
         if let (false, Ok(ids)) = (ids.is_empty(), HeaderValue::try_from(ids.join(","))) {
             headers.insert(faults::HEADER, ids);
         }

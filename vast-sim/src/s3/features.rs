@@ -10,6 +10,7 @@ use s3s::{S3Request, S3Result, s3_error};
 use serde::{Deserialize, Serialize};
 
 use super::checksum::Algorithm;
+use crate::faults::Hit;
 
 /// A part of the S3 protocol that servers are known to lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,10 +117,22 @@ impl FeaturesOff {
     pub fn check(&self) -> Result<(), String> {
         self.0.iter().try_for_each(|(feature, how)| feature.check(*how))
     }
+}
 
-    /// Switches off what `others` have off, too; they have the last word.
-    pub(crate) fn extend(&mut self, others: &Self) {
-        self.0.extend(&others.0);
+/// What one request has to do without, by the server's settings or by a fault.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lacking(BTreeMap<Feature, (Switch, Option<Hit>)>);
+
+impl From<FeaturesOff> for Lacking {
+    fn from(off: FeaturesOff) -> Self {
+        Self(off.0.into_iter().map(|(feature, how)| (feature, (how, None))).collect())
+    }
+}
+
+impl Lacking {
+    /// Also this, by a fault, which has the last word.
+    pub(crate) fn also(&mut self, feature: Feature, how: Switch, hit: Hit) {
+        self.0.insert(feature, (how, Some(hit)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -129,11 +142,12 @@ impl FeaturesOff {
 
 /// Makes a request what it is to a server without the features that are off for it.
 pub(crate) fn apply<T: Any>(method: &str, request: &mut S3Request<T>) -> S3Result<()> {
-    let Some(off) = request.extensions.get::<FeaturesOff>().cloned() else { return Ok(()) };
-    for (feature, how) in off.0 {
+    let Some(lacking) = request.extensions.get::<Lacking>().cloned() else { return Ok(()) };
+    for (feature, (how, hit)) in lacking.0 {
         if !feature.is_asked(method, &request.headers) {
             continue;
         }
+        hit.iter().for_each(Hit::happened);
         if how == Switch::Refused {
             return Err(s3_error!(
                 NotImplemented,

@@ -84,6 +84,36 @@ const OBJECT: &[(&str, [&str; 3])] = &[
     ("torrent", ["GetObjectTorrent", "", ""]),
 ];
 
+/// Names that no query parameter selects, or not one alone; `Other` stands for what has no name.
+const PLAIN: &[&str] = &[
+    "AbortMultipartUpload",
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateBucket",
+    "CreateMultipartUpload",
+    "DeleteBucket",
+    "DeleteObject",
+    "DeleteObjects",
+    "GetObject",
+    "HeadBucket",
+    "HeadObject",
+    "ListBuckets",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListParts",
+    "Other",
+    "PostObject",
+    "PutObject",
+    "UploadPart",
+    "UploadPartCopy",
+];
+
+/// Every name that [`classify`] can give.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let selected = BUCKET.iter().chain(OBJECT).flat_map(|(_, names)| names.iter().copied());
+    selected.filter(|name| !name.is_empty()).chain(PLAIN.iter().copied())
+}
+
 /// Operations with names of their own that this cluster does not have; they are counted together.
 const UNNAMED: &[&str] =
     &["analytics", "intelligent-tiering", "inventory", "metrics", "select", "restore", "session"];
@@ -151,6 +181,7 @@ mod tests {
         let name = |method: &str, uri: &str, host: Option<&str>| {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let asked = classify(&method, &uri.parse().unwrap(), &HeaderMap::new(), host);
+            assert!(names().any(|n| n == asked.operation), "{}", asked.operation);
             (asked.operation, asked.bucket, asked.key)
         };
         let is = |op, bucket: &str, key: &str| (op, bucket.to_owned(), key.to_owned());

@@ -38,7 +38,7 @@ use crate::core::Core;
 use crate::faults::{self, Met};
 use crate::net::body::{RequestBody, Withheld};
 use crate::net::conn::{Ending, ResetNow};
-use crate::net::trouble::{Early, TokenTrouble, Trouble};
+use crate::net::trouble::{Early, Marks, TokenTrouble, Trouble};
 use crate::net::{date, vips};
 use call::{Call, Content, Reply};
 use caller::Caller;
@@ -77,6 +77,9 @@ pub(crate) async fn serve(
     };
     date::stamp(&core, answer.headers_mut(), 0);
     withheld.mark(answer.headers_mut());
+    if let Some(marks) = answer.extensions_mut().remove::<Marks>() {
+        marks.put(answer.headers_mut());
+    }
     if answer.extensions().get::<Reset>().is_some() { Err(ending.reset()) } else { Ok(answer) }
 }
 
@@ -182,16 +185,24 @@ async fn guarded(
             }
             answer
         }
-        None => carried_out(core, parts, body, path, trouble.token).await,
+        None => carried_out(core, parts, body, path, trouble.token()).await,
     };
-    if trouble.lose_answer || ending.is_reset() {
+    if ending.is_reset() {
         return None;
     }
-    if trouble.no_answer {
+    if let Some(hit) = &trouble.lose_answer {
+        hit.happened();
+        return None;
+    }
+    if let Some(hit) = &trouble.no_answer {
+        hit.happened();
         return std::future::pending().await;
     }
     let mut answer = answered;
-    trouble.marks.put(answer.headers_mut());
+    let length = http_body::Body::size_hint(answer.body());
+    trouble.mark(answer.headers_mut(), &length);
+    // Once more when the answer has its date, for faults about that.
+    answer.extensions_mut().insert(trouble.marks);
     Some(if trouble.answer.is_idle() {
         answer
     } else {

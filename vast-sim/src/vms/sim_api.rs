@@ -42,7 +42,7 @@ pub(super) fn routes() -> Router<Arc<Core>> {
         .route("/sim/v1/state", get(state))
         .route("/sim/v1/dump", get(dump))
         .route("/sim/v1/faults", get(faults).post(add_fault).delete(clear_faults))
-        .route("/sim/v1/faults/log", get(fault_log))
+        .route("/sim/v1/faults/log", get(fault_log).delete(clear_fault_log))
         .route("/sim/v1/faults/{id}", delete(remove_fault))
         .route("/sim/v1/vips", get(vip_status))
         .route("/sim/v1/features", get(features).put(set_features))
@@ -82,8 +82,9 @@ async fn faults(_: Admin, State(core): Shared) -> Response {
 async fn add_fault(_: Admin, State(core): Shared, body: axum::body::Bytes) -> Result<Reply, ApiError> {
     let fault: Fault =
         serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(&format!("bad fault: {e}")))?;
+    let warnings = crate::faults::doubts(&core, &fault);
     let id = core.faults.add(fault).map_err(|e| ApiError::bad_request(&format!("bad fault: {e}")))?;
-    Ok(Reply::created(json!({ "id": id })))
+    Ok(Reply::created(json!({ "id": id, "warnings": warnings })))
 }
 
 async fn clear_faults(_: Admin, State(core): Shared) -> StatusCode {
@@ -97,6 +98,11 @@ async fn remove_fault(_: Admin, State(core): Shared, Path(id): Path<u64>) -> Res
 
 async fn fault_log(_: Admin, State(core): Shared) -> Response {
     json_of(&core.faults.log())
+}
+
+async fn clear_fault_log(_: Admin, State(core): Shared) -> StatusCode {
+    core.faults.clear_log();
+    StatusCode::NO_CONTENT
 }
 
 async fn vip_status(_: Admin, State(core): Shared) -> Response {

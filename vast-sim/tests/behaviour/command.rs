@@ -267,7 +267,10 @@ async fn faults_are_armed_listed_logged_and_removed_by_command() {
     let fault = |words: &[&str]| ends(&[&["fault"], words, &["--vms", &vms]].concat());
     let words = ["add", "error", "status=503", "code=SlowDown", "--operation", "ListBuckets", "--times", "1"];
     assert_eq!(fault(&words).1, "fault 1 is armed\n");
-    assert_eq!(fault(&["add", "delay", "millis=1", "--plane", "vms", "--json"]).1, "{\n  \"id\": 2\n}\n");
+    assert_eq!(
+        fault(&["add", "delay", "millis=1", "--plane", "vms", "--json"]).1,
+        "{\n  \"id\": 2,\n  \"warnings\": []\n}\n"
+    );
     let keys = vast_sim::KeyPair { access_key: "A".to_owned(), secret_key: "B".to_owned() };
     let s3 = crate::client::S3 { url: served.url("s3"), keys, ca_pem: None, sign_payload: false };
     s3.get("/").await.is(503, "SlowDown");
@@ -280,6 +283,13 @@ async fn faults_are_armed_listed_logged_and_removed_by_command() {
     assert!(code == 1 && err.contains("404"), "{err}");
     assert_eq!(fault(&["clear"]).0, 0);
     assert_eq!(fault(&["list", "--json"]).1, "[]\n");
+    assert!(fault(&["log"]).1.contains("ListBuckets"), "clearing faults keeps what they did");
+    assert_eq!(fault(&["clear-log"]).0, 0);
+    assert_eq!(fault(&["log", "--json"]).1, "[]\n");
+    let (code, out, err) = fault(&["add", "answer_lost", "--bucket", "later"]);
+    assert!(code == 0 && out == "fault 3 is armed\n" && err.contains("no bucket later yet"), "{out}{err}");
+    let (code, _, err) = fault(&["add", "answer_lost", "--operation", "PutObjct"]);
+    assert!(code == 1 && err.contains("did you mean PutObject?"), "{err}");
     let (code, _, err) = fault(&["add", "dela"]);
     assert!(code == 2 && err.contains("did you mean `delay`?"), "{err}");
     assert!(ends(&["fault", "--help"]).1.contains("answer_lost"));

@@ -82,7 +82,7 @@ async fn delays_run_on_the_clusters_clock_and_combine() {
     cluster.faults().add(Fault::s3(Effect::Delay { millis: 3_600_000 }).times(1)).unwrap();
     cluster.faults().add(Fault::s3(slow_down()).times(1)).unwrap();
     let put = tokio::spawn(async move { s3.put("/data/k", "x").await });
-    while cluster.faults().log().len() < 2 {
+    while cluster.faults().hits() == 0 {
         tokio::task::yield_now().await;
     }
     cluster.advance(Duration::from_millis(3_599_999)).unwrap();
@@ -136,7 +136,7 @@ async fn faults_are_managed_over_rest() {
     let vms = Vms::new(&cluster);
     let fault = json!({ "operations": ["PutObject"], "count": 2, "effect": { "type": "error", "status": 503, "code": "SlowDown" } });
     let added = vms.post("/sim/v1/faults", fault).await;
-    assert_eq!((added.status.as_u16(), added.json()), (201, json!({ "id": 1 })));
+    assert_eq!((added.status.as_u16(), added.json()), (201, json!({ "id": 1, "warnings": [] })));
     assert_eq!(
         cluster.faults().list()[0].fault,
         Fault::s3(Effect::Error { status: 503, code: "SlowDown".to_owned(), message: String::new() })
@@ -148,6 +148,8 @@ async fn faults_are_managed_over_rest() {
         json!({}),
         json!({ "effect": { "type": "explode" } }),
         json!({ "effect": { "type": "answer_lost" }, "oops": 1 }),
+        json!({ "effect": { "type": "answer_lost" }, "operations": ["PutObjects"] }),
+        json!({ "effect": { "type": "answer_lost" }, "plane": "vms", "operations": ["GET view"] }),
     ] {
         let refused = vms.post("/sim/v1/faults", bad.clone()).await;
         assert_eq!(refused.status, 400, "{bad}");
@@ -156,5 +158,15 @@ async fn faults_are_managed_over_rest() {
     assert_eq!(vms.call("DELETE", "/sim/v1/faults/7", &serde_json::Value::Null).await.status, 404);
     assert_eq!(vms.call("DELETE", "/sim/v1/faults", &serde_json::Value::Null).await.status, 204);
     assert_eq!(cluster.faults().list(), []);
+
+    // What does not exist may come later: that is said, not refused.
+    let early = json!({ "bucket": "dta", "vip": "127.0.0.99", "cnode": "cnode-9", "effect": { "type": "answer_lost" } });
+    let added = vms.post("/sim/v1/faults", early).await.ok().json();
+    let told = ["no bucket dta yet", "no VIP 127.0.0.99 yet", "no CNode cnode-9 yet"];
+    let warnings: Vec<&str> =
+        added["warnings"].as_array().unwrap().iter().filter_map(|w| w.as_str()).collect();
+    assert!(warnings.len() == 3 && warnings.iter().zip(told).all(|(w, t)| w.contains(t)), "{warnings:?}");
+    let moved = Fault::s3(Effect::VipMoved { to: "cnode-3".to_owned() }).vip("127.0.0.11");
+    assert!(cluster.fault_warnings(&moved)[0].contains("did you mean cnode-1?"));
     cluster.stop().await;
 }

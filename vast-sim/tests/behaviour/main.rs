@@ -16,6 +16,7 @@ mod discard;
 mod documented;
 mod durable;
 mod events;
+mod fault_bodies;
 mod fault_plane;
 mod faults;
 mod folders;

@@ -87,6 +87,12 @@ static ALL: &[&dyn Resource] = &[
     &vtasks::VTasks,
 ];
 
+/// The URL segments of all resources, those that are refused included.
+pub(crate) fn kinds() -> impl Iterator<Item = &'static str> {
+    let served = ALL.iter().chain(plain::ALL).map(|r| r.kind());
+    served.chain(plain::NOT_SIMULATED.iter().copied())
+}
+
 /// The resource behind a URL segment.
 pub(crate) fn by_kind(kind: &str) -> Option<&'static dyn Resource> {
     ALL.iter().chain(plain::ALL).copied().find(|r| r.kind() == kind)
