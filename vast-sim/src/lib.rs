@@ -37,6 +37,8 @@ mod metrics;
 mod net;
 mod provision;
 mod qos;
+#[cfg(test)]
+mod random;
 mod raw_state;
 mod s3;
 mod seed;

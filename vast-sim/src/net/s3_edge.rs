@@ -22,7 +22,7 @@ use crate::s3::cors::{self, Visitor};
 use crate::s3::host::bucket_of;
 use crate::s3::operation::{Asked, classify};
 use crate::s3::read::drop_unusable_range;
-use crate::s3::refusal::{self, About, RequestId, complete};
+use crate::s3::refusal::{self, About, complete};
 use crate::s3::signature::{admit, claimed_signer};
 use crate::store::lock;
 
@@ -57,21 +57,13 @@ impl S3Edge {
         let host = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok());
         let bucket_of_host = host.and_then(|host| bucket_of(&self.core, host));
         let asked = classify(request.method(), request.uri(), request.headers(), bucket_of_host.as_deref());
-        let about = About {
-            id: RequestId::new(&self.core),
-            method: request.method().clone(),
-            resource: format!(
-                "/{}{}{}",
-                asked.bucket,
-                if asked.key.is_empty() { "" } else { "/" },
-                asked.key
-            ),
-        };
+        let about = About::new(&self.core, &request, asked.clone());
         let counting = self.meter(&asked, request.method());
         let met = self.meet(&asked, about.id.text());
         let trouble = Trouble::meet(&self.core, met).await;
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(Arc::clone(&counting));
+        parts.extensions.insert(asked.clone());
         self.switch_features(&trouble, &mut parts.extensions);
         let withheld = Withheld::new(&parts.headers);
         let body = RequestBody::new(body, withheld.clone(), ending.clone()).counted(Arc::clone(&counting));

@@ -1,5 +1,7 @@
 //! Bucket operations. A bucket is the S3 face of a view: making one over S3 makes a view, deleting one deletes it.
 
+use std::ops::Bound;
+
 use s3s::dto::{
     Bucket as BucketDto, BucketLocationConstraint, CreateBucketInput, CreateBucketOutput, DeleteBucketInput,
     DeleteBucketOutput, GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput, HeadBucketOutput,
@@ -9,12 +11,16 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::access::{self, Circumstances};
 use super::caller::Caller;
+use super::list::{marker_of, token_of};
+use super::refusal::Detailed as _;
 use super::reply::{self, CoreRef};
 use crate::store::registry::Row;
 use crate::vms::resources::views;
 
 /// The region of every bucket: VAST has none and clients want one.
 const REGION: &str = "us-east-1";
+/// Most buckets of one page.
+const MAX_BUCKETS: usize = 10_000;
 
 pub(crate) async fn list(
     core: CoreRef<'_>,
@@ -22,23 +28,41 @@ pub(crate) async fn list(
 ) -> S3Result<S3Response<ListBucketsOutput>> {
     let caller = Caller::of(&req)?;
     let prefix = req.input.prefix.clone().unwrap_or_default();
+    let max = match req.input.max_buckets {
+        None => None,
+        Some(asked) => {
+            Some(usize::try_from(asked).ok().filter(|n| (1..=MAX_BUCKETS).contains(n)).ok_or_else(|| {
+                s3_error!(InvalidArgument, "max-buckets must be between 1 and {MAX_BUCKETS}")
+                    .detail("ArgumentName", "max-buckets")
+                    .detail("ArgumentValue", asked)
+            })?)
+        }
+    };
+    let after = req.input.continuation_token.as_deref().map(marker_of).transpose()?.unwrap_or_default();
+    let here = req.input.bucket_region.as_deref().is_none_or(|region| region == REGION);
     let at = Circumstances::new(core, &req.uri, &req.headers, &req.extensions);
-    let buckets = core.store.read(|state| {
-        let begins = state.buckets().iter().filter(|(name, _)| name.starts_with(&prefix));
-        let mine = begins.filter(|(name, b)| access::sees(state, &caller, &at, name, b));
-        mine.map(|(name, b)| BucketDto {
+    let mut buckets: Vec<BucketDto> = core.store.read(|state| {
+        let behind = (Bound::Excluded(after.as_str()), Bound::Unbounded);
+        let begins = state.buckets().range::<str, _>(behind).filter(|(name, _)| name.starts_with(&prefix));
+        let mine = begins.filter(|(name, b)| here && access::sees(state, &caller, &at, name, b));
+        let page = mine.take(max.map_or(usize::MAX, |max| max + 1));
+        page.map(|(name, b)| BucketDto {
             name: Some(name.clone()),
             creation_date: reply::stamp(b.created),
-            ..BucketDto::default()
+            bucket_region: max.map(|_| REGION.to_owned()),
         })
         .collect()
     });
     reply::settle(core).await?;
+    let more = max.is_some_and(|max| buckets.len() > max);
+    buckets.truncate(max.unwrap_or(usize::MAX));
+    let last = buckets.last().and_then(|b| b.name.as_deref());
+    let next = last.filter(|_| more).map(token_of);
     Ok(S3Response::new(ListBucketsOutput {
         buckets: Some(buckets),
         owner: reply::owner(&caller.name),
         prefix: req.input.prefix,
-        continuation_token: None,
+        continuation_token: next,
     }))
 }
 
@@ -96,7 +120,7 @@ pub(crate) async fn delete(
         Ok(())
     })?;
     reply::settle(core).await?;
-    Ok(S3Response::with_status(DeleteBucketOutput {}, http::StatusCode::NO_CONTENT))
+    Ok(reply::with_status(DeleteBucketOutput {}, http::StatusCode::NO_CONTENT))
 }
 
 pub(crate) async fn head(

@@ -12,7 +12,9 @@ use super::access::{self, Circumstances};
 use super::acl::Acl;
 use super::actions::{self, Action};
 use super::lists;
+use super::operation::{Asked, check_agreement};
 use super::policy::Names;
+use super::refusal::Detailed as _;
 use super::signature::{Query, Verified};
 use crate::core::Core;
 use crate::metrics::RequestMeter;
@@ -157,6 +159,8 @@ struct Target<'a> {
 #[async_trait::async_trait]
 impl S3Access for Access {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let asked = cx.extensions_mut().get::<Asked>().cloned();
+        check_agreement(asked.as_ref(), cx.s3_op().name())?;
         let signer = match cx.extensions_mut().get::<Verified>().cloned() {
             Some(Verified(signer)) => signer,
             None => cx.credentials().map(|c| c.access_key.clone()),
@@ -238,7 +242,7 @@ fn judge_source(state: &State, caller: &Caller, at: &Circumstances<'_>, source: 
     let Ok(CopySource::Bucket { bucket: name, key, version_id }) = CopySource::parse(source) else {
         return Ok(());
     };
-    let bucket = caller.open(state, &name)?;
+    let bucket = caller.open(state, &name).map_err(|error| error.detail("BucketName", &name))?;
     let query = version_id.as_ref().map(|v| format!("versionId={v}")).unwrap_or_default();
     let at = Circumstances {
         core: at.core,

@@ -6,6 +6,8 @@ use http::HeaderMap;
 use s3s::dto::{ETag, ETagCondition, Timestamp};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
+use super::operation::not_implemented;
+use super::refusal::Detailed as _;
 use crate::core::Core;
 use crate::env::{from_millis, millis};
 use crate::store::object::Object;
@@ -27,7 +29,8 @@ fn matches(condition: &ETagCondition, etag: &str) -> bool {
 }
 
 fn failed(which: &str) -> S3Error {
-    s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold: {which}")
+    s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
+        .detail("Condition", which)
 }
 
 /// Whether the object was written after a time given to the second.
@@ -124,12 +127,29 @@ fn not_modified(object: &Object) -> S3Error {
     error
 }
 
+/// The conditions of a write among its headers, for operations whose inputs have no fields for them.
+pub(crate) fn write_conditions(
+    headers: &HeaderMap,
+) -> S3Result<(Option<ETagCondition>, Option<ETagCondition>)> {
+    let read = |name: http::HeaderName| {
+        let Some(value) = headers.get(&name) else { return Ok(None) };
+        let condition = ETagCondition::parse_http_header(value.as_bytes());
+        condition.map(Some).map_err(|_| {
+            s3_error!(InvalidArgument, "The {name} header cannot be read.").detail("ArgumentName", name)
+        })
+    };
+    Ok((read(http::header::IF_MATCH)?, read(http::header::IF_NONE_MATCH)?))
+}
+
 /// Decides whether a write may replace `existing`.
 pub(crate) fn check_write(
     existing: Option<&Object>,
     if_match: Option<&ETagCondition>,
     if_none_match: Option<&ETagCondition>,
 ) -> S3Result<()> {
+    if if_match.is_some() && if_none_match.is_some() {
+        return Err(not_implemented().detail("Header", "If-None-Match"));
+    }
     if let Some(condition) = if_match {
         match existing {
             None => return Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
@@ -138,9 +158,7 @@ pub(crate) fn check_write(
         }
     }
     match (if_none_match, existing) {
-        (Some(ETagCondition::ETag(_)), _) => {
-            Err(s3_error!(NotImplemented, "If-None-Match on a write takes only *"))
-        }
+        (Some(ETagCondition::ETag(_)), _) => Err(not_implemented().detail("Header", "If-None-Match")),
         (Some(ETagCondition::Any), Some(_)) => Err(failed("If-None-Match")),
         _ => Ok(()),
     }

@@ -4,16 +4,19 @@ use s3s::dto::{
     ChecksumAlgorithm, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource,
     MetadataDirective, TaggingDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
-use s3s::{S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::caller::Caller;
 use super::checksum::{Algorithm, Hasher};
-use super::conditions::source_conditions;
+use super::conditions::{check_write, source_conditions, write_conditions};
+use super::lifecycle;
 use super::lock::{LockRules, asked_lock};
 use super::multipart::part_number;
 use super::objects::object_headers;
 use super::place::Place;
+use super::refusal::Detailed as _;
 use super::reply::{self, CoreRef, put_checksum};
+use super::storage::{self, asked_storage};
 use super::tagging;
 use super::versions::{self, Found};
 use crate::config::EtagMode;
@@ -29,6 +32,19 @@ fn source(source: &CopySource) -> S3Result<Source<'_>> {
     match source {
         CopySource::Bucket { bucket, key, version_id } => Ok((bucket, key, version_id.as_deref())),
         _ => Err(s3_error!(NotImplemented, "Only copy sources of the form bucket/key are available.")),
+    }
+}
+
+/// The object to be copied; a refusal names the source, not the target.
+fn find_source(core: &Core, caller: &Caller, (bucket, key, version): Source<'_>) -> S3Result<Found> {
+    versions::find(core, caller, bucket, key, version).map_err(|error| of_source(error, key))
+}
+
+fn of_source(error: S3Error, key: &str) -> S3Error {
+    if matches!(error.code(), S3ErrorCode::NoSuchKey | S3ErrorCode::NoSuchVersion) {
+        error.detail("Key", key)
+    } else {
+        error
     }
 }
 
@@ -82,6 +98,7 @@ fn attributes(
         headers,
         tags,
         acl: caller.acl.clone(),
+        encrypted: asked_storage!(input).check()?,
         ..Attributes::default()
     })
 }
@@ -94,7 +111,7 @@ async fn copy(
     let input = &mut req.input;
     let from = input.copy_source.clone();
     let (from_bucket, from_key, from_version) = source(&from)?;
-    let found = versions::find(core, &caller, from_bucket, from_key, from_version)?;
+    let found = find_source(core, &caller, (from_bucket, from_key, from_version))?;
     source_conditions!(input).check(core, &found.object, true)?;
     let replace = match input.metadata_directive.as_ref().map(MetadataDirective::as_str) {
         None | Some(MetadataDirective::COPY) => false,
@@ -110,9 +127,13 @@ async fn copy(
         ));
     }
     let attributes = attributes(&caller, input, &found.object, replace)?;
+    storage::check_metadata(&attributes.headers.metadata)?;
+    storage::refuse_reading_key(input.copy_source_sse_customer_algorithm.is_some())?;
+    let (if_match, if_none_match) = write_conditions(&req.headers)?;
     let asked = asked_lock!(input);
     let algorithm = input.checksum_algorithm.as_ref().map(named_algorithm).transpose()?;
     let (name, key) = (std::mem::take(&mut input.bucket), std::mem::take(&mut input.key));
+    let encrypted = attributes.encrypted;
     let (etag, checksum) = digests_of_copy(core, &found.object, algorithm).await?;
     let modified = core.now_ms();
     let mut copy = Object {
@@ -122,20 +143,27 @@ async fn copy(
         attributes,
         checksum: checksum.clone(),
         parts: Vec::new(),
+        upload: None,
         extents: found.object.extents.clone(),
     };
-    let version_id = core.store.write(|state| {
+    let (version_id, expiration) = core.store.write(|state| {
         let bucket = caller.open(state, &name)?;
         let place = Place::for_write(state, bucket, &key)?;
+        let existing = place.current(state).map(|o| &**o);
+        check_write(existing, if_match.as_ref(), if_none_match.as_ref())?;
         place.check_replace(state, modified)?;
         place.check_fit(core, state, copy.size, 0)?;
         let rules = LockRules::of(state, bucket);
         copy.attributes.lock = rules.applied(rules.explicit(&asked, modified)?, modified);
+        let expiration = lifecycle::expiration_of_write(state, bucket, &key, &copy);
         let id = state.put_object(place.tenant, &place.path, copy, place.versioned);
-        Ok::<_, s3s::S3Error>(versions::written(&place, id))
+        Ok::<_, S3Error>((versions::written(&place, id), expiration))
     })?;
     reply::settle(core).await?;
-    Ok(answer(&found, &etag, modified, checksum.as_ref(), version_id))
+    let mut answer = answer(&found, &etag, modified, checksum.as_ref(), version_id);
+    answer.output.server_side_encryption = storage::encryption(encrypted);
+    answer.output.expiration = expiration;
+    Ok(answer)
 }
 
 fn answer(
@@ -171,16 +199,20 @@ async fn rename(
     let (from_bucket, from_key, from_version) = source(&from)?;
     let wanted = versions::named(from_version)?;
     let conditions = source_conditions!(input);
+    let (if_match, if_none_match) = write_conditions(&req.headers)?;
     let (found, version_id) = core.store.write(|state| {
         let source_bucket = caller.open(state, from_bucket)?;
         let target_bucket = caller.open(state, &input.bucket)?;
         let source = Place::for_write(state, source_bucket, from_key)?;
         let target = Place::for_write(state, target_bucket, &input.key)?;
-        let found = versions::find_in(state, source_bucket, from_key, wanted)?;
+        let found =
+            versions::find_in(state, source_bucket, from_key, wanted).map_err(|e| of_source(e, from_key))?;
         conditions.check(core, &found.object, true)?;
         if (source.tenant, &source.path) == (target.tenant, &target.path) {
             return Err(s3_error!(InvalidRequest, "An object cannot be renamed to itself."));
         }
+        let existing = target.current(state).map(|o| &**o);
+        check_write(existing, if_match.as_ref(), if_none_match.as_ref())?;
         let now = core.now_ms();
         found.object.attributes.lock.check_delete(now, false)?;
         target.check_replace(state, now)?;
@@ -192,7 +224,7 @@ async fn rename(
             // An older version must not come to light.
             state.put_marker(source.tenant, &source.path, now, &caller.name, source.versioned);
         }
-        Ok::<_, s3s::S3Error>((found, versions::written(&target, id)))
+        Ok::<_, S3Error>((found, versions::written(&target, id)))
     })?;
     reply::settle(core).await?;
     let object = &found.object;
@@ -272,8 +304,8 @@ async fn digest(extents: Vec<Extent>, md5: bool, algorithm: Option<Algorithm>) -
             }),
         })
     };
-    let hashed = tokio::task::spawn_blocking(hash).await.map_err(s3s::S3Error::internal_error)?;
-    hashed.map_err(s3s::S3Error::internal_error)
+    let hashed = tokio::task::spawn_blocking(hash).await.map_err(S3Error::internal_error)?;
+    hashed.map_err(S3Error::internal_error)
 }
 
 /// `bytes=first-last`, both required, inside the source.
@@ -298,8 +330,7 @@ pub(crate) async fn part(
     let caller = Caller::of(&req)?;
     let mut input = req.input;
     let number = part_number(input.part_number)?;
-    let (from_bucket, from_key, from_version) = source(&input.copy_source)?;
-    let found = versions::find(core, &caller, from_bucket, from_key, from_version)?;
+    let found = find_source(core, &caller, source(&input.copy_source)?)?;
     source_conditions!(input).check(core, &found.object, true)?;
     let (offset, size) = match &input.copy_source_range {
         Some(range) => copy_range(range, found.object.size)?,
@@ -320,7 +351,7 @@ pub(crate) async fn part(
         let upload = place.upload(state, &input.upload_id)?;
         place.check_part_fit(core, state, upload, number, size)?;
         state.put_part(place.tenant, &place.path, &input.upload_id, number, part);
-        Ok::<_, s3s::S3Error>(())
+        Ok::<_, S3Error>(())
     })?;
     reply::settle(core).await?;
     let mut result = CopyPartResult {

@@ -93,7 +93,7 @@ pub(crate) async fn one(
         version_id: deleted.version.map(|id| id.to_string()),
         ..DeleteObjectOutput::default()
     };
-    Ok(S3Response::with_status(output, http::StatusCode::NO_CONTENT))
+    Ok(reply::with_status(output, http::StatusCode::NO_CONTENT))
 }
 
 pub(crate) async fn many(

@@ -113,7 +113,7 @@ macro_rules! removed {
             req: S3Request<$input>,
         ) -> S3Result<S3Response<$output>> {
             write(core, &req, &req.input.bucket, $name, None).await?;
-            Ok(S3Response::with_status($output {}, http::StatusCode::NO_CONTENT))
+            Ok(reply::with_status($output {}, http::StatusCode::NO_CONTENT))
         }
     };
 }
@@ -190,7 +190,7 @@ pub(crate) async fn put_tagging(
     }
     let value = to_xml(&req.input.tagging)?;
     write(core, &req, &req.input.bucket, "tagging", Some(value)).await?;
-    Ok(S3Response::with_status(PutBucketTaggingOutput::default(), http::StatusCode::NO_CONTENT))
+    Ok(reply::with_status(PutBucketTaggingOutput::default(), http::StatusCode::NO_CONTENT))
 }
 
 pub(crate) async fn get_tagging(
@@ -214,7 +214,7 @@ pub(crate) async fn put_policy(
     Policy::read(text, Attached::Bucket(bucket))
         .map_err(|e| S3Error::with_message(S3ErrorCode::MalformedPolicy, e))?;
     write(core, &req, bucket, "policy", Some(text.clone().into())).await?;
-    Ok(S3Response::with_status(PutBucketPolicyOutput {}, http::StatusCode::NO_CONTENT))
+    Ok(reply::with_status(PutBucketPolicyOutput {}, http::StatusCode::NO_CONTENT))
 }
 
 fn no_policy() -> S3Error {

@@ -24,6 +24,8 @@ pub enum Feature {
     VersionListing,
     /// All multipart operations.
     Multipart,
+    /// The same answer to a `CompleteMultipartUpload` that is sent again; without it, 404 `NoSuchUpload`.
+    RepeatedCompletion,
     /// Checksums behind the body (`x-amz-trailer`).
     Trailers,
     /// The CRC-32 checksum.
@@ -60,6 +62,9 @@ impl Feature {
         if operation && how == Switch::Ignored {
             return Err(format!("{self:?} is an operation: it can be refused, not ignored"));
         }
+        if self == Self::RepeatedCompletion && how == Switch::Refused {
+            return Err(format!("{self:?} is no request of its own: it can be ignored, not refused"));
+        }
         Ok(())
     }
 
@@ -85,6 +90,8 @@ impl Feature {
             Self::PartCopy => method == "upload_part_copy",
             Self::VersionListing => method == "list_object_versions",
             Self::Multipart => method.contains("multipart") || method.contains("part"),
+            // The operation asks for itself.
+            Self::RepeatedCompletion => false,
             Self::Trailers => headers.contains_key("x-amz-trailer"),
             _ => self.algorithm().is_some_and(|a| asks_for(a, headers)),
         }
@@ -138,6 +145,12 @@ impl Lacking {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether a request has to do without a feature that its operation looks at itself.
+pub(crate) fn is_ignored<T>(feature: Feature, request: &S3Request<T>) -> bool {
+    let off = request.extensions.get::<FeaturesOff>();
+    off.is_some_and(|off| off.0.get(&feature) == Some(&Switch::Ignored))
 }
 
 /// Makes a request what it is to a server without the features that are off for it.

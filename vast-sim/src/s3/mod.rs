@@ -1,4 +1,14 @@
-//! The S3 data path. The protocol (signatures, XML, routing) comes from `s3s`; what requests mean is here.
+//! The S3 data path. The protocol comes from the `s3s` crate: reading requests into typed inputs, writing XML, version 4
+//! signatures in headers, the framing of chunked bodies with and without trailers. What requests mean is here.
+//!
+//! Of the protocol itself only this is written by hand, for want of it there:
+//!
+//! * [`signature`]: signatures in all other forms, and dates, which must go by the cluster's clock;
+//! * [`operation`]: which operation a request names. The library takes sub-resources and methods that it does not know
+//!   for the nearest that it does, so that a request to encrypt an object would overwrite it;
+//! * [`refusal`]: the elements of errors beside code and message, and the messages that it leaves out;
+//! * [`cors`]: preflights, which it has no operation for;
+//! * [`read::drop_unusable_range`]: ranges that HTTP tells a server to skip and that it refuses.
 
 pub(crate) mod access;
 pub(crate) mod acl;
@@ -6,6 +16,7 @@ mod actions;
 pub(crate) mod buckets;
 pub(crate) mod caller;
 pub(crate) mod checksum;
+mod completion;
 pub(crate) mod conditions;
 mod copy;
 pub(crate) mod cors;
@@ -21,7 +32,6 @@ pub(crate) mod lock;
 pub(crate) mod multipart;
 pub(crate) mod objects;
 pub(crate) mod operation;
-mod paging;
 pub(crate) mod place;
 pub(crate) mod policy;
 pub(crate) mod read;
@@ -29,6 +39,7 @@ pub(crate) mod refusal;
 pub(crate) mod reply;
 pub(crate) mod signature;
 mod snapshots;
+mod storage;
 mod tagging;
 pub(crate) mod versions;
 
@@ -52,6 +63,7 @@ pub(crate) fn service(core: &Arc<Core>) -> S3Service {
     builder.set_auth(caller::Keys(Arc::clone(core)));
     builder.set_access(caller::Access(Arc::clone(core)));
     builder.set_host(host::Hosts(Arc::clone(core)));
+    builder.set_route(operation::Guard);
     // Times have been judged by the cluster's clock before the library sees a request.
     let mut config = S3Config::default();
     config.presigned_url_max_skew_time_secs = u32::MAX;
@@ -62,6 +74,9 @@ pub(crate) fn service(core: &Arc<Core>) -> S3Service {
 /// One line per operation: its name in the trait, its types, and the function that does it.
 macro_rules! operations {
     ($($method:ident($input:ident) -> $output:ident = $function:path;)*) => {
+        /// The types of the inputs of all operations that there are.
+        const INPUTS: &[&str] = &[$(stringify!($input)),*];
+
         #[async_trait::async_trait]
         impl S3 for Backend {
             $(async fn $method(&self, mut req: S3Request<$input>) -> S3Result<S3Response<$output>> {
@@ -95,20 +110,20 @@ operations! {
     get_object_lock_configuration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput = lock::get_configuration;
     put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput = versions::put_versioning;
     get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = versions::get_versioning;
-    list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput = versions::list;
+    list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput = list::versions::versions;
     put_bucket_lifecycle_configuration(PutBucketLifecycleConfigurationInput) -> PutBucketLifecycleConfigurationOutput = lifecycle::put;
     get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput = lifecycle::get;
     delete_bucket_lifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput = lifecycle::delete;
     copy_object(CopyObjectInput) -> CopyObjectOutput = copy::object;
-    list_objects(ListObjectsInput) -> ListObjectsOutput = list::objects_v1;
-    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output = list::objects_v2;
+    list_objects(ListObjectsInput) -> ListObjectsOutput = list::objects::v1;
+    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output = list::objects::v2;
     create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput = multipart::create;
     upload_part(UploadPartInput) -> UploadPartOutput = multipart::part;
     upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = copy::part;
-    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput = multipart::complete;
+    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput = completion::complete;
     abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput = multipart::abort;
-    list_parts(ListPartsInput) -> ListPartsOutput = list::parts;
-    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = list::uploads;
+    list_parts(ListPartsInput) -> ListPartsOutput = list::uploads::parts;
+    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = list::uploads::uploads;
     get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = lists::get_bucket;
     put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput = lists::put_bucket;
     get_object_acl(GetObjectAclInput) -> GetObjectAclOutput = lists::get_object;
@@ -138,4 +153,10 @@ operations! {
     put_public_access_block(PutPublicAccessBlockInput) -> PutPublicAccessBlockOutput = documents::put_public_access;
     delete_public_access_block(DeletePublicAccessBlockInput) -> DeletePublicAccessBlockOutput = documents::delete_public_access;
     get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput = documents::get_policy_status;
+}
+
+/// Whether the cluster has an operation of that name.
+fn has_operation(name: &str) -> bool {
+    // A form is another way to put an object.
+    name == "PostObject" || INPUTS.iter().any(|input| input.strip_suffix("Input") == Some(name))
 }

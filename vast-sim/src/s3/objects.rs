@@ -12,8 +12,11 @@ use super::conditions;
 use super::ingest::{self, Declared, Received};
 use super::lifecycle;
 use super::lock::{LockRules, asked_lock};
+use super::operation::not_implemented;
 use super::place::Place;
+use super::refusal::Detailed as _;
 use super::reply::{self, CoreRef, declared_checksums, put_checksum};
+use super::storage::{self, asked_storage};
 use super::tagging;
 use super::versions;
 use crate::store::blob::Extent;
@@ -64,24 +67,15 @@ pub(crate) fn asked_algorithm(
     }
 }
 
-/// Refuses what this cluster cannot keep, instead of dropping it silently.
-fn refuse_unsupported(input: &PutObjectInput) -> S3Result<()> {
-    let refuse = |what: &str| Err(s3_error!(NotImplemented, "{what} is not available"));
-    if input.server_side_encryption.is_some() || input.sse_customer_algorithm.is_some() {
-        return refuse("server-side encryption by header");
-    }
-    if input.write_offset_bytes.is_some() {
-        return refuse("appending");
-    }
-    Ok(())
-}
-
 pub(crate) async fn put(
     core: CoreRef<'_>,
     mut req: S3Request<PutObjectInput>,
 ) -> S3Result<S3Response<PutObjectOutput>> {
     let caller = Caller::of(&req)?;
-    refuse_unsupported(&req.input)?;
+    if req.input.write_offset_bytes.is_some() {
+        return Err(not_implemented().detail("Header", "x-amz-write-offset-bytes"));
+    }
+    storage::check_checksums(&req.headers)?;
     let named = req.input.checksum_algorithm.as_ref().map(|a| a.as_str().to_owned());
     let (algorithm, trailer) = asked_algorithm(named.as_deref(), &req.headers)?;
     let input = &mut req.input;
@@ -99,8 +93,11 @@ pub(crate) async fn put(
         headers: object_headers!(input),
         tags: tagging::of_header(input.tagging.as_deref())?,
         acl: caller.acl.clone(),
+        encrypted: asked_storage!(input).check()?,
         ..Attributes::default()
     };
+    storage::check_metadata(&attributes.headers.metadata)?;
+    let encrypted = attributes.encrypted;
     let asked = asked_lock!(input);
 
     // Before the body is taken: most refusals cost the client no transfer.
@@ -122,6 +119,7 @@ pub(crate) async fn put(
         attributes,
         checksum: checksum.clone(),
         parts: Vec::new(),
+        upload: None,
         extents: vec![Extent { blob: Arc::clone(&blob), offset: 0, len: blob.len }],
     };
     // Again now: others may have written meanwhile.
@@ -143,6 +141,7 @@ pub(crate) async fn put(
     reply::settle(core).await?;
     let mut output =
         PutObjectOutput { e_tag: reply::etag(&etag), version_id, expiration, ..PutObjectOutput::default() };
+    output.server_side_encryption = storage::encryption(encrypted);
     output.checksum_type = checksum.as_ref().and_then(|c| reply::checksum_type(c.composite));
     put_checksum!(output, &checksum);
     Ok(S3Response::new(output))

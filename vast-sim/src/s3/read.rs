@@ -11,7 +11,9 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use super::caller::Caller;
 use super::conditions::{ReadConditions, read_conditions};
 use super::lock;
+use super::refusal::Detailed as _;
 use super::reply::{self, CoreRef, put_checksum};
+use super::storage;
 use super::versions::{self, Found};
 use super::{checksum::Algorithm, lifecycle};
 use crate::store::blob;
@@ -36,19 +38,21 @@ fn piece(object: &Object, range: Option<Range>, part: Option<i32>) -> S3Result<P
             ));
         }
         if object.parts.is_empty() && part == 1 {
-            return Ok(whole);
+            // No range of bytes says "all of nothing".
+            return Ok(Piece { partial: object.size > 0, ..whole });
         }
-        let index = usize::try_from(part).ok().and_then(|p| p.checked_sub(1));
+        let index = object.parts.iter().position(|p| i32::from(p.number) == part);
         return match index.and_then(|i| Some((i, object.parts.get(i)?.size))) {
             Some((i, len)) => {
                 let start = object.parts[..i].iter().map(|p| p.size).sum();
-                Ok(Piece { start, len, partial: true })
+                Ok(Piece { start, len, partial: len > 0 })
             }
             None => Err(reply::refusal(
                 http::StatusCode::RANGE_NOT_SATISFIABLE,
                 "InvalidPartNumber",
                 "The requested partnumber is not satisfiable",
-            )),
+            )
+            .detail("ActualPartCount", object.parts.len().max(1))),
         };
     }
     match range.map(|r| r.check(object.size)) {
@@ -61,7 +65,7 @@ fn piece(object: &Object, range: Option<Range>, part: Option<i32>) -> S3Result<P
                 headers.insert(http::header::CONTENT_RANGE, value);
             }
             error.set_headers(headers);
-            Err(error)
+            Err(error.detail("ActualObjectSize", object.size))
         }
     }
 }
@@ -139,6 +143,7 @@ macro_rules! fill {
         $output.metadata = (!metadata.is_empty()).then(|| metadata.into_iter().collect());
         $output.version_id = found.version();
         $output.expiration.clone_from(expiration);
+        $output.server_side_encryption = storage::encryption(object.attributes.encrypted);
         let lock = object.attributes.lock;
         $output.object_lock_mode =
             lock.retention.map(|r| ObjectLockMode::from_static(lock::mode_name(r.mode)));
@@ -163,6 +168,7 @@ pub(crate) async fn get(
 ) -> S3Result<S3Response<GetObjectOutput>> {
     let caller = Caller::of(&req)?;
     let mut input = req.input;
+    storage::refuse_reading_key(input.sse_customer_algorithm.is_some())?;
     let conditions = read_conditions!(input);
     let at = (input.bucket.as_str(), input.key.as_str(), input.version_id.as_deref());
     let reading = reading(core, &caller, at, conditions, (input.range, input.part_number)).await?;
@@ -187,6 +193,7 @@ pub(crate) async fn head(
 ) -> S3Result<S3Response<HeadObjectOutput>> {
     let caller = Caller::of(&req)?;
     let mut input = req.input;
+    storage::refuse_reading_key(input.sse_customer_algorithm.is_some())?;
     let conditions = read_conditions!(input);
     let at = (input.bucket.as_str(), input.key.as_str(), input.version_id.as_deref());
     let reading = reading(core, &caller, at, conditions, (input.range, input.part_number)).await?;
@@ -194,7 +201,7 @@ pub(crate) async fn head(
     fill!(output, reading, input);
     let partial = reading.piece.partial;
     let status = if partial { http::StatusCode::PARTIAL_CONTENT } else { http::StatusCode::OK };
-    let mut response = S3Response::with_status(output, status);
+    let mut response = reply::with_status(output, status);
     let tags = reading.found.object.attributes.tags.len();
     if tags > 0 {
         // The protocol library has no such field for HEAD.
@@ -215,11 +222,12 @@ fn parts_page(object: &Object, max: Option<i32>, marker: Option<i32>) -> Option<
         return None;
     }
     let max = usize::try_from(max.unwrap_or(1000)).unwrap_or(0).min(1000);
-    let skip = usize::try_from(marker.unwrap_or(0)).unwrap_or(0);
+    let marker = marker.unwrap_or(0);
+    let behind = object.parts.iter().filter(|p| i32::from(p.number) > marker);
     let algorithm: Option<Algorithm> = object.checksum.as_ref().map(|c| c.algorithm);
-    let page = object.parts.iter().enumerate().skip(skip).take(max).map(|(i, part)| {
+    let page = behind.clone().take(max).map(|part| {
         let mut dto = PartDto {
-            part_number: i32::try_from(i + 1).ok(),
+            part_number: Some(i32::from(part.number)),
             size: reply::size(part.size),
             ..PartDto::default()
         };
@@ -231,12 +239,12 @@ fn parts_page(object: &Object, max: Option<i32>, marker: Option<i32>) -> Option<
     // Parts without checksums are only counted.
     let listed: Vec<PartDto> =
         if object.parts.iter().any(|p| p.checksum.is_some()) { page.collect() } else { Vec::new() };
-    let last = (skip + max).min(object.parts.len());
+    let last = behind.clone().take(max).last().map_or(marker, |p| i32::from(p.number));
     Some(GetObjectAttributesParts {
-        is_truncated: Some(last < object.parts.len()),
+        is_truncated: Some(behind.count() > max),
         max_parts: i32::try_from(max).ok(),
-        part_number_marker: i32::try_from(skip).ok(),
-        next_part_number_marker: i32::try_from(last).ok(),
+        part_number_marker: Some(marker),
+        next_part_number_marker: Some(last),
         total_parts_count: i32::try_from(object.parts.len()).ok(),
         parts: (!listed.is_empty()).then_some(listed),
     })

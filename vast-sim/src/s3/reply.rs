@@ -11,7 +11,7 @@ use futures::Stream;
 use http::StatusCode;
 use s3s::dto::{ETag, Owner, StreamingBlob, Timestamp};
 use s3s::stream::{ByteStream, RemainingLength};
-use s3s::{S3Error, S3ErrorCode, S3Result, StdError};
+use s3s::{S3Error, S3ErrorCode, S3Response, S3Result, StdError};
 
 use crate::core::Core;
 use crate::env::from_millis;
@@ -44,6 +44,17 @@ pub(crate) fn refusal(status: StatusCode, code: &'static str, message: impl Into
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message.into());
     error.set_status_code(status);
     error
+}
+
+/// The status of an answer, on its way to the edge: the protocol library has one of its own for each operation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Status(pub(crate) StatusCode);
+
+/// An answer with another status than the library's.
+pub(crate) fn with_status<T>(output: T, status: StatusCode) -> S3Response<T> {
+    let mut response = S3Response::new(output);
+    response.extensions.insert(Status(status));
+    response
 }
 
 /// The configured answer to a write that does not fit.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use s3s::S3Result;
 
-use super::paging::{Ask, Page, page};
+use super::list::{Ask, Page, page};
 use super::versions::no_such_key;
 use crate::store::frozen::{SNAPSHOT_DIR, SnapshotKey};
 use crate::store::namespace::normal;

@@ -120,7 +120,7 @@ pub(crate) async fn delete(
     let version_id =
         replace(core, &caller, (&input.bucket, &input.key, input.version_id.as_deref()), Tags::new())?;
     reply::settle(core).await?;
-    Ok(S3Response::with_status(DeleteObjectTaggingOutput { version_id }, http::StatusCode::NO_CONTENT))
+    Ok(reply::with_status(DeleteObjectTaggingOutput { version_id }, http::StatusCode::NO_CONTENT))
 }
 
 pub(crate) async fn get(

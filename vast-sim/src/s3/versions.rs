@@ -1,18 +1,15 @@
-//! Versions of objects: finding one, switching versioning on, listing them all.
+//! Versions of objects: finding one, switching versioning on.
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue};
 use s3s::dto::{
-    BucketVersioningStatus, ChecksumAlgorithm, DeleteMarkerEntry, GetBucketVersioningInput,
-    GetBucketVersioningOutput, ListObjectVersionsInput, ListObjectVersionsOutput, MFADelete, ObjectVersion,
-    ObjectVersionStorageClass, PutBucketVersioningInput, PutBucketVersioningOutput,
+    BucketVersioningStatus, GetBucketVersioningInput, GetBucketVersioningOutput, MFADelete,
+    PutBucketVersioningInput, PutBucketVersioningOutput,
 };
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::caller::Caller;
-use super::list::{Encoder, limit};
-use super::paging::{Ask, page};
 use super::place::Place;
 use super::reply::{self, CoreRef};
 use crate::core::Core;
@@ -175,121 +172,4 @@ pub(crate) async fn put_versioning(
     })?;
     reply::settle(core).await?;
     Ok(S3Response::new(PutBucketVersioningOutput {}))
-}
-
-/// One line of a version listing.
-enum Line {
-    Object(ObjectVersion),
-    Marker(DeleteMarkerEntry),
-}
-
-fn line(version: &Version, is_latest: bool) -> Line {
-    let (id, owner) = (Some(version.id.to_string()), reply::owner(version.owner()));
-    let is_latest = Some(is_latest);
-    match &version.content {
-        Content::Object(object) => Line::Object(ObjectVersion {
-            e_tag: reply::etag(&object.etag),
-            is_latest,
-            last_modified: reply::stamp(object.modified),
-            owner,
-            size: reply::size(object.size),
-            storage_class: Some(ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD)),
-            version_id: id,
-            checksum_algorithm: object
-                .checksum
-                .as_ref()
-                .map(|c| vec![ChecksumAlgorithm::from_static(c.algorithm.name())]),
-            checksum_type: object.checksum.as_ref().and_then(|c| reply::checksum_type(c.composite)),
-            ..ObjectVersion::default()
-        }),
-        Content::DeleteMarker { modified, .. } => Line::Marker(DeleteMarkerEntry {
-            is_latest,
-            last_modified: reply::stamp(*modified),
-            owner,
-            version_id: id,
-            ..DeleteMarkerEntry::default()
-        }),
-    }
-}
-
-/// The versions of an entry behind a marker, newest first.
-fn lines(entry: &Entry, behind: Option<&str>) -> Vec<(String, Line)> {
-    let behind = behind.and_then(VersionId::parse);
-    let newest = entry.newest().map(|v| v.id);
-    let all = || entry.versions().map(|v| (v.id.to_string(), line(v, Some(v.id) == newest)));
-    match behind {
-        None => all().collect(),
-        Some(id) if entry.get(id).is_some() => {
-            let at = entry.versions().position(|v| v.id == id).unwrap_or(0);
-            all().skip(at + 1).collect()
-        }
-        // The marker itself is gone: numbered ids ascend with time, so that older ones are known.
-        Some(id) => {
-            let older =
-                entry.versions().map(|v| id != VersionId::Null && (v.id == VersionId::Null || v.id < id));
-            all().zip(older).filter_map(|(line, older)| older.then_some(line)).collect()
-        }
-    }
-}
-
-pub(crate) async fn list(
-    core: CoreRef<'_>,
-    req: S3Request<ListObjectVersionsInput>,
-) -> S3Result<S3Response<ListObjectVersionsOutput>> {
-    let caller = Caller::of(&req)?;
-    let input = req.input;
-    let encoder = Encoder::new(input.encoding_type.as_ref())?;
-    let (asked, max) = limit(input.max_keys)?;
-    let key_marker = input.key_marker.clone().unwrap_or_default();
-    let version_marker = match input.version_id_marker.as_deref() {
-        None => None,
-        Some("") => return Err(s3_error!(InvalidArgument, "A version-id marker cannot be empty.")),
-        Some(_) if key_marker.is_empty() => {
-            return Err(s3_error!(
-                InvalidArgument,
-                "A version-id marker cannot be specified without a key marker."
-            ));
-        }
-        Some(id) => named(Some(id))?.map(|id| id.to_string()),
-    };
-    let text = |t: &Option<String>| t.clone().unwrap_or_default();
-    let (prefix, delimiter) = (text(&input.prefix), text(&input.delimiter));
-    let found = core.store.read(|state| {
-        let bucket = caller.open(state, &input.bucket)?;
-        let ask = Ask {
-            base: &bucket.base(),
-            prefix: &prefix,
-            delimiter: &delimiter,
-            after: &key_marker,
-            within: version_marker.as_deref(),
-            max,
-        };
-        Ok::<_, S3Error>(page(state.files(bucket.tenant_id).entries(), &ask, lines))
-    })?;
-    reply::settle(core).await?;
-    let (mut versions, mut markers) = (Vec::new(), Vec::new());
-    for (key, line) in found.items {
-        let key = Some(encoder.text(&key));
-        match line {
-            Line::Object(version) => versions.push(ObjectVersion { key, ..version }),
-            Line::Marker(marker) => markers.push(DeleteMarkerEntry { key, ..marker }),
-        }
-    }
-    let (next_key, next_version) = found.next.unzip();
-    Ok(S3Response::new(ListObjectVersionsOutput {
-        name: Some(input.bucket),
-        prefix: Some(encoder.text(&prefix)),
-        key_marker: Some(encoder.text(&key_marker)),
-        version_id_marker: input.version_id_marker,
-        max_keys: Some(asked),
-        is_truncated: Some(next_key.is_some()),
-        next_key_marker: next_key.map(|k| encoder.text(&k)),
-        next_version_id_marker: next_version.filter(|v| !v.is_empty()),
-        versions: Some(versions),
-        delete_markers: Some(markers),
-        common_prefixes: encoder.prefixes(&found.prefixes),
-        delimiter: encoder.opt(input.delimiter.as_ref()),
-        encoding_type: input.encoding_type,
-        ..ListObjectVersionsOutput::default()
-    }))
 }

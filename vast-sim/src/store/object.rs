@@ -57,6 +57,8 @@ pub(crate) struct ObjectLock {
 /// A part that an object was completed from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ObjectPart {
+    /// As it was uploaded: numbers may have gaps.
+    pub(crate) number: u16,
     pub(crate) size: u64,
     /// In the algorithm of the object's checksum.
     pub(crate) checksum: Option<String>,
@@ -72,6 +74,8 @@ pub(crate) struct Attributes {
     pub(crate) lock: ObjectLock,
     /// The access control list, in the form that the permission check keeps it; none is the default one.
     pub(crate) acl: Option<serde_json::Value>,
+    /// Whether the writer asked for encryption by the cluster's own keys, and is told of it.
+    pub(crate) encrypted: bool,
 }
 
 /// An object: one version of it.
@@ -85,6 +89,8 @@ pub(crate) struct Object {
     pub(crate) checksum: Option<StoredChecksum>,
     /// The parts it was completed from; empty for a plain PUT.
     pub(crate) parts: Vec<ObjectPart>,
+    /// The upload that it was completed from: one who asks again for its completion gets the same answer.
+    pub(crate) upload: Option<String>,
     pub(crate) extents: Vec<Extent>,
 }
 

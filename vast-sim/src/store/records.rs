@@ -22,6 +22,7 @@ pub(crate) struct ObjectRecord {
     attributes: Attributes,
     checksum: Option<StoredChecksum>,
     parts: Vec<ObjectPart>,
+    upload: Option<String>,
     extents: Vec<ExtentRecord>,
 }
 
@@ -79,6 +80,7 @@ impl From<&Object> for ObjectRecord {
             attributes: o.attributes.clone(),
             checksum: o.checksum.clone(),
             parts: o.parts.clone(),
+            upload: o.upload.clone(),
             extents: extents_out(&o.extents),
         }
     }
@@ -165,6 +167,7 @@ impl BlobTable {
             attributes: r.attributes,
             checksum: r.checksum,
             parts: r.parts,
+            upload: r.upload,
             extents: self.extents(r.extents, make)?,
         })
     }

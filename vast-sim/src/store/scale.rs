@@ -39,6 +39,7 @@ fn object(n: u64, files: &Arc<FileStore>, blobs: &Path) -> Object {
         attributes: Attributes { owner: "backup".to_owned(), ..Attributes::default() },
         checksum: None,
         parts: Vec::new(),
+        upload: None,
         extents,
     }
 }

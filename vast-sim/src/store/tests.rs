@@ -27,6 +27,7 @@ fn object(id: u64, size: usize) -> Object {
         attributes: Attributes::default(),
         checksum: None,
         parts: Vec::new(),
+        upload: None,
         extents: extents(id, size),
     }
 }
@@ -177,7 +178,7 @@ fn referenced(state: &State) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::random::cases(300))]
     #[test]
     fn usage_is_what_a_scan_finds(steps in proptest::collection::vec(step(), 1..40)) {
         let mut state = State::default();

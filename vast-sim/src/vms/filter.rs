@@ -285,6 +285,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::random::cases(256))]
+
         /// A filter keeps exactly the rows that the plain test keeps, in their order.
         #[test]
         fn numbers_compare_as_numbers(values in proptest::collection::vec(0u64..200, 0..20), limit in 0u64..200) {

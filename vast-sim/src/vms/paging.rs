@@ -74,6 +74,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::random::cases(256))]
+
         #[test]
         fn following_next_gives_every_row_once(rows in 0usize..60, size in 1usize..20) {
             let mut seen = Vec::new();

@@ -27,6 +27,10 @@ mod nodes;
 mod policy;
 mod qos;
 mod quota;
+#[path = "../../src/random.rs"]
+mod random;
+mod s3_buckets;
+mod s3_conditions;
 mod s3_lifecycle;
 mod s3_listing;
 mod s3_lock;
@@ -34,6 +38,7 @@ mod s3_model;
 mod s3_multipart;
 mod s3_namespace;
 mod s3_objects;
+mod s3_refusals;
 mod s3_tags;
 mod s3_versions;
 mod s3_versions_model;

@@ -8,6 +8,7 @@ use proptest::test_runner::TestRunner;
 use vast_sim::{BlockingCluster, Config, EtagMode};
 
 use crate::client::{S3, pattern};
+use crate::random;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -97,13 +98,7 @@ fn against_the_model(config: Config, cases: u32) {
     let client = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let cluster = BlockingCluster::start(config, 1).unwrap();
     let counter = std::cell::Cell::new(0);
-    let settings = ProptestConfig {
-        cases,
-        max_shrink_iters: 200,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let run = TestRunner::new(settings).run(&proptest::collection::vec(step(), 1..40), |steps| {
+    let run = TestRunner::new(random::cases(cases)).run(&proptest::collection::vec(step(), 1..40), |steps| {
         let number = counter.replace(counter.get() + 1);
         let bucket = format!("bucket-{number}");
         let provisioned = cluster.provision(&bucket, None).unwrap();

@@ -1,6 +1,8 @@
 //! Multipart uploads.
 
-use vast_sim::Config;
+use std::fmt::Write as _;
+
+use vast_sim::{Config, FeaturesOff};
 
 use crate::client::{pattern, start, start_with};
 
@@ -43,7 +45,7 @@ async fn parts_become_one_object() {
     complete(vec![(2, e2.clone()), (7, String::new())]).await.is(400, "InvalidPart");
     let done = complete(vec![(1, e1), (2, e2)]).await.ok();
     assert!(done.text().contains("-2"), "{}", done.text());
-    complete(vec![]).await.is(404, "NoSuchUpload");
+    complete(vec![]).await.is(400, "MalformedXML");
 
     let got = s3.get("/data/big").await.ok();
     assert_eq!(got.body, [one, two.clone()].concat());
@@ -52,6 +54,91 @@ async fn parts_become_one_object() {
     let state = cluster.raw_state();
     let bucket = state.bucket("data").unwrap();
     assert_eq!((bucket.uploads.len(), bucket.bytes), (0, (MIN + 1234) as u64));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_completion_that_is_sent_again_gets_the_same_answer() {
+    let off = |how: &str| serde_json::from_value(serde_json::json!({ "repeated_completion": how })).unwrap();
+    assert!(Config { features_off: off("refused"), ..Config::default() }.check().is_err());
+    for (features_off, again) in [(FeaturesOff::default(), 200), (off("ignored"), 404)] {
+        let (cluster, _, s3) = start_with(Config { features_off, ..Config::default() }, None).await;
+        let id = s3.create_upload("/data/k").await;
+        let part = s3.part("/data/k", &id, 3, "x").await.ok().header("etag").to_owned();
+        let first = s3.complete("/data/k", &id, &[(3, &part)]).await.ok();
+        let second = s3.complete("/data/k", &id, &[(3, &part)]).await;
+        assert_eq!(second.status.as_u16(), again);
+        if again == 200 {
+            assert_eq!(second.text(), first.text());
+            // The upload is gone nevertheless, and another object in its place ends it.
+            s3.part("/data/k", &id, 1, "x").await.is(404, "NoSuchUpload");
+            s3.delete(&format!("/data/k?uploadId={id}")).await.is(404, "NoSuchUpload");
+        }
+        s3.put("/data/k", "other").await.ok();
+        s3.complete("/data/k", &id, &[(3, &part)]).await.is(404, "NoSuchUpload");
+        cluster.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_keep_their_numbers() {
+    let (cluster, _, s3) = start_with(Config { min_part_size: 1, ..Config::default() }, None).await;
+    let created =
+        s3.send("POST", "/data/k?uploads", &[("x-amz-checksum-algorithm", "CRC32C")], "").await.ok();
+    let id = created.between("<UploadId>", "</UploadId>").remove(0);
+    let mut xml = String::new();
+    for (number, body) in [(2, "two"), (5, "five"), (9, "nine")] {
+        let part = s3.part("/data/k", &id, number, body).await.ok();
+        write!(
+            xml,
+            "<Part><PartNumber>{number}</PartNumber><ETag>{}</ETag><ChecksumCRC32C>{}</ChecksumCRC32C></Part>",
+            part.header("etag").replace('"', "&quot;"),
+            part.header("x-amz-checksum-crc32c")
+        )
+        .unwrap();
+    }
+    let whole = format!("<CompleteMultipartUpload>{xml}</CompleteMultipartUpload>");
+    let done = s3.send("POST", &format!("/data/k?uploadId={id}"), &[], whole).await.ok();
+    assert!(done.between("<ChecksumCRC32C>", "</ChecksumCRC32C>")[0].ends_with("-3"), "{}", done.text());
+    let part = s3.get("/data/k?partNumber=5").await.ok();
+    assert_eq!((part.body.as_ref(), part.header("x-amz-mp-parts-count")), (&b"five"[..], "3"));
+    assert_eq!(part.header("content-range"), "bytes 3-6/11");
+    s3.get("/data/k?partNumber=3").await.is(416, "InvalidPartNumber");
+    let headers = [("x-amz-object-attributes", "ObjectParts"), ("x-amz-max-parts", "2")];
+    let page = s3.send("GET", "/data/k?attributes", &headers, "").await.ok();
+    assert_eq!(page.between("<PartNumber>", "</PartNumber>"), ["2", "5"]);
+    assert_eq!(page.between("<NextPartNumberMarker>", "</NextPartNumberMarker>"), ["5"]);
+    assert_eq!(page.between("<IsTruncated>", "</IsTruncated>"), ["true"]);
+    let headers = [("x-amz-object-attributes", "ObjectParts"), ("x-amz-part-number-marker", "5")];
+    let page = s3.send("GET", "/data/k?attributes", &headers, "").await.ok();
+    assert_eq!(page.between("<PartNumber>", "</PartNumber>"), ["9"]);
+    assert_eq!(page.between("<IsTruncated>", "</IsTruncated>"), ["false"]);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checksums_of_parts_must_fit_those_of_the_upload() {
+    let (cluster, _, s3) = start().await;
+    let created =
+        s3.send("POST", "/data/k?uploads", &[("x-amz-checksum-algorithm", "SHA256")], "").await.ok();
+    let id = created.between("<UploadId>", "</UploadId>").remove(0);
+    let part = format!("/data/k?uploadId={id}&partNumber=1");
+    let crc = [("x-amz-checksum-crc32", "y/Q5Jg==")];
+    s3.send("PUT", &part, &crc, "123456789").await.is(400, "InvalidRequest");
+    let stored = s3.send("PUT", &part, &[], "123456789").await.ok();
+    assert_eq!(stored.header("x-amz-checksum-sha256"), "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=");
+    let etag = stored.header("etag").to_owned();
+    let missing = s3.complete("/data/k", &id, &[(1, &etag)]).await.is(400, "InvalidRequest");
+    assert!(missing.text().contains("It was missing for part 1"), "{}", missing.text());
+    let kind = [("x-amz-checksum-type", "FULL_OBJECT")];
+    let xml = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag>\
+         <ChecksumSHA256>FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=</ChecksumSHA256></Part></CompleteMultipartUpload>"
+    );
+    let to = format!("/data/k?uploadId={id}");
+    s3.send("POST", &to, &kind, xml.clone()).await.is(400, "InvalidRequest");
+    s3.send("POST", &to, &crc, xml.clone()).await.is(400, "InvalidRequest");
+    s3.send("POST", &to, &[], xml).await.ok();
     cluster.stop().await;
 }
 

@@ -57,6 +57,15 @@ async fn ranges() {
         assert_eq!(got.status, 206, "{range}");
         assert_eq!(got.body, data.slice(from..to), "{range}");
         assert_eq!(got.header("content-range"), format!("bytes {from}-{}/700000", to - 1));
+        let head = s3.send("HEAD", "/data/k", &[("range", range)], Bytes::new()).await;
+        assert_eq!((head.status.as_u16(), head.header("content-range")), (206, got.header("content-range")));
+        assert_eq!(head.header("content-length"), (to - from).to_string());
+    }
+    // An object that was written in one go is its own first part.
+    for method in ["GET", "HEAD"] {
+        let part = s3.send(method, "/data/k?partNumber=1", &[], Bytes::new()).await;
+        assert_eq!((part.status.as_u16(), part.header("content-range")), (206, "bytes 0-699999/700000"));
+        assert_eq!(part.header("x-amz-mp-parts-count"), "");
     }
     let bad =
         s3.send("GET", "/data/k", &[("range", "bytes=700000-")], Bytes::new()).await.is(416, "InvalidRange");
@@ -259,7 +268,7 @@ async fn what_is_missing_says_so_and_is_counted() {
     s3.put("/data/k", "x").await.ok();
     s3.get("/data?replication").await.is(501, "NotImplemented");
     s3.get("/data/k?torrent").await.is(501, "NotImplemented");
-    s3.send("PUT", "/data/t", &[("x-amz-server-side-encryption", "AES256")], "x")
+    s3.send("PUT", "/data/t", &[("x-amz-server-side-encryption", "aws:kms")], "x")
         .await
         .is(501, "NotImplemented");
     assert_eq!(cluster.counters().s3_not_implemented, 3);

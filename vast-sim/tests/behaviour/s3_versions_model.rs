@@ -7,14 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::TestRunner;
 use serde_json::json;
 use vast_sim::{BlockingCluster, Config, EtagMode};
 
 use crate::client::{Reply, S3, pattern};
-
-/// Set this to run other cases than those of every day.
-const SEED: &str = "VAST_SIM_TEST_SEED";
+use crate::random;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -440,17 +438,7 @@ fn against_the_model(config: Config, cases: u32) {
     let (user, keys) = cluster.create_user("someone").unwrap();
     assert!(user > 0);
     let (counter, hour) = (Cell::new(0), Cell::new(0));
-    let seed: u64 = std::env::var(SEED).ok().map_or(1, |s| s.parse().unwrap());
-    let settings = ProptestConfig {
-        cases,
-        max_shrink_iters: 300,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let run = TestRunner::new_with_rng(settings, rng).run(&proptest::collection::vec(step(), 1..40), |steps| {
+    let run = TestRunner::new(random::cases(cases)).run(&proptest::collection::vec(step(), 1..40), |steps| {
         let bucket = format!("bucket-{}", counter.replace(counter.get() + 1));
         let view = json!({ "path": format!("/{bucket}"), "policy_id": 2, "protocols": ["S3"], "bucket": bucket,
             "bucket_owner": "someone", "create_dir": true, "s3_versioning": true, "locking": true });
@@ -465,7 +453,7 @@ fn against_the_model(config: Config, cases: u32) {
         prop_assert_eq!((raw.bytes, raw.uploads.len()), (bytes, 0));
         Ok(())
     });
-    run.unwrap_or_else(|e| panic!("with {SEED}={seed}: {e}"));
+    run.unwrap_or_else(|e| panic!("{e}"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Filters and paging through the public interface, against a naive filter over the same rows.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config as Runs, RngSeed, TestRunner};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use vast_sim::{BlockingCluster, Config};
 
@@ -170,9 +170,9 @@ fn check(rows: &[Made], filters: &[Filter], size: usize) -> Result<(), TestCaseE
 
 #[test]
 fn filters_and_pages_agree_with_a_naive_filter() {
-    // A fixed seed: the same cases every time; a failure prints the smallest one.
-    let runs = Runs { cases: 60, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..Runs::default() };
     let cases =
         (proptest::collection::vec(made(), 0..8), proptest::collection::vec(filter(), 0..4), 1usize..5);
-    TestRunner::new(runs).run(&cases, |(rows, filters, size)| check(&rows, &filters, size)).unwrap();
+    TestRunner::new(crate::random::cases(60))
+        .run(&cases, |(rows, filters, size)| check(&rows, &filters, size))
+        .unwrap();
 }

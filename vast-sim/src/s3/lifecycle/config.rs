@@ -281,5 +281,5 @@ pub(crate) async fn delete(
         Ok::<_, S3Error>(())
     })?;
     reply::settle(core).await?;
-    Ok(S3Response::with_status(DeleteBucketLifecycleOutput {}, http::StatusCode::NO_CONTENT))
+    Ok(reply::with_status(DeleteBucketLifecycleOutput {}, http::StatusCode::NO_CONTENT))
 }

@@ -183,6 +183,7 @@ mod tests {
             },
             checksum: None,
             parts: Vec::new(),
+            upload: None,
             extents: Vec::new(),
         };
         assert_eq!(rule.expires_at("logs/x", &object(10, "1")), Some(2 * DAY));

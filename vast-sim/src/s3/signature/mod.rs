@@ -8,6 +8,7 @@
 
 mod canonical;
 mod dates;
+mod explain;
 mod v2;
 mod v4;
 
@@ -22,6 +23,7 @@ use crate::core::Core;
 use crate::env;
 use crate::store::registry::flag;
 pub(crate) use canonical::Query;
+pub(crate) use explain::explain;
 
 /// Whether version 2 signatures are accepted.
 ///

@@ -156,6 +156,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::random::cases(256))]
+
         #[test]
         fn pages_add_up_to_the_model(
             keys in proptest::collection::btree_set("[ab/]{1,5}", 0..30),
