@@ -3,7 +3,7 @@
 //! Jobs run one after the other in order of due time. Advancing the clock stops at every due time on the way, so that a
 //! week in one step leaves exactly what a week leaves.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -45,6 +45,11 @@ pub(crate) struct Background {
 }
 
 impl Background {
+    /// Keeps jobs from running until what this gives is dropped.
+    pub(crate) fn pause(&self) -> MutexGuard<'_, ()> {
+        lock(&self.turn)
+    }
+
     /// Something may have become due earlier than before.
     pub(crate) fn wake(&self) {
         self.bell.notify_one();
@@ -67,7 +72,7 @@ fn run(core: &Arc<Core>, job: &'static dyn Job, due: u64) -> bool {
 
 /// Runs everything that is due by now.
 fn run_due(core: &Arc<Core>) {
-    let _turn = lock(&core.background.turn);
+    let _turn = core.background.pause();
     let mut jobs: Vec<&'static dyn Job> = JOBS.to_vec();
     while let Some((due, job)) = earliest(core, &jobs).filter(|(due, _)| *due <= core.now_ms()) {
         if !run(core, job, due) {
@@ -79,7 +84,7 @@ fn run_due(core: &Arc<Core>) {
 /// Lets `by` pass on the cluster's clock and everything happen that is due on the way. Blocks for as long as that takes.
 pub(crate) fn advance(core: &Arc<Core>, by: Duration) -> Result<(), CannotAdvance> {
     run_due(core);
-    let _turn = lock(&core.background.turn);
+    let _turn = core.background.pause();
     let clock = &core.config.clock;
     let end = clock.now() + by;
     let end_ms = crate::env::millis(end);

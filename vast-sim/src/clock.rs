@@ -31,6 +31,8 @@ pub trait Clock: Debug + Send + Sync + 'static {
         let _ = by;
         Err(CannotAdvance)
     }
+    /// Takes back all that [`Self::advance`] has let pass.
+    fn start_over(&self) {}
     /// How much passed by [`Self::advance`] so far.
     fn advanced(&self) -> Duration {
         Duration::ZERO
@@ -120,6 +122,11 @@ impl Clock for SimClock {
         drop(offset);
         self.state.jumps.send_replace(());
         Ok(())
+    }
+
+    fn start_over(&self) {
+        *lock(&self.state.offset) = Duration::ZERO;
+        self.state.jumps.send_replace(());
     }
 
     fn advanced(&self) -> Duration {

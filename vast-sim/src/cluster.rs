@@ -71,6 +71,7 @@ impl Cluster {
             data_path: DataPath::default(),
             management: Management::default(),
             features_off: Mutex::new(config.features_off.clone()),
+            described: Mutex::default(),
             entropy,
             store,
             config,
@@ -146,10 +147,14 @@ impl Cluster {
         self.core.data_path.status()
     }
 
-    /// Back to the state of a new cluster: no data, no faults, no sessions, nothing counted. Listeners stay open, and so
-    /// do their addresses and the certificates; the clock goes on.
+    /// Back to a cluster that was just started, with what [`Self::describe`] made it: nothing else stored, no faults, no
+    /// sessions, nothing counted, the clock where it would be had nobody advanced it. Listeners, their addresses and the
+    /// certificates stay.
     pub fn reset(&self) {
-        seed::start_over(&self.core);
+        if let Err(error) = seed::start_over(&self.core) {
+            // It could be brought about before, in a cluster just like this.
+            tracing::error!(?error, "the described cluster could not be had again");
+        }
     }
 
     /// Sets what the S3 server lacks from now on.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::background::Background;
 use crate::config::Config;
 use crate::counters::Counting;
+use crate::describe::Described;
 use crate::env::{Entropy, millis};
 use crate::faults::Faults;
 use crate::metrics::Metrics;
@@ -37,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) management: Management,
     /// What this server lacks at the moment.
     pub(crate) features_off: Mutex<FeaturesOff>,
+    /// What the cluster was made to be when it started.
+    pub(crate) described: Mutex<Option<Arc<Described>>>,
 }
 
 impl Core {

@@ -1,5 +1,7 @@
 //! Setting a cluster up from a test, by the same code that serves the REST API.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -81,6 +83,36 @@ pub(crate) fn put_keys(core: &Core, user_id: u64, tenant_id: u64, keys: &KeyPair
     })
 }
 
+/// [`Cluster::vms`]; `origin` is what URLs in the answer begin with.
+pub(crate) fn vms(
+    core: &Arc<Core>,
+    origin: &str,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Result<Value, ProvisionError> {
+    let method = http::Method::from_bytes(method.as_bytes())
+        .map_err(|_| ProvisionError { status: 405, body: format!("{method:?} is not a method") })?;
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let call = Call {
+        method,
+        segments: path.split('/').filter(|p| !p.is_empty()).map(str::to_owned).collect(),
+        query: query_pairs(query),
+        body: body.clone(),
+        origin: origin.to_owned(),
+        prefix: crate::vms::PREFIX.to_owned(),
+        caller: Caller::itself(),
+    };
+    let known = call.segments.first().and_then(|k| resources::by_kind(k)).ok_or_else(ApiError::not_found)?;
+    let reply = engine::handle(core, known, &call)?;
+    vips::follow(core);
+    Ok(match reply.content {
+        Content::Json(body) => body,
+        Content::Text(text) => text.into(),
+        Content::Nothing => Value::Null,
+    })
+}
+
 fn id_of(row: &Value) -> u64 {
     row.get("id").and_then(Value::as_u64).unwrap_or_default()
 }
@@ -100,27 +132,7 @@ impl Cluster {
     /// # Errors
     /// What VMS would refuse; an unknown method or resource as well.
     pub fn vms(&self, method: &str, path: &str, body: &Value) -> Result<Value, ProvisionError> {
-        let method = http::Method::from_bytes(method.as_bytes())
-            .map_err(|_| ProvisionError { status: 405, body: format!("{method:?} is not a method") })?;
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let call = Call {
-            method,
-            segments: path.split('/').filter(|p| !p.is_empty()).map(str::to_owned).collect(),
-            query: query_pairs(query),
-            body: body.clone(),
-            origin: self.vms_url(),
-            prefix: crate::vms::PREFIX.to_owned(),
-            caller: Caller::itself(),
-        };
-        let known =
-            call.segments.first().and_then(|k| resources::by_kind(k)).ok_or_else(ApiError::not_found)?;
-        let reply = engine::handle(&self.core, known, &call)?;
-        vips::follow(&self.core);
-        Ok(match reply.content {
-            Content::Json(body) => body,
-            Content::Text(text) => text.into(),
-            Content::Nothing => Value::Null,
-        })
+        vms(&self.core, &self.vms_url(), method, path, body)
     }
 
     /// Makes a user with one key pair. Gives the user's id and the keys.

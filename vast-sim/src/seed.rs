@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::core::Core;
+use crate::describe::{self, ApplyError};
 use crate::net::vips;
 use crate::store::lock;
 use crate::store::namespace::DirectoryInfo;
@@ -36,16 +37,23 @@ pub(crate) fn apply(core: &Arc<Core>) {
     });
 }
 
-/// Back to a cluster that was just started.
-pub(crate) fn start_over(core: &Arc<Core>) {
+/// Back to a cluster that was just started, as it was described then. No job runs meanwhile.
+pub(crate) fn start_over(core: &Arc<Core>) -> Result<(), ApplyError> {
+    let _turn = core.background.pause();
     core.faults.start_over();
     core.tokens.revoke_all();
+    core.config.clock.start_over();
     core.store.write(State::forget_everything);
     core.counting.reset();
     core.metrics.clear();
+    core.qos.clear();
+    core.lifecycle.clear();
     *lock(&core.features_off) = core.config.features_off.clone();
     apply(core);
     vips::follow(core);
+    describe::again(core)?;
+    core.background.wake();
+    Ok(())
 }
 
 fn add(core: &Arc<Core>, state: &mut State, kind: &str, row: &Value) -> u64 {

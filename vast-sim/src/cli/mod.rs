@@ -1,6 +1,7 @@
 //! The command line: what it takes, what it prints, and its exit codes. One file per command.
 
 mod check;
+mod control;
 mod diff;
 mod effects;
 mod fault;
@@ -48,6 +49,16 @@ enum Command {
     /// Dump everything that a cluster holds, or compare two dumps
     #[command(subcommand, after_help = state::HELP)]
     State(state::State),
+    /// Make a running cluster one that was just started
+    Reset(control::Reset),
+    /// Tell a running cluster's time, or let time pass
+    #[command(after_help = control::CLOCK_HELP)]
+    Clock(control::Clock),
+    /// Tell or change which S3 features a running cluster lacks
+    #[command(after_help = control::FEATURES_HELP)]
+    Features(control::Features),
+    /// Tell which CNode serves which VIP, and how it stands
+    Vips(control::Vips),
     /// Check descriptions without a cluster
     Check(check::Check),
     /// Print the certificate of a running cluster's authority
@@ -157,6 +168,10 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Seed(seed) => seed.run(),
         Command::Fault(fault) => fault.run(),
         Command::State(state) => state.run(),
+        Command::Reset(reset) => reset.run(),
+        Command::Clock(clock) => clock.run(),
+        Command::Features(features) => features.run(),
+        Command::Vips(vips) => vips.run(),
         Command::Check(check) => check.run(),
         Command::Ca(remote) => remote.connect().and_then(|cluster| {
             print(cluster.text("/sim/v1/ca")?.trim_end());

@@ -87,7 +87,7 @@ async fn serve(config: Config, described: Option<&Described>, print_ca: bool) ->
     warn_if_open(&config);
     let cluster = Cluster::start(config).await.map_err(failed)?;
     if let Some(described) = described {
-        let done = match described.apply(&cluster) {
+        let done = match cluster.describe(described.clone()) {
             Ok(done) => done,
             Err(error) => {
                 cluster.stop().await;

@@ -9,6 +9,7 @@ mod settings;
 mod values;
 
 pub use apply::{ApplyError, CallError, Done, Outcome, Target};
+pub(crate) use local::again;
 pub use mistake::{Mistake, nearest};
 pub use objects::{Description, Fields, Keys, Name, Object, Policy, Quota, Tenant, User, View, VipPool};
 pub use settings::{ClockKind, Etag, Settings, V2};

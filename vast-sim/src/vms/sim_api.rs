@@ -127,7 +127,13 @@ async fn set_features(
 }
 
 async fn reset(_: Admin, State(core): Shared) -> Result<StatusCode, ApiError> {
-    crate::seed::start_over(&core);
+    let worker = Arc::clone(&core);
+    let done = tokio::task::spawn_blocking(move || crate::seed::start_over(&worker)).await;
+    let problem = |e: &dyn std::fmt::Debug| {
+        let detail = format!("the described cluster could not be had again: {e:?}");
+        ApiError::detail(StatusCode::INTERNAL_SERVER_ERROR, &detail)
+    };
+    done.map_err(|e| problem(&e))?.map_err(|e| problem(&e))?;
     let failed =
         |e: crate::store::JournalError| ApiError::detail(StatusCode::INTERNAL_SERVER_ERROR, &e.to_string());
     core.store.settled().await.map_err(failed)?;

@@ -297,6 +297,35 @@ async fn faults_are_armed_listed_logged_and_removed_by_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_reset_and_its_clock_features_and_vips_are_told_by_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("cluster.toml");
+    std::fs::write(&file, "[cluster]\nclock = \"frozen\"\n[[users]]\nname = \"described\"\n").unwrap();
+    let served = Served::start(&["--config", file.to_str().unwrap()]);
+    let vms = served.url("vms");
+    let run = |words: &[&str]| ends(&[words, &["--vms", &vms]].concat());
+    let users = async || served.vms().get("/api/users/").await.ok().json().as_array().unwrap().len();
+    let before = (run(&["clock"]).1, users().await);
+    served.vms().post("/api/users/", serde_json::json!({ "name": "later" })).await.ok();
+    let (code, out, err) = run(&["clock", "advance", "36h"]);
+    assert!(code == 0 && out > before.0, "{out}{err}");
+    assert_eq!(run(&["features", "off", "part_copy=refused", "trailers=ignored"]).0, 0);
+    let off = run(&["features"]).1;
+    assert!(off.contains("part_copy") && off.contains("ignored"), "{off}");
+    assert_eq!(run(&["features", "on", "trailers"]).0, 0);
+    assert_eq!(run(&["features", "--json"]).1, "{\n  \"part_copy\": \"refused\"\n}\n");
+    let (code, _, err) = run(&["features", "off", "part_copi=refused"]);
+    assert!(code == 1 && err.contains("unknown variant"), "{err}");
+    let vips = run(&["vips"]).1;
+    assert!(vips.contains("cnode-1") && vips.contains("serving"), "{vips}");
+    assert_eq!(run(&["reset"]).0, 0);
+    assert_eq!((run(&["clock"]).1, users().await), before, "the described user is there, the other is not");
+    assert_eq!(run(&["features", "--json"]).1, "{}\n");
+    let (code, _, err) = run(&["clock", "advance", "soon"]);
+    assert!(code == 2 && err.contains("36h"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn states_are_dumped_and_compared() {
     let served = Served::start(&[]);
     let vms = served.url("vms");

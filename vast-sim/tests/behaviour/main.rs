@@ -31,6 +31,7 @@ mod quota;
 mod random;
 mod s3_buckets;
 mod s3_conditions;
+mod reset;
 mod s3_lifecycle;
 mod s3_listing;
 mod s3_lock;

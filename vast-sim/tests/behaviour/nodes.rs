@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use vast_sim::{Cluster, Config, Effect, Fault, Outage, VipState};
+use vast_sim::{Effect, Fault, Outage, VipState};
 
 use crate::client::{Vms, start};
 
@@ -232,33 +232,5 @@ async fn what_one_vip_is_told_all_know_at_once() {
             reader.get("/data/k").await.is(404, "NoSuchKey");
         }
     }
-    cluster.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reset_leaves_a_new_cluster_at_the_same_addresses() {
-    let cluster = Cluster::start(Config::default()).await.unwrap();
-    let fresh = cluster.raw_state();
-    let addresses = (cluster.vms_url(), cluster.s3_urls(), cluster.s3_tls_urls());
-    let start = std::time::Instant::now();
-    for _ in 0..20 {
-        let provisioned = cluster.provision("data", Some(1 << 20)).unwrap();
-        let s3 = crate::client::S3::new(&cluster, &provisioned.keys);
-        s3.put("/data/k", "x").await.ok();
-        let id = s3.create_upload("/data/m").await;
-        s3.part("/data/m", &id, 1, "part").await.ok();
-        let pool = json!({ "name": "more", "ip_ranges": [["127.0.8.1", "127.0.8.1"]] });
-        cluster.create("vippools", &pool).unwrap();
-        cluster.faults().add(Fault::s3(Effect::CnodeDown).cnode("cnode-1")).unwrap();
-        cluster.reset();
-        assert_eq!(cluster.raw_state(), fresh);
-        assert_eq!((cluster.vms_url(), cluster.s3_urls(), cluster.s3_tls_urls()), addresses);
-        assert_eq!(cluster.counters().s3_total().requests, 0);
-        assert_eq!((cluster.faults().list(), cluster.faults().hits()), (Vec::new(), 0));
-        // Keys from before are gone with their users.
-        s3.get("/data/k").await.is(403, "InvalidAccessKeyId");
-    }
-    // Milliseconds each, on a machine that has nothing else to do.
-    assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
     cluster.stop().await;
 }

@@ -13,6 +13,13 @@ use crate::store::version::{Entry, VersionId};
 #[derive(Debug, Default)]
 pub(crate) struct LastRun(AtomicU64);
 
+impl LastRun {
+    /// As before the first time.
+    pub(crate) fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
 /// The job that deletes what has expired.
 #[derive(Debug)]
 pub(crate) struct Expiry;
