@@ -29,9 +29,9 @@ mod qos;
 mod quota;
 #[path = "../../src/random.rs"]
 mod random;
+mod reset;
 mod s3_buckets;
 mod s3_conditions;
-mod reset;
 mod s3_lifecycle;
 mod s3_listing;
 mod s3_lock;
