@@ -16,14 +16,29 @@ class Table:
     def __init__(self, kind, text):
         lines = text.splitlines()
         words = lines[0].removeprefix("methods:").split()
+        self.relations = {}
         self.kind, self.methods, self.fields = kind, dict((w + "=").split("=")[:2] for w in words), {}
         for line in lines[1:]:
             name, type_name, access, *rest = line.split(" ")
             choices = next((r[1:-1].split("|") for r in rest if r.startswith("{")), [])
             self.fields[name] = (type_name, access, choices)
+            self.relations.update({name: r[2:] for r in rest if r[:2] in ("->", "~>")})
 
     def required(self):
         return [n for n, (_, access, _) in self.fields.items() if "!" in access]
+
+    def body(self, ids):
+        """A body with just what POST must have; `ids` says where relations may lead."""
+        values = {"text": "contract", "int": 1, "float": 1.0, "bool": True, "object": {}, "any": {}}
+
+        def value(name):
+            type_name, _, choices = self.fields[name]
+            outer, _, inner = type_name.partition(":")
+            kind = self.relations.get(name)
+            one = ids.get(kind, 1) if kind else choices[0] if choices else values.get(inner or outer, "contract")
+            return [one] if outer == "list" else one
+
+        return {name: value(name) for name in self.required()}
 
     def complaints(self, row):
         """What is wrong with an object as it was answered."""

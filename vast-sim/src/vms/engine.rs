@@ -141,7 +141,8 @@ pub(crate) fn show(
     };
     let id = number(stored, "id").unwrap_or(0);
     fill("url", format!("{origin}/api/{}/{id}/", resource.kind()).into());
-    fill("title", fields::title(stored).into());
+    let title = Some(fields::title(stored)).filter(|title| !title.is_empty()).map(str::to_owned);
+    fill("title", title.unwrap_or_else(|| format!("{} {id}", events::type_name(resource.kind()))).into());
     fill("cluster", CLUSTER_NAME.into());
     let text_id = table.field("cluster_id").is_some_and(|f| f.kind == fields::Kind::Text);
     fill("cluster_id", if text_id { "1".into() } else { 1.into() });
@@ -170,14 +171,14 @@ pub(crate) fn handle(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> 
             return result;
         }
         if paths::is_of_collection(&call.segments) {
-            return Err(paths::refusal(&call.method, &call.segments));
+            return paths::rest(call);
         }
     }
     match rest[..] {
         [] => match call.method {
             Method::GET if resource.table().list => list(core, resource, call),
-            Method::POST => create(core, resource, call),
-            _ => Err(not_allowed(resource, call)),
+            Method::POST if resource.table().create.is_some() => create(core, resource, call),
+            _ => paths::rest(call),
         },
         [segment, ref action @ ..] => {
             let found = core.store.read(|state| {
@@ -197,7 +198,7 @@ pub(crate) fn handle(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> 
                     return Err(ApiError::not_found());
                 }
                 let done = resource.action(core, state, id, &action.join("/"), call);
-                done.unwrap_or_else(|| Err(paths::refusal(&call.method, &call.segments)))
+                done.unwrap_or_else(|| paths::rest(call))
             })
         }
     }
@@ -206,24 +207,21 @@ pub(crate) fn handle(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> 
 /// The methods that a path takes.
 pub(crate) fn allowed(segments: &[String]) -> Vec<&'static str> {
     let table = tables::of(segments.first().map_or("", String::as_str));
-    let mut methods: Vec<&'static str> = match (paths::methods(segments), segments.len()) {
-        (Some(known), _) => known.to_vec(),
-        (None, 1) => [("GET", table.list), ("POST", table.create.is_some())]
-            .iter()
-            .filter(|m| m.1)
-            .map(|m| m.0)
-            .collect(),
-        (None, 2) => {
-            let all = [
-                ("GET", table.read),
-                ("PUT", table.put.is_some()),
-                ("PATCH", table.patch.is_some()),
-                ("DELETE", table.delete.is_some()),
-            ];
-            all.iter().filter(|m| m.1).map(|m| m.0).collect()
-        }
-        _ => Vec::new(),
+    let of_table: &[(&str, bool)] = match segments.len() {
+        1 => &[("GET", table.list), ("POST", table.create.is_some())],
+        2 if !paths::is_of_collection(segments) => &[
+            ("GET", table.read),
+            ("PUT", table.put.is_some()),
+            ("PATCH", table.patch.is_some()),
+            ("DELETE", table.delete.is_some()),
+        ],
+        _ => &[],
     };
+    let known = paths::methods(segments).unwrap_or_default();
+    let taken =
+        |name: &&&str| known.contains(*name) || of_table.iter().any(|(method, on)| method == *name && *on);
+    let mut methods: Vec<&str> =
+        ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().filter(taken).copied().collect();
     if methods.contains(&"GET") {
         methods.push("HEAD");
     }
@@ -240,12 +238,6 @@ pub(crate) fn described(resource: &dyn Resource, call: &Call) -> Result<Value, A
         "name": events::type_name(resource.kind()), "description": "", "renders": ["application/json"],
         "parses": ["application/json"],
     }))
-}
-
-/// 405, or 404 where the path itself means nothing.
-fn not_allowed(resource: &dyn Resource, call: &Call) -> ApiError {
-    let table = resource.table();
-    if table.list || table.read { ApiError::method_not_allowed(&call.method) } else { ApiError::not_found() }
 }
 
 fn list(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Reply, ApiError> {
@@ -279,7 +271,7 @@ fn link(call: &Call, page: usize) -> String {
 
 fn create(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Reply, ApiError> {
     let table = resource.table();
-    let status = table.create.ok_or_else(|| not_allowed(resource, call))?;
+    let status = table.create.unwrap_or(201);
     let mut row = fields::clean(&table.fields, &call.object()?, true)?;
     if let Some(tenant) = call.caller.tenant
         && table.field("tenant_id").is_some_and(|f| f.on_create)
@@ -349,7 +341,7 @@ fn one(core: &Arc<Core>, resource: &dyn Resource, id: u64, call: &Call) -> Resul
                 Removal::Task => Ok(Reply::task(&tasks::delete(core, state, resource, id, call))),
             }
         }),
-        _ => Err(ApiError::method_not_allowed(&call.method)),
+        _ => paths::rest(call),
     }
 }
 

@@ -204,7 +204,11 @@ pub(crate) fn complete(fields: &[Field], stored: &Row) -> Row {
 
 /// The display name of an object: the first field that objects are called by.
 pub(crate) fn title(row: &Row) -> &str {
-    ["name", "username", "path", "ip"].iter().map(|f| text(row, f)).find(|t| !t.is_empty()).unwrap_or("")
+    ["name", "username", "path", "ip", "domain_name", "machine_account_name"]
+        .iter()
+        .map(|f| text(row, f))
+        .find(|t| !t.is_empty())
+        .unwrap_or("")
 }
 
 /// The tenant that a row belongs to, if any.

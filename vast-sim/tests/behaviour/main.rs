@@ -49,6 +49,7 @@ mod snapshots;
 mod vms;
 mod vms_auth;
 mod vms_lists;
+mod vms_paths;
 mod vms_rest;
 mod vms_tasks;
 mod vms_tenants;

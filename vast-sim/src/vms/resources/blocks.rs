@@ -16,6 +16,7 @@ use super::super::{tasks, visibility};
 use super::view_rules::tenant_of;
 use crate::core::Core;
 use crate::env;
+use crate::store::namespace::{is_under, normal};
 use crate::store::registry::{Row, as_row, number, text};
 use crate::store::state::State;
 
@@ -176,6 +177,37 @@ fn half_action(
     change(core, state, &call.caller, &add, &remove)
 }
 
+/// The snapshots that hold a volume.
+fn snapshots_of(state: &State, volume: u64) -> Value {
+    let row = state.vms.row("volumes", volume).cloned().unwrap_or_default();
+    let tenant = Volumes.tenant(state, &row);
+    let holds = |snapshot: &&Row| {
+        number(snapshot, "tenant_id") == tenant
+            && is_under(text(&row, "full_path"), normal(text(snapshot, "path")))
+    };
+    let all = state.vms.rows("snapshots").map(|(_, snapshot)| snapshot).filter(holds);
+    all.map(|s| json!({ "id": s.get("id"), "name": s.get("name"), "created": s.get("created"), "path": s.get("path") }))
+        .collect()
+}
+
+/// Deletes the objects whose ids are in the body, all or none.
+fn delete_all(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Reply, ApiError> {
+    let ids = ids(&call.body, "ids")?.ok_or_else(|| ApiError::required("ids"))?;
+    core.store.write(|state| {
+        for id in &ids {
+            let known = visibility::is_known(state, resource.kind(), *id, &call.caller);
+            let row = state.vms.row(resource.kind(), *id).filter(|_| known);
+            let row = row.ok_or_else(|| ApiError::lost("ids", *id))?;
+            visibility::check_change(resource, state, row, &call.caller)?;
+            resource.refuse_delete(core, state, *id, call)?;
+        }
+        for id in ids {
+            resource.delete(core, state, id, call)?;
+        }
+        Ok(Reply::no_content())
+    })
+}
+
 impl Resource for Volumes {
     fn kind(&self) -> &'static str {
         "volumes"
@@ -213,6 +245,10 @@ impl Resource for Volumes {
         Ok(engine::insert(core, state, "volumes", row))
     }
 
+    fn collection(&self, core: &Arc<Core>, name: &str, call: &Call) -> Option<Result<Reply, ApiError>> {
+        (name == "bulk" && call.method == Method::DELETE).then(|| delete_all(core, self, call))
+    }
+
     fn refuse_delete(&self, _: &Arc<Core>, state: &State, id: u64, call: &Call) -> Result<(), ApiError> {
         refuse_mapped(state, Half::Volume(id), "volume", call)
     }
@@ -243,6 +279,7 @@ impl Resource for Volumes {
             ("set_hosts" | "update_hosts", &Method::PATCH) => {
                 half_action(core, state, Half::Volume(id), name == "set_hosts", call)
             }
+            ("get_snapshots", &Method::GET) => Ok(Reply::ok(snapshots_of(state, id))),
             ("fetch_capacity", &Method::GET) => Ok(Reply::ok(json!({ "capacity": 0 }))),
             _ => return None,
         })
@@ -252,6 +289,10 @@ impl Resource for Volumes {
 impl Resource for BlockHosts {
     fn kind(&self) -> &'static str {
         "blockhosts"
+    }
+
+    fn collection(&self, core: &Arc<Core>, name: &str, call: &Call) -> Option<Result<Reply, ApiError>> {
+        (name == "bulk" && call.method == Method::DELETE).then(|| delete_all(core, self, call))
     }
 
     fn refuse_delete(&self, _: &Arc<Core>, state: &State, id: u64, call: &Call) -> Result<(), ApiError> {

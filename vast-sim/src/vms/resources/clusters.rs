@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::super::engine::Resource;
+use super::super::engine::{Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::{capacity, measures};
+use super::cluster_paths;
 use crate::core::Core;
 use crate::qos::limits;
 use crate::store::registry::Row;
@@ -21,6 +22,17 @@ impl Resource for Clusters {
         limits::tidy_own(&mut changes).map_err(|why| ApiError::field("qos", why))?;
         state.vms.update("clusters", id, changes);
         Ok(())
+    }
+
+    fn action(
+        &self,
+        core: &Arc<Core>,
+        state: &mut State,
+        id: u64,
+        name: &str,
+        call: &Call,
+    ) -> Option<Result<Reply, ApiError>> {
+        cluster_paths::action(core, state, id, name, call)
     }
 
     fn present(&self, core: &Arc<Core>, state: &State, row: &mut Row) {

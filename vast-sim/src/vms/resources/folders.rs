@@ -32,7 +32,7 @@ fn no_such_directory(path: &str) -> ApiError {
 }
 
 /// The path that a call is about, without trailing slash.
-fn path_of(call: &Call) -> Result<String, ApiError> {
+pub(super) fn path_of(call: &Call) -> Result<String, ApiError> {
     let given = call.body.get("path").and_then(Value::as_str).or_else(|| call.param("path"));
     let given = given.ok_or_else(|| ApiError::required("path"))?;
     if !given.starts_with('/') {
@@ -166,7 +166,14 @@ fn stat(core: &Arc<Core>, state: &mut State, tenant: u64, path: &str, _: &Call) 
     })))
 }
 
-fn delete(_: &Arc<Core>, state: &mut State, tenant: u64, path: &str, _: &Call) -> Result<Reply, ApiError> {
+/// Deletes a directory with all that is in it.
+pub(super) fn delete(
+    _: &Arc<Core>,
+    state: &mut State,
+    tenant: u64,
+    path: &str,
+    _: &Call,
+) -> Result<Reply, ApiError> {
     if !state.vms.rows("clusters").any(|(_, row)| flag(row, "enable_trash")) {
         return Err(ApiError::bad_request("trash folder disabled"));
     }

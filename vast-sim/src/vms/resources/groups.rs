@@ -77,6 +77,16 @@ impl Resource for Groups {
     }
 
     fn collection(&self, core: &Arc<Core>, name: &str, call: &Call) -> Option<Result<Reply, ApiError>> {
+        if name == "names" && call.method == Method::GET {
+            let prefix = call.param("prefix").unwrap_or_default();
+            let found = core.store.read(|state| {
+                let all = state.vms.rows("groups").filter(|(_, row)| {
+                    text(row, "name").starts_with(prefix) && users::is_shown(state, &call.caller, row)
+                });
+                all.map(|(id, _)| queried(state, id)).collect::<Value>()
+            });
+            return Some(Ok(Reply::ok(found)));
+        }
         if name != "query" {
             return None;
         }

@@ -3,6 +3,7 @@
 
 pub(crate) mod apitokens;
 pub(crate) mod blocks;
+mod cluster_paths;
 pub(crate) mod clusters;
 pub(crate) mod eventdefinitions;
 pub(crate) mod events;
@@ -19,6 +20,7 @@ mod plain;
 pub(crate) mod protection;
 mod qospolicies;
 pub(crate) mod quotas;
+mod replication;
 pub(crate) mod roles;
 pub(crate) mod s3lifecyclerules;
 pub(crate) mod s3policies;
@@ -68,6 +70,9 @@ static ALL: &[&dyn Resource] = &[
     &nodes::DNodes,
     &qospolicies::QosPolicies,
     &quotas::Quotas,
+    &replication::RemoteTargets,
+    &replication::S3Targets,
+    &replication::Streams,
     &roles::Permissions,
     &roles::Realms,
     &roles::Roles,
@@ -95,7 +100,7 @@ pub(crate) fn kinds() -> impl Iterator<Item = &'static str> {
 
 /// The resource behind a URL segment.
 pub(crate) fn by_kind(kind: &str) -> Option<&'static dyn Resource> {
-    ALL.iter().chain(plain::ALL).copied().find(|r| r.kind() == kind)
+    ALL.iter().chain(plain::ALL).chain(plain::EMPTY).copied().find(|r| r.kind() == kind)
 }
 
 /// Why there is no such resource: VMS has it and the simulator does not, or nobody has.
@@ -109,7 +114,7 @@ mod tests {
 
     #[test]
     fn no_kind_is_handled_twice() {
-        let kinds: Vec<&str> = ALL.iter().chain(plain::ALL).map(|r| r.kind()).collect();
+        let kinds: Vec<&str> = ALL.iter().chain(plain::ALL).chain(plain::EMPTY).map(|r| r.kind()).collect();
         let unique: std::collections::BTreeSet<_> = kinds.iter().collect();
         assert_eq!(unique.len(), kinds.len());
     }

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use serde_json::Value;
 
-use super::super::engine::Resource;
+use super::super::engine::{Call, Reply, Resource};
 use super::super::error::ApiError;
+use super::super::tasks;
 use crate::core::Core;
 use crate::net::nodes::OFF;
 use crate::store::registry::{Row, as_row};
@@ -14,6 +16,38 @@ use crate::store::state::State;
 
 pub(crate) struct CNodes;
 pub(crate) struct DNodes;
+
+/// The field that says whether a node's light is on.
+const LED: &str = "led_status";
+
+/// Switches the light by which people find a machine, at once or by a task.
+fn lights(
+    core: &Arc<Core>,
+    state: &mut State,
+    resource: &dyn Resource,
+    id: u64,
+    name: &str,
+    call: &Call,
+) -> Option<Result<Reply, ApiError>> {
+    let lit = |how: &str| Row::from_iter([(LED.to_owned(), how.into())]);
+    match (name, &call.method) {
+        ("control_led", &Method::PATCH) => {
+            let how =
+                call.body.get("control").map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+            let how = how.unwrap_or_default();
+            if !["blink", "true", "false"].contains(&how.to_ascii_lowercase().as_str()) {
+                return Some(Err(ApiError::field("control", format!("\"{how}\" is not a valid choice."))));
+            }
+            let on = !how.eq_ignore_ascii_case("false");
+            state.vms.update(resource.kind(), id, lit(if on { "BLINK" } else { "OFF" }));
+            Some(Ok(Reply::no_content()))
+        }
+        ("highlight", &Method::PATCH) => {
+            Some(Ok(Reply::task(&tasks::modify(core, state, resource, id, lit("BLINK")))))
+        }
+        _ => None,
+    }
+}
 
 impl Resource for CNodes {
     fn kind(&self) -> &'static str {
@@ -47,13 +81,18 @@ impl Resource for CNodes {
         Ok(())
     }
 
-    fn refuse_delete(
+    fn action(
         &self,
-        _: &Arc<Core>,
-        _: &State,
-        _: u64,
-        _: &super::super::engine::Call,
-    ) -> Result<(), ApiError> {
+        core: &Arc<Core>,
+        state: &mut State,
+        id: u64,
+        name: &str,
+        call: &Call,
+    ) -> Option<Result<Reply, ApiError>> {
+        lights(core, state, self, id, name, call)
+    }
+
+    fn refuse_delete(&self, _: &Arc<Core>, _: &State, _: u64, _: &Call) -> Result<(), ApiError> {
         Err(ApiError::bad_request("CNodes of this cluster cannot be removed; disable them instead."))
     }
 }
@@ -65,11 +104,34 @@ impl Resource for DNodes {
 
     /// DNodes are on or off; no data depends on it.
     fn update(&self, _: &Arc<Core>, state: &mut State, id: u64, changes: Row) -> Result<(), ApiError> {
+        let mut row = Row::new();
         if let Some(enabled) = changes.get("enabled").and_then(Value::as_bool) {
             let name = if enabled { "ACTIVE" } else { "INACTIVE" };
-            let row = serde_json::json!({ "enabled": enabled, "state": name });
-            state.vms.update("dnodes", id, as_row(row));
+            row = as_row(serde_json::json!({ "enabled": enabled, "state": name }));
         }
+        row.extend(changes.into_iter().filter(|(name, _)| name == LED));
+        state.vms.update("dnodes", id, row);
         Ok(())
+    }
+
+    fn action(
+        &self,
+        core: &Arc<Core>,
+        state: &mut State,
+        id: u64,
+        name: &str,
+        call: &Call,
+    ) -> Option<Result<Reply, ApiError>> {
+        if (name, &call.method) == ("rename", &Method::PATCH) {
+            return Some(call.required_text("name").map(|new| {
+                state.vms.update(
+                    "dnodes",
+                    id,
+                    as_row(serde_json::json!({ "name": new, "display_name": new })),
+                );
+                Reply::no_content()
+            }));
+        }
+        lights(core, state, self, id, name, call)
     }
 }

@@ -9,7 +9,7 @@ use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::events::{self, Happening, Severity};
 use super::super::spans;
-use super::{globalsnapstreams, snapshots, tenants};
+use super::{globalsnapstreams, replication, snapshots, tenants};
 use crate::background::Job;
 use crate::core::Core;
 use crate::env;
@@ -106,6 +106,7 @@ impl Resource for ProtectionPolicies {
 
     fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {
         check_policy(&row)?;
+        replication::check_policy(state, &row)?;
         engine::refuse_duplicate(state, POLICIES, "name", &row, None)?;
         row.remove("id");
         Ok(engine::insert(core, state, POLICIES, row))
@@ -113,6 +114,9 @@ impl Resource for ProtectionPolicies {
 
     fn update(&self, core: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
         check_policy(&changes)?;
+        let mut new = state.vms.row(POLICIES, id).cloned().unwrap_or_default();
+        new.extend(changes.clone());
+        replication::check_policy(state, &new)?;
         engine::refuse_duplicate(state, POLICIES, "name", &changes, Some(id))?;
         changes.remove("id");
         changes.remove("guid");
@@ -298,8 +302,8 @@ impl Resource for ProtectedPaths {
         let enabled = row.get("enabled") != Some(&Value::Bool(false));
         let policy = policy_of(state, row).map(|(id, p)| (id, text(p, "name").to_owned()));
         let usage = state.usage(tenant, &dir);
+        row.extend(replication::outlook(policy_of(state, row).map(|(_, p)| p), enabled));
         row.extend(object(json!({
-            "state": if enabled { "Active" } else { "Suspended" }, "role": "Source", "health": "HEALTHY", "is_local": true,
             "protection_policy_name": policy.as_ref().map(|(_, name)| name), "logical_size": usage.bytes,
             "physical_size": usage.bytes, "inode_count": usage.objects.to_string(),
             "aggr_phys_estimation": snapshots::aggregate(state, tenant, &dir, u64::MAX),
@@ -320,11 +324,12 @@ impl Resource for ProtectedPaths {
         let wanted = match name {
             "pause" | "resume" | "replicate_now" => Method::PATCH,
             "restore" => Method::POST,
-            "stop" | "commit" | "force_failover" | "add_stream" | "remove_stream" | "reverse" => {
-                // Only replication has these, and nothing is replicated here.
-                return Some(Err(ApiError::not_implemented(&format!("protectedpaths/{name}"))));
+            _ => {
+                return state
+                    .vms
+                    .row(PATHS, id)
+                    .and_then(|path| replication::action(state, path, name, call));
             }
-            _ => return None,
         };
         if call.method != wanted {
             return Some(Err(ApiError::method_not_allowed(&call.method)));
@@ -345,6 +350,9 @@ impl Resource for ProtectedPaths {
 /// A snapshot out of turn.
 fn now(core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> Result<Reply, ApiError> {
     let path = state.vms.row(PATHS, id).cloned().ok_or_else(ApiError::not_found)?;
+    if let Some(refusal) = replication::refusal(policy_of(state, &path).map(|(_, policy)| policy)) {
+        return Err(refusal);
+    }
     let at = core.now_ms();
     let keep = match call.body.get("time_expires_local").and_then(Value::as_str).filter(|t| !t.is_empty()) {
         None => None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::engine::{self, Resource};
+use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::events::{self, Happening, Severity};
 use super::super::{durations, spans};
@@ -210,6 +210,23 @@ impl Resource for Quotas {
         "quotas"
     }
 
+    /// Grace begins again for whoever is beyond the soft limit.
+    fn action(
+        &self,
+        core: &Arc<Core>,
+        state: &mut State,
+        id: u64,
+        name: &str,
+        call: &Call,
+    ) -> Option<Result<Reply, ApiError>> {
+        (name == "reset_grace_period" && call.method == http::Method::PATCH).then(|| {
+            state.vms.update("quotas", id, Row::from_iter([(SOFT_SINCE.to_owned(), Value::Null)]));
+            review(core, state, id);
+            core.background.wake();
+            Ok(Reply::no_content())
+        })
+    }
+
     fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {
         let path = str_of(&row, "path");
         if !path.starts_with('/') {
@@ -244,7 +261,7 @@ impl Resource for Quotas {
         Ok(())
     }
 
-    fn delete(&self, _: &Arc<Core>, state: &mut State, id: u64, _: &engine::Call) -> Result<(), ApiError> {
+    fn delete(&self, _: &Arc<Core>, state: &mut State, id: u64, _: &Call) -> Result<(), ApiError> {
         state.vms.remove("quotas", id);
         for alarm in ["QUOTA_SOFT_EXCEEDED", "QUOTA_HARD_EXCEEDED", "QUOTA_GRACE_EXPIRED"] {
             events::resolve(state, alarm, "quotas", id);

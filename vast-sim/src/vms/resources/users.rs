@@ -188,6 +188,20 @@ fn leading_group(state: &State, row: &Row) -> Value {
     group.map_or(Value::Null, |(_, g)| str_of(g, "name").into())
 }
 
+/// `/users/names/`: the users whose names begin so.
+fn names(state: &State, prefix: &str, caller: &Caller) -> Value {
+    let all = state.vms.rows("users").filter(|(_, row)| {
+        number(row, MANAGER).is_none()
+            && str_of(row, "name").starts_with(prefix)
+            && is_shown(state, caller, row)
+    });
+    let shown = |(_, row): (u64, &Row)| {
+        let provider = if is_known_elsewhere(row) { "LDAP" } else { "LOCAL" };
+        json!({ "name": row.get("name"), "uid": row.get("uid"), "sid": row.get("sid"), "provider_type": provider })
+    };
+    all.map(shown).collect()
+}
+
 /// `/users/query/`
 fn query(core: &Arc<Core>, call: &Call) -> Result<Reply, ApiError> {
     match call.method {
@@ -360,6 +374,10 @@ impl Resource for Users {
             "query" => Some(query(core, call)),
             "non_local_keys" => Some(keys::non_local(core, call)),
             // There is nothing cached to be refreshed.
+            "names" if call.method == Method::GET => {
+                let prefix = call.param("prefix").unwrap_or_default();
+                Some(Ok(Reply::ok(core.store.read(|state| names(state, prefix, &call.caller)))))
+            }
             "refresh" if call.method == Method::PATCH => Some(Ok(Reply::ok(json!({})))),
             _ => None,
         }

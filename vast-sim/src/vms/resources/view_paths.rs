@@ -16,6 +16,8 @@ use crate::store::registry::{Row, flag, number, text};
 use crate::store::state::State;
 use crate::store::version::{Entry, VersionId};
 
+/// The hidden field that says whether a view has triggers of NFS 4, which nothing here ever pulls.
+const TRIGGERS: &str = "__nfs4_triggers";
 /// Names of a CORS rule's fields, in VMS's spelling and in that of AWS.
 const CORS_FIELDS: [(&str, &str); 6] = [
     ("allowed_headers", "AllowedHeaders"),
@@ -42,6 +44,11 @@ pub(crate) fn action(
         ("s3cors_configuration", &Method::POST) => set_cors(state, &view, &call.body),
         ("s3cors_configuration", &Method::DELETE) => bucket_of(&view).map(|bucket| {
             state.set_document(bucket, cors::DOCUMENT, None);
+            Reply::no_content()
+        }),
+        ("nfs4_triggers", &Method::GET) => Ok(Reply::ok(json!({ "enabled": flag(&view, TRIGGERS) }))),
+        ("nfs4_triggers", &Method::POST) => call.required_switch("enabled").map(|on| {
+            state.vms.update("views", id, Row::from_iter([(TRIGGERS.to_owned(), on.into())]));
             Reply::no_content()
         }),
         ("permissions_repair", &Method::POST) => start_repair(core, state, id, &view, call),

@@ -42,6 +42,24 @@ fn check(changes: &Row) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// The network as VMS knows it: the machines of each box with their addresses. Nothing else of it is simulated.
+fn network(core: &Core, state: &State) -> Value {
+    let mut boxes: Vec<Value> = Vec::new();
+    for (boxes_of, field, nodes) in [("cboxes", "cbox_id", "cnodes"), ("dboxes", "dbox_id", "dnodes")] {
+        for (id, one) in state.vms.rows(boxes_of) {
+            let mine = state.vms.rows(nodes).map(|(_, node)| node).filter(|n| number(n, field) == Some(id));
+            let hosts: Vec<Value> =
+                mine.map(|n| json!({ "id": n.get("id"), "hostname": n.get("hostname"), "mgmt_ip": n.get("mgmt_ip") })).collect();
+            boxes.push(json!({ "box_name": one.get("name"), "hosts": hosts }));
+        }
+    }
+    json!({
+        "auto_ports_ext_iface": null, "b2b_ipmi": null, "boxes": boxes, "dns": [], "eth_mtu": null,
+        "ext_netmask": null, "external_gateways": [], "ib_mtu": null, "ipmi_gateway": null, "ipmi_netmask": null,
+        "management_vips": [core.config.vms_listen.ip().to_string()], "ntp": [],
+    })
+}
+
 fn set_token_limit(state: &mut State, id: u64, call: &Call) -> Result<Reply, ApiError> {
     let limit = call.body.get("max_api_tokens_per_user").and_then(Value::as_u64);
     let limit =
@@ -108,6 +126,7 @@ impl Resource for Vms {
         Some(match (name, &call.method) {
             ("set_max_api_tokens_per_user", &Method::PATCH) => set_token_limit(state, id, call),
             ("pwd_settings", &Method::GET | &Method::PATCH) => password_settings(state, id, call),
+            ("network_settings", &Method::GET) => Ok(Reply::ok(network(core, state))),
             ("login_banner", &Method::GET) => {
                 engine::shown(core, state, self, id, &call.origin).map(Reply::ok)
             }
