@@ -57,6 +57,24 @@ impl<'k> SnapshotKey<'k> {
     }
 }
 
+/// A prefix that ends in the directory of all snapshots, or in the middle of a snapshot's name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SnapshotDir<'k> {
+    /// What stands before `.snapshot`.
+    pub(crate) before: &'k str,
+    /// What the snapshot's name begins with.
+    pub(crate) begins: &'k str,
+}
+
+impl<'k> SnapshotDir<'k> {
+    /// Takes `<before>.snapshot/<begins>` apart; none for any other prefix.
+    pub(crate) fn parse(prefix: &'k str) -> Option<Self> {
+        let (dir, begins) = prefix.rsplit_once('/')?;
+        let before = dir.strip_suffix(SNAPSHOT_DIR)?;
+        (before.is_empty() || before.ends_with('/')).then_some(Self { before, begins })
+    }
+}
+
 /// Whether a path leads into a snapshot, or to the directory of all of them.
 pub(crate) fn is_in_snapshot(path: &str) -> bool {
     path.split('/').any(|segment| segment == SNAPSHOT_DIR)
@@ -176,6 +194,10 @@ mod tests {
         assert_eq!(parsed(".snapshot/s/a/b"), Some(("", "s", "a/b")));
         assert_eq!(parsed("d/e/.snapshot/s/"), Some(("d/e/", "s", "")));
         assert_eq!(parsed("x.snapshot/y/.snapshot/s/k"), Some(("x.snapshot/y/", "s", "k")));
+        let dir = |prefix| SnapshotDir::parse(prefix).map(|d| (d.before, d.begins));
+        assert_eq!(dir("/d/.snapshot/"), Some(("/d/", "")));
+        assert_eq!(dir("/d/.snapshot/na"), Some(("/d/", "na")));
+        assert_eq!([dir("/d/.snapshot"), dir("/x.snapshot/"), dir("/d/.snapshot/n/")], [None; 3]);
         for plain in ["a", ".snapshot", ".snapshot/s", ".snapshots/s/k", "x.snapshot/s/k", ".snapshot//k"] {
             assert_eq!(parsed(plain), None, "{plain}");
         }

@@ -51,6 +51,19 @@ static WORK: &[(&str, Work)] = &[
     ("stop_stream", resources::globalsnapstreams::stop_stream),
 ];
 
+/// Who else has to know that a task has failed or was given up (false), or is tried again (true).
+type Follow = fn(&mut State, &Row, bool);
+
+static FOLLOWED: &[(&str, Follow)] = &[("end_stream", resources::globalsnapstreams::follow_task)];
+
+fn follow(state: &mut State, id: u64, runs: bool) {
+    let Some(task) = state.vms.row("vtasks", id) else { return };
+    if let Some((_, follow)) = FOLLOWED.iter().find(|(work, _)| *work == text(task, WORK_NAME)) {
+        let arguments = task.get(ARGUMENTS).and_then(Value::as_object).cloned().unwrap_or_default();
+        follow(state, &arguments, runs);
+    }
+}
+
 /// When the next task ends; on a running task's row.
 const DUE: &str = "__due";
 /// The hidden field with the tenant whose object a task is about.
@@ -135,6 +148,7 @@ fn finish(core: &Arc<Core>, state: &mut State, id: u64) {
             let said = format!("Task {} failed: {message}", text(&task, "name"));
             let failed = Happening::to("vtasks", id, &task, "TASK_FAILED", "TASK", said);
             events::record(core, state, &failed.severity(Severity::Minor));
+            follow(state, id, false);
             ("FAILED", message)
         }
     };
@@ -154,6 +168,8 @@ pub(crate) fn retry(core: &Arc<Core>, state: &mut State, id: u64) -> Option<Valu
         "__started": now, DUE: now.saturating_add(duration(core)),
     });
     state.vms.update("vtasks", id, as_row(changes));
+    follow(state, id, true);
+    events::resolve(state, "TASK_FAILED", "vtasks", id);
     begin(core, state, id);
     Some(summary(state, id))
 }
@@ -165,6 +181,7 @@ pub(crate) fn settle(core: &Core, state: &mut State, id: u64, outcome: &str) {
         DUE: null,
     });
     state.vms.update("vtasks", id, as_row(changes));
+    follow(state, id, false);
 }
 
 fn duration(core: &Core) -> u64 {

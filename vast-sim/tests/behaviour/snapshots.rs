@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vast_sim::{Cluster, Config, Provisioned};
+use vast_sim::{Cluster, Config, Effect, Fault, Provisioned};
 
 use crate::client::{S3, Vms, pattern, start_with};
 use crate::metrics::frozen;
@@ -209,5 +209,134 @@ async fn streams_can_be_paused_resumed_and_stopped() {
     assert!(stop["async_task"]["id"].is_number());
     cluster.advance(Duration::from_secs(10)).unwrap();
     assert_eq!(state(&second).await, "STOPPED");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_fails_says_so_until_it_is_tried_again() {
+    let (cluster, _, s3, vms) = start(frozen()).await;
+    s3.put("/data/a", pattern(1, 10)).await.ok();
+    let kept = snapshot(&vms, json!({ "name": "s", "path": "/data/" })).await;
+    let broken =
+        Effect::Error { status: 500, code: "Broken".to_owned(), message: "no way through".to_owned() };
+    cluster.faults().add(Fault::vms(broken).on("TASK globalsnapstream_create").times(1)).unwrap();
+    let clone = format!("/api/snapshots/{}/clone/", kept["id"]);
+    let made = vms.post(&clone, json!({ "name": "c", "loanee_root_path": "/c" })).await.ok().json();
+    let path = format!("/api/globalsnapstreams/{}/", made["id"]);
+    // Both vocabularies that clients compare with.
+    let state = async || {
+        let row = vms.get(&path).await.ok().json();
+        assert_eq!(row["state"], row["external_state"]);
+        (row["status"]["state"].as_str().unwrap().to_owned(), row["state"].as_str().unwrap().to_owned())
+    };
+    let is = |capitals: &str, words: &str| (capitals.to_owned(), words.to_owned());
+    assert_eq!(state().await, is("IN_PROGRESS", "Syncing"));
+    cluster.advance(Duration::from_secs(1)).unwrap();
+    assert_eq!(state().await, is("FAILED", "Suspended"));
+    assert_eq!(vms.get(&path).await.json()["health"], "ERROR");
+    let task = format!("/api/vtasks/{}/", made["async_task"]["id"]);
+    assert_eq!(vms.get(&task).await.json()["state"], "FAILED");
+    let alarms = vms.get("/api/alarms/?event_name=TASK_FAILED").await.json();
+    assert_eq!(alarms.as_array().unwrap().len(), 1);
+    vms.call("PATCH", &format!("{task}retry/"), &Value::Null).await.ok();
+    assert_eq!(state().await, is("IN_PROGRESS", "Syncing"));
+    assert_eq!(vms.get("/api/alarms/?event_name=TASK_FAILED").await.json(), json!([]));
+    cluster.advance(Duration::from_secs(1)).unwrap();
+    assert_eq!(state().await, is("FINISHED", "Completed"));
+    // Giving a task up by hand ends its stream, and resuming begins another one.
+    let made = vms.post(&clone, json!({ "name": "d", "loanee_root_path": "/d" })).await.ok().json();
+    let path = format!("/api/globalsnapstreams/{}/", made["id"]);
+    let task = format!("/api/vtasks/{}/", made["async_task"]["id"]);
+    vms.call("PATCH", &task, &json!({ "state": "FAILED" })).await.ok();
+    assert_eq!(vms.get(&path).await.json()["status"]["state"], "FAILED");
+    let gone = vms.call("DELETE", &format!("/api/snapshots/{}/", kept["id"]), &Value::Null).await;
+    assert_eq!(gone.status, 204, "nobody reads from it any more");
+    vms.call("PATCH", &format!("{path}resume"), &Value::Null).await.ok();
+    cluster.advance(Duration::from_secs(1)).unwrap();
+    assert_eq!(vms.get(&path).await.json()["status"]["state"], "FINISHED");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_can_be_read_before_its_stream_begins_and_locks_are_respected() {
+    let (cluster, _, s3, vms) = start(frozen()).await;
+    s3.put("/data/a", pattern(1, 10)).await.ok();
+    let kept = snapshot(&vms, json!({ "name": "s", "path": "/data/" })).await;
+    let body =
+        json!({ "name": "c", "loanee_root_path": "/c", "loanee_snapshot_id": kept["id"], "enabled": false });
+    let made = vms.post("/api/globalsnapstreams/", body).await.ok().json();
+    assert_eq!((&made["status"]["state"], &made["state"]), (&json!("PAUSED"), &json!("Suspended")));
+    assert_eq!(made["async_task"], Value::Null);
+    let view = json!({ "path": "/c", "policy_id": 2, "protocols": ["S3"], "bucket": "clone", "bucket_owner": "data-owner",
+        "locking": true, "s3_versioning": true });
+    vms.post("/api/views/", view).await.ok();
+    assert_eq!(s3.get("/clone/a").await.ok().body, pattern(1, 10));
+    let hold = "<LegalHold><Status>ON</Status></LegalHold>";
+    s3.send("PUT", "/clone/a?legal-hold", &[], hold).await.ok();
+    let path = format!("/api/globalsnapstreams/{}/", made["id"]);
+    let refused = vms.call("DELETE", &path, &json!({ "remove_dir": true })).await;
+    assert!(refused.status == 400 && refused.text().contains("locked"), "{}", refused.text());
+    vms.call("PATCH", "/api/clusters/1/", &json!({ "enable_trash": true })).await.ok();
+    cluster.advance(Duration::from_secs(1)).unwrap();
+    let refused = vms.call("DELETE", "/api/folders/delete_folder/", &json!({ "path": "/c" })).await;
+    assert!(refused.status == 400 && refused.text().contains("locked"), "{}", refused.text());
+    s3.send("PUT", "/clone/a?legal-hold", &[], hold.replace("ON", "OFF")).await.ok();
+    vms.call("DELETE", &path, &json!({ "remove_dir": true })).await.ok();
+    cluster.advance(Duration::from_secs(1)).unwrap();
+    s3.get("/clone/a").await.is(404, "NoSuchKey");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_directory_of_snapshots_can_be_listed() {
+    let (cluster, p, s3, vms) = start(Config::default()).await;
+    s3.put("/data/dir/a", pattern(1, 100)).await.ok();
+    s3.put("/data/b", pattern(2, 10)).await.ok();
+    cluster.create_bucket("other", "data-owner").unwrap();
+    s3.put("/other/c", pattern(3, 1)).await.ok();
+    snapshot(&vms, json!({ "name": "n2", "path": "/data/" })).await;
+    snapshot(&vms, json!({ "name": "n1", "path": "/data/dir" })).await;
+    // One of a parent of several views.
+    snapshot(&vms, json!({ "name": "root", "path": "/" })).await;
+    let list = async |bucket: &str, query: &str| {
+        let listed = s3.get(&format!("/{bucket}?list-type=2&{query}")).await.ok();
+        let mut prefixes = listed.between("<CommonPrefixes><Prefix>", "</Prefix>");
+        prefixes.extend(listed.between("<Key>", "</Key>"));
+        prefixes
+    };
+    assert_eq!(list("data", "prefix=.snapshot/&delimiter=/").await, [".snapshot/n2/", ".snapshot/root/"]);
+    assert_eq!(list("other", "prefix=.snapshot/&delimiter=/").await, [".snapshot/root/"]);
+    let nested = ["dir/.snapshot/n1/", "dir/.snapshot/n2/", "dir/.snapshot/root/"];
+    assert_eq!(list("data", "prefix=dir/.snapshot/&delimiter=/").await, nested);
+    assert_eq!(list("data", "prefix=dir/.snapshot/n&delimiter=/").await, nested[..2]);
+    let keys = [".snapshot/n2/b", ".snapshot/n2/dir/a", ".snapshot/root/b", ".snapshot/root/dir/a"];
+    assert_eq!(list("data", "prefix=.snapshot/").await, keys);
+    assert_eq!(list("data", "prefix=.snapshot/&start-after=.snapshot/n2/b&max-keys=2").await, keys[1..3]);
+    assert_eq!(
+        list("data", "prefix=.snapshot/&delimiter=/&start-after=.snapshot/n2/").await,
+        [".snapshot/root/"]
+    );
+    let page = s3.get("/data?list-type=2&prefix=.snapshot/&delimiter=/&max-keys=1").await.ok();
+    let token = page.between("<NextContinuationToken>", "</NextContinuationToken>").remove(0);
+    let rest = format!("prefix=.snapshot/&delimiter=/&continuation-token={token}");
+    assert_eq!(list("data", &rest).await, [".snapshot/root/"]);
+    for none in ["prefix=.snapshot/n9/", "prefix=x.snapshot/", "prefix=.snapshot/n9&delimiter=/"] {
+        assert_eq!(list("data", none).await, [""; 0], "{none}");
+    }
+    assert_eq!(s3.get("/other/.snapshot/root/c").await.ok().body, pattern(3, 1));
+    assert_eq!(s3.get("/data/dir/.snapshot/root/a").await.ok().body, pattern(1, 100));
+    // Three snapshots and two views over 111 bytes.
+    assert_eq!(physical(&vms).await, 111);
+
+    // What a snapshot keeps outlives the view, and the files.
+    let force = format!("/api/views/{}/?force=true", p.view_id);
+    assert_eq!(vms.call("DELETE", &force, &Value::Null).await.status, 204);
+    vms.call("PATCH", "/api/clusters/1/", &json!({ "enable_trash": true })).await.ok();
+    cluster.advance(Duration::from_secs(1)).unwrap();
+    vms.call("DELETE", "/api/folders/delete_folder/", &json!({ "path": "/data" })).await.ok();
+    cluster.create_bucket("data", "data-owner").unwrap();
+    assert_eq!(list("data", "").await, [""; 0]);
+    assert_eq!(s3.get("/data/.snapshot/n2/b").await.ok().body, pattern(2, 10));
+    assert_eq!(physical(&vms).await, 111);
     cluster.stop().await;
 }

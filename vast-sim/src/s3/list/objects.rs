@@ -21,7 +21,7 @@ fn object_page(core: &Core, caller: &Caller, bucket: &str, ask: &Ask<'_>) -> S3R
     core.store.read(|state| {
         let bucket = caller.open(state, bucket)?;
         if let Some(through_snapshot) = snapshots::object_page(state, bucket, ask) {
-            return through_snapshot;
+            return Ok(through_snapshot);
         }
         let ask = Ask { base: &bucket.base(), ..*ask };
         let current = |entry: &Entry, _: Option<&str>| {

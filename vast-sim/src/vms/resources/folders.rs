@@ -13,6 +13,7 @@ use crate::store::frozen::is_in_snapshot;
 use crate::store::namespace::{DirectoryInfo, is_under, normal};
 use crate::store::registry::{as_row, flag, number, text};
 use crate::store::state::State;
+use crate::store::version::{Entry, Version};
 
 pub(crate) struct Folders;
 
@@ -150,8 +151,12 @@ fn stat(core: &Arc<Core>, state: &mut State, tenant: u64, path: &str, _: &Call) 
     let info = files.directory(path).cloned().unwrap_or_default();
     let newest = || files.walk(path).filter_map(|(_, e)| e.current()).map(|o| o.modified).max();
     let modified = object.map(|o| o.modified).or_else(newest).unwrap_or(info.created).max(info.created);
-    let user = info.attributes.get("user").and_then(Value::as_str).unwrap_or("root").to_owned();
-    let group = info.attributes.get("group").and_then(Value::as_str).unwrap_or("root").to_owned();
+    // Views that make their directory call its owners otherwise.
+    let owner = |names: [&str; 2]| {
+        let found = names.iter().find_map(|n| info.attributes.get(*n)?.as_str().filter(|o| !o.is_empty()));
+        found.unwrap_or("root").to_owned()
+    };
+    let (user, group) = (owner(["user", "owner"]), owner(["group", "owning_group"]));
     let id = |kind: &str, name: &str, field: &str| {
         state.vms.find(kind, "name", name).and_then(|(_, row)| number(row, field)).unwrap_or(0)
     };
@@ -168,7 +173,7 @@ fn stat(core: &Arc<Core>, state: &mut State, tenant: u64, path: &str, _: &Call) 
 
 /// Deletes a directory with all that is in it.
 pub(super) fn delete(
-    _: &Arc<Core>,
+    core: &Arc<Core>,
     state: &mut State,
     tenant: u64,
     path: &str,
@@ -181,8 +186,26 @@ pub(super) fn delete(
         return Err(no_such_directory(path));
     }
     refuse_read_only(state, tenant, path)?;
+    refuse_locked(core, state, tenant, path)?;
     state.remove_tree(tenant, path);
     Ok(nothing())
+}
+
+/// Refuses to remove a directory with a version in it that a retention or a legal hold protects.
+pub(super) fn refuse_locked(core: &Core, state: &State, tenant: u64, path: &str) -> Result<(), ApiError> {
+    let now = core.now_ms();
+    let is_locked = |entry: &Entry| {
+        entry
+            .versions()
+            .filter_map(Version::object)
+            .any(|o| o.attributes.lock.check_delete(now, false).is_err())
+    };
+    match state.files(tenant).walk(path).find(|(_, entry)| is_locked(entry)) {
+        Some((locked, _)) => {
+            Err(ApiError::bad_request(&format!("{locked} is locked until its retention is over.")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn row_of(state: &State, tenant: u64, path: &str) -> Option<u64> {

@@ -1,4 +1,8 @@
-//! `/globalsnapstreams/`: clones of snapshots. The clone can be used at once; the stream behind it ends a little later.
+//! `/globalsnapstreams/`: clones of snapshots. The clone can be read at once, also while its stream is paused; the stream
+//! behind it ends a little later.
+//!
+//! A stream has its state twice, in two vocabularies that clients compare with: `status.state` in capitals, `state` (and
+//! `external_state`) in words.
 
 use std::sync::Arc;
 
@@ -7,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
-use super::super::{call, fields, tables, tasks};
-use super::tenants;
+use super::super::{call, events, fields, tables, tasks};
+use super::{folders, tenants};
 use crate::core::Core;
 use crate::store::capacity::{Delta, Full};
 use crate::store::frozen::is_in_snapshot;
@@ -26,14 +30,30 @@ const REPLACES: &str = "__replaces";
 pub(crate) fn unfinished_of(state: &State, snapshot: u64) -> Option<&str> {
     let reads = |row: &Row| {
         number(row, "loanee_snapshot_id") == Some(snapshot)
-            && !["FINISHED", "STOPPED", "FAILED"].contains(&text(row, "state"))
+            && !["FINISHED", "STOPPED", "FAILED"].contains(&state_of(row))
     };
     state.vms.rows(KIND).find(|(_, row)| reads(row)).map(|(_, row)| text(row, "name"))
 }
 
+/// Its state in capitals.
+fn state_of(row: &Row) -> &str {
+    row.get("status").and_then(|s| s.get("state")).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn progress_of(row: &Row) -> u64 {
+    number(row, "sync_progress").unwrap_or(0)
+}
+
 fn set_state(state: &mut State, id: u64, name: &str, progress: u64) {
+    let word = match name {
+        "IN_PROGRESS" => "Syncing",
+        "FINISHED" => "Completed",
+        // What clients that wait take for the end without success.
+        _ => "Suspended",
+    };
     let changes = as_row(json!({
-        "state": name, "external_state": name, "sync_progress": progress,
+        "state": word, "external_state": word, "sync_progress": progress,
+        "health": if name == "FAILED" { "ERROR" } else { "OK" },
         "status": { "state": name, "progress": progress, "health": if name == "FAILED" { "ERROR" } else { "OK" } },
     }));
     state.vms.update(KIND, id, changes);
@@ -87,8 +107,10 @@ fn start(core: &Arc<Core>, state: &mut State, mut row: Row, origin: &str) -> Res
     })));
     engine::refuse_duplicate(state, KIND, "name", &row, None)?;
     let id = engine::insert(core, state, KIND, row);
+    copy(core, state, id);
+    let created = state.vms.row(KIND, id).cloned().unwrap_or_default();
+    events::record_change(core, state, KIND, id, &created, "OBJECT_CREATED");
     let task = if enabled {
-        copy(core, state, id);
         Some(stream(core, state, id))
     } else {
         set_state(state, id, "PAUSED", 0);
@@ -109,6 +131,9 @@ fn check_target(
 ) -> Result<(), ApiError> {
     if !to.starts_with('/') || is_in_snapshot(to) {
         return Err(ApiError::field("loanee_root_path", "A path that starts with a slash is needed."));
+    }
+    if replaces {
+        folders::refuse_locked(core, state, tenant, to)?;
     }
     let usage = state.usage(tenant, to);
     if !replaces && !usage.has_no_data() {
@@ -159,11 +184,23 @@ pub(crate) fn end_stream(_: &Arc<Core>, state: &mut State, arguments: &Row) -> R
     let id = number(arguments, "stream").unwrap_or(0);
     match state.vms.row(KIND, id) {
         None => Err("The global snapshot clone is gone.".to_owned()),
-        Some(row) if text(row, "state") == "IN_PROGRESS" => {
+        Some(row) if state_of(row) == "IN_PROGRESS" => {
             set_state(state, id, "FINISHED", 100);
             Ok("The clone is complete.".to_owned())
         }
-        Some(row) => Ok(format!("The clone is {}.", text(row, "state").to_lowercase())),
+        Some(row) => Ok(format!("The clone is {}.", state_of(row).to_lowercase())),
+    }
+}
+
+/// Follows the task of [`stream`]: when it has failed or was given up, and when it is tried again.
+pub(crate) fn follow_task(state: &mut State, arguments: &Row, task_runs: bool) {
+    let id = number(arguments, "stream").unwrap_or(0);
+    let Some(row) = state.vms.row(KIND, id) else { return };
+    let progress = progress_of(row);
+    match (state_of(row), task_runs) {
+        ("IN_PROGRESS", false) => set_state(state, id, "FAILED", progress),
+        ("FAILED", true) => set_state(state, id, "IN_PROGRESS", progress),
+        _ => {}
     }
 }
 
@@ -171,8 +208,8 @@ pub(crate) fn end_stream(_: &Arc<Core>, state: &mut State, arguments: &Row) -> R
 pub(crate) fn stop_stream(_: &Arc<Core>, state: &mut State, arguments: &Row) -> Result<String, String> {
     let id = number(arguments, "stream").unwrap_or(0);
     let row = state.vms.row(KIND, id).ok_or("The global snapshot clone is gone.")?;
-    if text(row, "state") != "FINISHED" {
-        let progress = number(row, "sync_progress").unwrap_or(0);
+    if state_of(row) != "FINISHED" {
+        let progress = progress_of(row);
         set_state(state, id, "STOPPED", progress);
     }
     Ok("The clone is stopped.".to_owned())
@@ -207,8 +244,13 @@ impl Resource for GlobalSnapStreams {
         Ok(())
     }
 
-    fn refuse_delete(&self, _: &Arc<Core>, _: &State, _: u64, _: &Call) -> Result<(), ApiError> {
-        Ok(())
+    fn refuse_delete(&self, core: &Arc<Core>, state: &State, id: u64, call: &Call) -> Result<(), ApiError> {
+        let row = state.vms.row(KIND, id).ok_or_else(ApiError::not_found)?;
+        if !call.asks("remove_dir") {
+            return Ok(());
+        }
+        let tenant = number(row, "loanee_tenant_id").unwrap_or(tenants::DEFAULT);
+        folders::refuse_locked(core, state, tenant, text(row, "loanee_root_path"))
     }
 
     fn delete(&self, _: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> Result<(), ApiError> {
@@ -261,16 +303,11 @@ impl Resource for GlobalSnapStreams {
 /// Pauses a stream or lets it go on.
 fn switch(core: &Arc<Core>, state: &mut State, id: u64, on: bool) {
     let Some(row) = state.vms.row(KIND, id).cloned() else { return };
-    match (text(&row, "state"), on) {
-        ("PAUSED", true) => {
-            let (tenant, to) =
-                (number(&row, "loanee_tenant_id").unwrap_or(1), text(&row, "loanee_root_path"));
-            if !state.files(tenant).is_directory(to) {
-                copy(core, state, id);
-            }
+    match (state_of(&row), on) {
+        ("PAUSED" | "FAILED", true) => {
             stream(core, state, id);
         }
-        ("IN_PROGRESS", false) => set_state(state, id, "PAUSED", 0),
+        ("IN_PROGRESS", false) => set_state(state, id, "PAUSED", progress_of(&row)),
         _ => {}
     }
 }
