@@ -21,6 +21,14 @@ pub(crate) trait Job: Sync {
     fn next_due(&self, core: &Core) -> Option<u64>;
     /// Does what was due at `at`; afterwards [`Self::next_due`] must be later than `at`.
     fn run(&self, core: &Arc<Core>, at: u64);
+    /// Whether it changes what is stored, so that quotas have to be looked at.
+    fn stores(&self) -> bool {
+        false
+    }
+    /// The clock is about to jump to `end`: leaves out work beyond all bounds that nothing would be left of by then.
+    fn before_jump(&self, core: &Core, end: u64) {
+        let _ = (core, end);
+    }
 }
 
 /// All jobs; earlier ones go first when due at the same time.
@@ -63,6 +71,9 @@ fn earliest(core: &Core, jobs: &[&'static dyn Job]) -> Option<(u64, &'static dyn
 fn run(core: &Arc<Core>, job: &'static dyn Job, due: u64) -> bool {
     tracing::debug!(job = job.name(), due, "running");
     job.run(core, due);
+    if job.stores() {
+        core.metrics.touch(core);
+    }
     let moved_on = job.next_due(core).is_none_or(|next| next > due);
     if !moved_on {
         tracing::error!(job = job.name(), due, "still due after it ran; left until the next look");
@@ -88,6 +99,9 @@ pub(crate) fn advance(core: &Arc<Core>, by: Duration) -> Result<(), CannotAdvanc
     let clock = &core.config.clock;
     let end = clock.now() + by;
     let end_ms = crate::env::millis(end);
+    for job in JOBS {
+        job.before_jump(core, end_ms);
+    }
     let mut jobs: Vec<&'static dyn Job> = JOBS.to_vec();
     while let Some((due, job)) = earliest(core, &jobs).filter(|(due, _)| *due <= end_ms) {
         clock.advance(Duration::from_millis(due.saturating_sub(core.now_ms())))?;

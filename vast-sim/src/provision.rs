@@ -106,6 +106,7 @@ pub(crate) fn vms(
     let known = call.segments.first().and_then(|k| resources::by_kind(k)).ok_or_else(ApiError::not_found)?;
     let reply = engine::handle(core, known, &call)?;
     vips::follow(core);
+    core.metrics.touch(core);
     Ok(match reply.content {
         Content::Json(body) => body,
         Content::Text(text) => text.into(),

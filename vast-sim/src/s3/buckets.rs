@@ -15,6 +15,7 @@ use super::list::{marker_of, token_of};
 use super::refusal::Detailed as _;
 use super::reply::{self, CoreRef};
 use crate::store::registry::Row;
+use crate::vms::events;
 use crate::vms::resources::views;
 
 /// The region of every bucket: VAST has none and clients want one.
@@ -116,7 +117,9 @@ pub(crate) async fn delete(
         state.remove_bucket(&name);
         // Open uploads go with it.
         state.remove_tree(tenant, &path);
+        let gone = state.vms.row("views", view).cloned().unwrap_or_default();
         state.vms.remove("views", view);
+        events::record_change(core, state, &caller.name, "views", view, &gone, "OBJECT_DELETED");
         Ok(())
     })?;
     reply::settle(core).await?;

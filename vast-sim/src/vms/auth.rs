@@ -10,10 +10,10 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::caller::Caller;
-use super::durations;
 use super::error::ApiError;
 use super::resources::{apitokens, managers};
 use super::secrets::{self, Fingerprint};
+use super::spans;
 use crate::core::Core;
 use crate::env;
 use crate::store::lock;
@@ -95,7 +95,7 @@ fn token(core: &Core, kind: &str, session: Session) -> String {
 /// The lifetime in a field of the `/vms/` row.
 fn lifetime(state: &State, field: &str, fallback: Duration) -> u64 {
     let row = state.vms.rows("vms").next().map(|(_, row)| row);
-    let span = row.and_then(|r| durations::lifetime(text(r, field))).unwrap_or(fallback);
+    let span = row.and_then(|r| spans::clock(text(r, field))).unwrap_or(fallback);
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 

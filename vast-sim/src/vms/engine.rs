@@ -285,7 +285,7 @@ fn create(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Repl
         fields::check_references(&table.fields, state, &row, &call.caller)?;
         visibility::check_change(resource, state, &row, &call.caller)?;
         let id = resource.create(core, state, row)?;
-        note(core, state, resource, id, "OBJECT_CREATED");
+        note(core, state, resource, id, "OBJECT_CREATED", call);
         Ok(Reply::json(status, shown_to(core, state, resource, id, call)?))
     })
 }
@@ -335,7 +335,8 @@ fn one(core: &Arc<Core>, resource: &dyn Resource, id: u64, call: &Call) -> Resul
                 Removal::AtOnce(status) => {
                     let gone = resource.row(core, state, id).map(Cow::into_owned).unwrap_or_default();
                     resource.delete(core, state, id, call)?;
-                    events::record_change(core, state, resource.kind(), id, &gone, "OBJECT_DELETED");
+                    let by = &call.caller.name;
+                    events::record_change(core, state, by, resource.kind(), id, &gone, "OBJECT_DELETED");
                     Ok(Reply::json(status, Value::Object(Map::new())))
                 }
                 Removal::Task => Ok(Reply::task(&tasks::delete(core, state, resource, id, call))),
@@ -346,9 +347,16 @@ fn one(core: &Arc<Core>, resource: &dyn Resource, id: u64, call: &Call) -> Resul
 }
 
 /// Makes an event of what a client did to an object.
-fn note(core: &Arc<Core>, state: &mut State, resource: &dyn Resource, id: u64, kind: &'static str) {
+fn note(
+    core: &Arc<Core>,
+    state: &mut State,
+    resource: &dyn Resource,
+    id: u64,
+    kind: &'static str,
+    call: &Call,
+) {
     let row = resource.row(core, state, id).map(Cow::into_owned).unwrap_or_default();
-    events::record_change(core, state, resource.kind(), id, &row, kind);
+    events::record_change(core, state, &call.caller.name, resource.kind(), id, &row, kind);
 }
 
 fn patch(
@@ -368,13 +376,13 @@ fn patch(
         new.extend(changes.clone());
         visibility::check_change(resource, state, &new, &call.caller)?;
         if resource.table().patch_by_task {
-            let task = tasks::modify(core, state, resource, id, changes);
+            let task = tasks::modify(core, state, resource, id, changes, &call.caller.name);
             let mut body = shown_to(core, state, resource, id, call)?;
             body["async_task"] = task;
             return Ok(Reply::ok(body));
         }
         resource.update(core, state, id, changes)?;
-        note(core, state, resource, id, "OBJECT_MODIFIED");
+        note(core, state, resource, id, "OBJECT_MODIFIED", call);
         Ok(Reply::json(status, shown_to(core, state, resource, id, call)?))
     })
 }

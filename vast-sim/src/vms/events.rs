@@ -59,6 +59,8 @@ pub(crate) struct Happening {
     /// The tenant whose business it is; none for the administrators of the cluster.
     tenant: Option<u64>,
     metadata: Value,
+    /// Who did it; empty for the cluster itself.
+    by: String,
 }
 
 /// What VMS calls the objects of a collection: `views` are `View`s.
@@ -117,6 +119,7 @@ impl Happening {
             object_guid: String::new(),
             tenant: None,
             metadata: Value::Null,
+            by: String::new(),
         }
     }
 
@@ -157,10 +160,17 @@ impl Happening {
         self
     }
 
+    /// Says who did it: a manager, or a user of S3.
+    pub(crate) fn by(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.by);
+        self
+    }
+
     fn row(&self, now: u64) -> Row {
+        let origin = if self.by.is_empty() { "VMS" } else { &self.by };
         let row = json!({
             "timestamp": env::rfc3339(now), "event_type": self.kind, "event_name": self.name,
-            "event_definition": self.name, "event_message": self.message, "event_origin": "VMS",
+            "event_definition": self.name, "event_message": self.message, "event_origin": origin,
             "severity": self.severity.name(), "object_type": self.object_type, "object_id": self.object_id,
             "object_name": self.object_name, "object_guid": self.object_guid, "metadata": self.metadata,
             "cluster": super::engine::CLUSTER_NAME, TENANT: self.tenant,
@@ -226,10 +236,11 @@ pub(crate) fn resolve(state: &mut State, name: &str, collection: &str, id: u64) 
 /// Collections whose changes are not news themselves.
 pub(crate) const SILENT: &[&str] = &["events", "alarms", "vtasks", "monitors", "apitokens"];
 
-/// Records what a client did to an object.
+/// Records what a client did to an object; without a name it was the cluster itself.
 pub(crate) fn record_change(
     core: &Core,
     state: &mut State,
+    by: &str,
     collection: &str,
     id: u64,
     row: &Row,
@@ -243,8 +254,9 @@ pub(crate) fn record_change(
         "OBJECT_DELETED" => "was deleted",
         _ => "was changed",
     };
-    let what = Happening::to(collection, id, row, kind, kind, String::new());
-    let message = format!("{} {} {verb}", what.object_type, what.object_name);
+    let what = Happening::to(collection, id, row, kind, kind, String::new()).by(by);
+    let doer = if by.is_empty() { String::new() } else { format!(" by {by}") };
+    let message = format!("{} {} {verb}{doer}", what.object_type, what.object_name);
     record(core, state, &Happening { message, ..what });
 }
 

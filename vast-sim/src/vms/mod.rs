@@ -5,7 +5,6 @@ pub(crate) mod call;
 pub(crate) mod caller;
 pub(crate) mod capacity;
 pub(crate) mod definitions;
-mod durations;
 pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod events;

@@ -70,6 +70,8 @@ const DUE: &str = "__due";
 pub(crate) const TENANT: &str = "_tenant_id";
 const WORK_NAME: &str = "__work";
 const ARGUMENTS: &str = "__arguments";
+/// In the arguments: who asked.
+const BY: &str = "by";
 
 /// The tenant whose object a task is about, as far as its arguments name one.
 fn tenant_of(state: &State, arguments: &Row) -> Option<u64> {
@@ -202,6 +204,10 @@ fn begin(core: &Arc<Core>, state: &mut State, id: u64) {
 pub(crate) struct Tasks;
 
 impl Job for Tasks {
+    fn stores(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> &'static str {
         "tasks"
     }
@@ -235,7 +241,9 @@ pub(crate) fn delete(
     id: u64,
     call: &Call,
 ) -> Value {
-    let arguments = json!({ "kind": resource.kind(), "id": id, "query": call.query, "body": call.body });
+    let arguments = json!({
+        "kind": resource.kind(), "id": id, "query": call.query, "body": call.body, BY: call.caller.name,
+    });
     let arguments = as_row(arguments);
     start(core, state, &task_name(resource, "delete"), "delete", arguments)
 }
@@ -247,9 +255,10 @@ pub(crate) fn modify(
     resource: &dyn Resource,
     id: u64,
     changes: Row,
+    by: &str,
 ) -> Value {
     let kind = Value::from(resource.kind());
-    let fields = [("kind", kind), ("id", id.into()), ("changes", Value::Object(changes))];
+    let fields = [("kind", kind), ("id", id.into()), ("changes", Value::Object(changes)), (BY, by.into())];
     let arguments = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     start(core, state, &task_name(resource, "modify"), "modify", arguments)
 }
@@ -281,7 +290,7 @@ fn carry_out_delete(core: &Arc<Core>, state: &mut State, arguments: &Row) -> Res
     resource.refuse_delete(core, state, id, &call).map_err(|e| told(&e))?;
     let gone = resource.row(core, state, id).map(Cow::into_owned).unwrap_or_default();
     resource.delete(core, state, id, &call).map_err(|e| told(&e))?;
-    events::record_change(core, state, resource.kind(), id, &gone, "OBJECT_DELETED");
+    events::record_change(core, state, text(arguments, BY), resource.kind(), id, &gone, "OBJECT_DELETED");
     Ok(format!("{} {id} was deleted.", engine::singular(resource.kind())))
 }
 
@@ -292,6 +301,6 @@ fn carry_out_modify(core: &Arc<Core>, state: &mut State, arguments: &Row) -> Res
     resource.row(core, state, id).ok_or("It is gone.")?;
     resource.update(core, state, id, changes).map_err(|e| told(&e))?;
     let changed = resource.row(core, state, id).map(Cow::into_owned).unwrap_or_default();
-    events::record_change(core, state, resource.kind(), id, &changed, "OBJECT_MODIFIED");
+    events::record_change(core, state, text(arguments, BY), resource.kind(), id, &changed, "OBJECT_MODIFIED");
     Ok(format!("{} {id} was changed.", engine::singular(resource.kind())))
 }

@@ -75,3 +75,75 @@ async fn lost_nodes_raise_alarms_until_they_are_back_and_failed_logins_are_noted
     assert_eq!(newest(&vms, "event_name=LOGIN_FAILED").await["event_type"], "AUDIT");
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_say_when_and_by_whom_and_can_be_filtered() {
+    let config = crate::metrics::frozen();
+    let clock = std::sync::Arc::clone(&config.clock);
+    let (cluster, p, s3) = start_with(config, None).await;
+    let vms = Vms::new(&cluster);
+    let stamp = || {
+        let now: jiff::Timestamp = clock.now().try_into().unwrap();
+        format!("{now:.3}")
+    };
+    cluster.advance(std::time::Duration::from_secs(100)).unwrap();
+    let before = stamp();
+    let view = json!({ "path": "/v", "policy_id": 1, "create_dir": true });
+    let view = vms.post("/api/views/", view).await.ok().json();
+    let of_view = format!("object_type=View&object_id={}", view["id"]);
+    let made = newest(&vms, &of_view).await;
+    assert_eq!((&made["event_origin"], &made["timestamp"]), (&json!("admin"), &json!(before)));
+    assert_eq!(made["event_message"], "View /v was created by admin");
+    // A bucket that is made over S3 is a view, made by the user of the key.
+    vms.call("PATCH", &format!("/api/users/{}/", p.user_id), &json!({ "allow_create_bucket": true }))
+        .await
+        .ok();
+    s3.put("/fresh", "").await.ok();
+    let made = newest(&vms, "object_type=View&object_name=/fresh").await;
+    assert_eq!(
+        (&made["event_type"], &made["event_origin"]),
+        (&json!("OBJECT_CREATED"), &json!("data-owner"))
+    );
+    vms.call("PATCH", &format!("/api/users/{}/", p.user_id), &json!({ "s3_superuser": true })).await.ok();
+    s3.delete("/fresh").await.ok();
+    let gone = newest(&vms, "object_type=View&object_name=/fresh").await;
+    assert_eq!(
+        (&gone["event_type"], &gone["event_origin"]),
+        (&json!("OBJECT_DELETED"), &json!("data-owner"))
+    );
+    // What a task does later is still done by the one who asked.
+    let tenant = vms.post("/api/tenants/", json!({ "name": "t" })).await.ok().json();
+    vms.call("DELETE", &format!("/api/tenants/{}/", tenant["id"]), &Value::Null).await.ok();
+    cluster.advance(std::time::Duration::from_secs(100)).unwrap();
+    let gone = newest(&vms, "object_type=Tenant&event_type=OBJECT_DELETED").await;
+    assert_eq!((&gone["object_name"], &gone["event_origin"]), (&json!("t"), &json!("admin")));
+
+    let body = json!({ "name": "q", "path": "/data", "soft_limit": 10, "hard_limit": 20 });
+    let quota = vms.post("/api/quotas/", body).await.ok().json();
+    s3.put("/data/a", "123456789012").await.ok();
+    cluster.advance(std::time::Duration::from_secs(1)).unwrap();
+    let alarms = async |query: &str| {
+        let list = vms.get(&format!("/api/alarms/?{query}")).await.ok().json();
+        let names = list.as_array().unwrap().iter().map(|a| a["event_name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let soft = "QUOTA_SOFT_EXCEEDED";
+    assert_eq!(alarms("severity=MINOR").await, [soft]);
+    assert_eq!(alarms("severity=CRITICAL").await, [""; 0]);
+    assert_eq!(alarms(&format!("timestamp__gte={before}")).await, [soft]);
+    assert_eq!(alarms(&format!("timestamp__lte={before}")).await, [""; 0]);
+    assert_eq!(alarms("alarm_message__contains=SOFT_EXCEEDED").await, [soft]);
+    assert_eq!(alarms(&format!("object_type=Quota&object_id={}", quota["id"])).await, [soft]);
+    // One condition at a time: worse takes the place of bad, and over is over.
+    s3.put("/data/b", "12345678").await.ok();
+    cluster.advance(std::time::Duration::from_secs(1)).unwrap();
+    assert_eq!(alarms("").await, ["QUOTA_HARD_EXCEEDED"]);
+    s3.delete("/data/a").await.ok();
+    cluster.advance(std::time::Duration::from_secs(1)).unwrap();
+    assert_eq!(alarms("").await, [""; 0]);
+    s3.put("/data/a", "123456789012").await.ok();
+    cluster.advance(std::time::Duration::from_secs(1)).unwrap();
+    vms.call("PATCH", "/api/alarms/clear/", &Value::Null).await.ok();
+    assert_eq!(alarms("").await, [""; 0]);
+    cluster.stop().await;
+}

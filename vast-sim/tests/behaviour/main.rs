@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod blocks;
 mod client;
 mod command;
 mod connections;
@@ -20,6 +21,7 @@ mod fault_bodies;
 mod fault_plane;
 mod faults;
 mod folders;
+mod indestructibility;
 mod kills;
 mod memory;
 mod metrics;
@@ -30,6 +32,7 @@ mod quota;
 #[path = "../../src/random.rs"]
 mod random;
 mod reset;
+mod restart;
 mod s3_buckets;
 mod s3_conditions;
 mod s3_lifecycle;

@@ -140,3 +140,25 @@ async fn a_path_can_be_put_back_and_bad_schedules_are_refused() {
     assert!([400, 409].contains(&in_use.status.as_u16()), "{}", in_use.status);
     site.cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_year_in_one_jump_is_bounded_and_leaves_what_a_year_leaves() {
+    let site = start().await;
+    site.s3.put("/data/a", "x").await.ok();
+    site.protect(json!([{ "every": "1m", "keep-local": "1h" }, { "every": "1D", "keep-local": "3D" }])).await;
+    let started = std::time::Instant::now();
+    let year = Duration::from_hours(365 * 24);
+    site.cluster.advance(year).unwrap();
+    // Every minute of the last hour; of the daily ones those of the last three days, one of which is also the last
+    // minute's.
+    let minutes = 365 * 24 * 60;
+    let mut expected: Vec<String> =
+        [2, 1].iter().map(|day| format!("auto_{}", site.at(minutes - day * 24 * 60))).collect();
+    expected.extend((0..60).rev().map(|back| format!("auto_{}", site.at(minutes - back))));
+    assert_eq!(site.names().await, expected);
+    // Without bounds this takes hours.
+    assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
+    site.cluster.advance(Duration::from_mins(1)).unwrap();
+    assert_eq!(site.names().await.last().unwrap(), &format!("auto_{}", site.at(minutes + 1)));
+    site.cluster.stop().await;
+}

@@ -25,6 +25,10 @@ impl LastRun {
 pub(crate) struct Expiry;
 
 impl Job for Expiry {
+    fn stores(&self) -> bool {
+        true
+    }
+
     fn name(&self) -> &'static str {
         "lifecycle"
     }

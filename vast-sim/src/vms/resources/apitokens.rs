@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::super::auth;
 use super::super::caller::Caller;
-use super::super::durations;
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::secrets;
+use super::super::spans;
 use super::managers;
 use crate::core::Core;
 use crate::env;
@@ -67,7 +67,7 @@ fn span(body: &Value) -> Result<Option<Duration>, ApiError> {
         Some(value) => {
             let span = value
                 .as_str()
-                .and_then(durations::expiry)
+                .and_then(spans::single)
                 .ok_or_else(|| bad("a whole number followed by one of Y, M, w, d, h, m, s is required"))?;
             if span > LONGEST { Err(bad("no token lives longer than a year")) } else { Ok(Some(span)) }
         }

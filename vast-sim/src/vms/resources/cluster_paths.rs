@@ -149,7 +149,7 @@ fn set_auditing(core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> Re
     let mut own = kept(state, id, AUDITING);
     own.extend(body.into_iter().filter(|(name, _)| !changes.contains_key(name)));
     keep(state, id, AUDITING, own);
-    let task = tasks::modify(core, state, &Clusters, id, changes);
+    let task = tasks::modify(core, state, &Clusters, id, changes, &call.caller.name);
     let mut shown = auditing(state, id);
     shown.insert("async_task".to_owned(), task);
     Ok(Reply::ok(Value::Object(shown)))

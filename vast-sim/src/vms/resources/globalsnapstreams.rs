@@ -69,7 +69,7 @@ pub(crate) fn begin(
     let table = tables::of(KIND);
     let row = fields::clean(&table.fields, body, true)?;
     fields::check_references(&table.fields, state, &row, &call.caller)?;
-    start(core, state, row, &call.origin)
+    start(core, state, row, call)
 }
 
 /// Puts a snapshot back in place of what lies at its path now.
@@ -78,17 +78,17 @@ pub(crate) fn restore(
     state: &mut State,
     snapshot: u64,
     name: &str,
-    origin: &str,
+    call: &Call,
 ) -> Result<Value, ApiError> {
     let kept = state.vms.row("snapshots", snapshot).cloned().ok_or_else(ApiError::not_found)?;
     let row = json!({
         "name": name, "loanee_snapshot_id": snapshot, "loanee_root_path": normal(text(&kept, "path")),
         "loanee_tenant_id": number(&kept, "tenant_id"), REPLACES: true,
     });
-    start(core, state, as_row(row), origin)
+    start(core, state, as_row(row), call)
 }
 
-fn start(core: &Arc<Core>, state: &mut State, mut row: Row, origin: &str) -> Result<Value, ApiError> {
+fn start(core: &Arc<Core>, state: &mut State, mut row: Row, call: &Call) -> Result<Value, ApiError> {
     let snapshot =
         number(&row, "loanee_snapshot_id").ok_or_else(|| ApiError::required("loanee_snapshot_id"))?;
     let kept = call::existing(state, "snapshots", "loanee_snapshot_id", snapshot)?.clone();
@@ -109,14 +109,14 @@ fn start(core: &Arc<Core>, state: &mut State, mut row: Row, origin: &str) -> Res
     let id = engine::insert(core, state, KIND, row);
     copy(core, state, id);
     let created = state.vms.row(KIND, id).cloned().unwrap_or_default();
-    events::record_change(core, state, KIND, id, &created, "OBJECT_CREATED");
+    events::record_change(core, state, &call.caller.name, KIND, id, &created, "OBJECT_CREATED");
     let task = if enabled {
         Some(stream(core, state, id))
     } else {
         set_state(state, id, "PAUSED", 0);
         None
     };
-    let mut shown = engine::shown(core, state, &GlobalSnapStreams, id, origin)?;
+    let mut shown = engine::shown(core, state, &GlobalSnapStreams, id, &call.origin)?;
     shown["async_task"] = task.unwrap_or_default();
     Ok(shown)
 }

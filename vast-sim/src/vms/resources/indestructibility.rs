@@ -7,10 +7,10 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::super::durations;
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::secrets;
+use super::super::spans;
 use crate::core::Core;
 use crate::env;
 use crate::store::registry::{Row, as_row, number, text};
@@ -87,7 +87,7 @@ fn unlock(core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> Result<R
 
 fn reset_password(core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> Result<Reply, ApiError> {
     let row = state.vms.row("indestructibility", id).ok_or_else(ApiError::not_found)?;
-    let delay = durations::expiry(text(row, "passwd_delay")).map_or(24 * HOUR, env_millis);
+    let delay = spans::single(text(row, "passwd_delay")).map_or(24 * HOUR, env_millis);
     let at = core.now_ms().saturating_add(delay);
     let changes = json!({ RESET_AT: at, "passwd_delay_eta": env::rfc3339(at) });
     state.vms.update("indestructibility", id, as_row(changes));
@@ -108,7 +108,7 @@ impl Resource for Indestructibility {
             return Err(ApiError::bad_request("Indestructibility is locked."));
         }
         if changes.get("passwd_delay").is_some_and(|d| {
-            d.as_str().and_then(durations::expiry).is_none_or(|d| d < std::time::Duration::from_mins(1))
+            d.as_str().and_then(spans::single).is_none_or(|d| d < std::time::Duration::from_mins(1))
         }) {
             return Err(ApiError::field(
                 "passwd_delay",

@@ -24,6 +24,7 @@ mod replication;
 pub(crate) mod roles;
 pub(crate) mod s3lifecyclerules;
 pub(crate) mod s3policies;
+mod schedule;
 pub(crate) mod snapshots;
 pub(crate) mod tenants;
 pub(crate) mod users;

@@ -43,7 +43,7 @@ fn lights(
             Some(Ok(Reply::no_content()))
         }
         ("highlight", &Method::PATCH) => {
-            Some(Ok(Reply::task(&tasks::modify(core, state, resource, id, lit("BLINK")))))
+            Some(Ok(Reply::task(&tasks::modify(core, state, resource, id, lit("BLINK"), &call.caller.name))))
         }
         _ => None,
     }

@@ -9,7 +9,8 @@ use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::events::{self, Happening, Severity};
 use super::super::spans;
-use super::{globalsnapstreams, replication, snapshots, tenants};
+use super::schedule::{Frame, worth_taking};
+use super::{globalsnapstreams, indestructibility, replication, snapshots, tenants};
 use crate::background::Job;
 use crate::core::Core;
 use crate::env;
@@ -24,61 +25,11 @@ const POLICIES: &str = "protectionpolicies";
 const PATHS: &str = "protectedpaths";
 /// Until when a path's schedule has been carried out, in milliseconds since 1970.
 const SEEN: &str = "__seen";
-/// Shortest time between two snapshots of a schedule, in milliseconds.
-const SHORTEST: u64 = 60_000;
 
 fn object(value: Value) -> Row {
     match value {
         Value::Object(row) => row,
         _ => Row::new(),
-    }
-}
-
-/// One line of a schedule: how often, from when on, and for how long snapshots are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Frame {
-    every: u64,
-    start_at: Option<u64>,
-    keep_local: Option<u64>,
-}
-
-impl Frame {
-    /// Reads a frame as clients write it, with dashes in its names.
-    fn parse(frame: &Value) -> Result<Self, ApiError> {
-        let refused = |field: &str, why: &str| ApiError::field("frames", format!("{field}: {why}"));
-        let given = |field: &str| {
-            let other = field.replace('-', "_");
-            let value = frame.get(field).or_else(|| frame.get(&other));
-            value.and_then(Value::as_str).map(str::trim).filter(|v| !v.is_empty())
-        };
-        let span = |field: &str| match given(field) {
-            None => Ok(None),
-            Some(text) => spans::parse(text)
-                .filter(|s| *s > 0)
-                .map(Some)
-                .ok_or_else(|| refused(field, "a number with a unit is needed: 15m, 6h, 1D, 2W, 1M.")),
-        };
-        let every = span("every")?.ok_or_else(|| refused("every", "This field is required."))?;
-        if every < SHORTEST {
-            return Err(refused("every", "a minute at least."));
-        }
-        let start_at = match given("start-at") {
-            None => None,
-            Some(at) => Some(spans::moment(at).ok_or_else(|| refused("start-at", "not a date and time."))?),
-        };
-        span("keep-remote")?;
-        Ok(Self { every, start_at, keep_local: span("keep-local")? })
-    }
-
-    /// The first time later than `seen`; `anchor` is when the schedule began.
-    fn next(&self, anchor: u64, seen: u64) -> u64 {
-        match self.start_at {
-            Some(start) if start > seen => start,
-            start => {
-                let from = start.unwrap_or(anchor);
-                from + (seen.saturating_sub(from) / self.every + 1) * self.every
-            }
-        }
     }
 }
 
@@ -99,6 +50,16 @@ fn check_policy(row: &Row) -> Result<(), ApiError> {
     }
 }
 
+/// Refuses to touch an indestructible policy while indestructibility is locked.
+fn refuse_guarded(core: &Core, state: &State, id: u64) -> Result<(), ApiError> {
+    let policy = state.vms.row(POLICIES, id).ok_or_else(ApiError::not_found)?;
+    if flag(policy, "indestructible") && !indestructibility::is_unlocked(core, state) {
+        let message = "The policy is indestructible; indestructibility must be unlocked first.";
+        return Err(ApiError::detail(StatusCode::FORBIDDEN, message));
+    }
+    Ok(())
+}
+
 impl Resource for ProtectionPolicies {
     fn kind(&self) -> &'static str {
         POLICIES
@@ -112,7 +73,13 @@ impl Resource for ProtectionPolicies {
         Ok(engine::insert(core, state, POLICIES, row))
     }
 
+    fn refuse_delete(&self, core: &Arc<Core>, state: &State, id: u64, _: &Call) -> Result<(), ApiError> {
+        refuse_guarded(core, state, id)?;
+        engine::refuse_in_use(state, POLICIES, id)
+    }
+
     fn update(&self, core: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
+        refuse_guarded(core, state, id)?;
         check_policy(&changes)?;
         let mut new = state.vms.row(POLICIES, id).cloned().unwrap_or_default();
         new.extend(changes.clone());
@@ -239,6 +206,24 @@ impl Job for Schedules {
                 carry_out(core, state, id, at);
             }
         });
+    }
+
+    fn before_jump(&self, core: &Core, end: u64) {
+        let from = |state: &State, path: &Row| {
+            next_snapshot(state, path)?;
+            let (_, policy) = policy_of(state, path)?;
+            worth_taking(&frames(policy), number(path, SEEN)?, end)
+        };
+        let skips: Vec<(u64, u64)> = core.store.read(|state| {
+            state.vms.rows(PATHS).filter_map(|(id, path)| Some((id, from(state, path)?))).collect()
+        });
+        if !skips.is_empty() {
+            core.store.write(|state| {
+                for (id, from) in skips {
+                    state.vms.update(PATHS, id, object(json!({ SEEN: from })));
+                }
+            });
+        }
     }
 }
 
@@ -381,37 +366,6 @@ fn restore(core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> Result<
     }
     let given = call.body.get("name").and_then(Value::as_str).filter(|n| !n.is_empty());
     let name = given.map_or_else(|| format!("restore-{id}-{}", core.now_ms()), str::to_owned);
-    let shown = globalsnapstreams::restore(core, state, snapshot, &name, &call.origin)?;
+    let shown = globalsnapstreams::restore(core, state, snapshot, &name, call)?;
     Ok(Reply::json(StatusCode::OK.as_u16(), shown))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DAY: u64 = 86_400_000;
-
-    #[test]
-    fn frames_say_when_the_next_snapshot_is_due() {
-        let frame =
-            Frame::parse(&json!({ "every": "1D", "keep-local": "2D", "start-at": "2026-01-01 06:00:00" }))
-                .unwrap();
-        let start = spans::moment("2026-01-01T06:00:00Z").unwrap();
-        assert_eq!(frame, Frame { every: DAY, start_at: Some(start), keep_local: Some(2 * DAY) });
-        assert_eq!(frame.next(0, 5), start);
-        assert_eq!(frame.next(0, start - 1), start);
-        assert_eq!(frame.next(0, start), start + DAY);
-        assert_eq!(frame.next(0, start + DAY + 1), start + 2 * DAY);
-        let frame = Frame::parse(&json!({ "every": "15m" })).unwrap();
-        assert_eq!(frame.next(1_000, 1_000), 901_000);
-        assert_eq!(frame.next(1_000, 901_000), 1_801_000);
-        for bad in [
-            json!({}),
-            json!({ "every": "often" }),
-            json!({ "every": "5s" }),
-            json!({ "every": "1D", "start-at": "soon" }),
-        ] {
-            assert!(Frame::parse(&bad).is_err(), "{bad}");
-        }
-    }
 }

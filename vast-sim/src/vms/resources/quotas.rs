@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::events::{self, Happening, Severity};
-use super::super::{durations, spans};
+use super::super::spans;
 use super::tenants;
 use crate::background::Job;
 use crate::core::Core;
@@ -288,7 +288,7 @@ impl Resource for Quotas {
             "used_inodes": objects,
             "used_capacity_tb": terabytes(bytes), "used_effective_capacity_tb": terabytes(bytes),
             "pretty_grace_period": pretty, "pretty_grace_period_expiration": left.map(spans::pretty),
-            "time_to_block": left.map(|ms| durations::lifetime_text(std::time::Duration::from_millis(ms))),
+            "time_to_block": left.map(|ms| spans::clock_text(std::time::Duration::from_millis(ms))),
         })));
     }
 }

@@ -132,15 +132,14 @@ impl Resource for Snapshots {
 
     fn update(&self, core: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
         let old = state.vms.row("snapshots", id).cloned().ok_or_else(ApiError::not_found)?;
-        if flag(&old, "indestructible") && changes.get("indestructible") == Some(&Value::Bool(false)) {
-            return Err(ApiError::field("indestructible", "Indestructibility cannot be taken back."));
+        let guarded = flag(&old, "indestructible") && !indestructibility::is_unlocked(core, state);
+        if guarded && changes.get("indestructible") == Some(&Value::Bool(false)) {
+            let message = "Indestructibility can only be taken back while it is unlocked.";
+            return Err(ApiError::field("indestructible", message));
         }
         if changes.contains_key("expiration_time") {
             let expires = expiry(core, &changes)?;
-            if flag(&old, "indestructible")
-                && expires.is_some()
-                && expires < number(&old, EXPIRES).or(Some(u64::MAX))
-            {
+            if guarded && expires.is_some() && expires < number(&old, EXPIRES).or(Some(u64::MAX)) {
                 let message = "An indestructible snapshot can only be kept longer.";
                 return Err(ApiError::field("expiration_time", message));
             }
@@ -247,7 +246,7 @@ impl Job for Expiry {
                 }
                 state.vms.remove("snapshots", id);
                 state.thaw(id);
-                events::record_change(core, state, "snapshots", id, &row, "OBJECT_DELETED");
+                events::record_change(core, state, "", "snapshots", id, &row, "OBJECT_DELETED");
             }
         });
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
+use super::super::events;
 use super::view_rules::{is_bucket, tenant_of};
 use super::{qospolicies, view_paths, view_rules, viewpolicies};
 use crate::core::Core;
@@ -117,6 +118,7 @@ pub(crate) fn create_for_bucket(
     row.extend(more);
     let id = engine::insert(core, state, "views", row.clone());
     make_bucket(core, state, id, &row);
+    events::record_change(core, state, owner, "views", id, &row, "OBJECT_CREATED");
 }
 
 impl Resource for Views {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::super::durations;
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
+use super::super::spans;
 use super::quotas;
 use crate::core::Core;
 use crate::store::registry::{Row, as_row, number};
@@ -26,15 +26,15 @@ pub(crate) fn seed(core: &Arc<Core>, state: &mut State) {
     let mgmt = config.vms_listen.ip().to_string();
     let row = json!({
         "name": "VMS-1", "build": config.sw_version, "sw_version": config.sw_version, "ip": mgmt, "mgmt_vip": mgmt,
-        "mgmt_cnode": "cnode-1", "access_token_lifetime": durations::lifetime_text(config.access_token_lifetime),
-        "refresh_token_lifetime": durations::lifetime_text(config.refresh_token_lifetime),
+        "mgmt_cnode": "cnode-1", "access_token_lifetime": spans::clock_text(config.access_token_lifetime),
+        "refresh_token_lifetime": spans::clock_text(config.refresh_token_lifetime),
     });
     engine::insert(core, state, "vms", as_row(row));
 }
 
 fn check(changes: &Row) -> Result<(), ApiError> {
     for field in ["access_token_lifetime", "refresh_token_lifetime"] {
-        let bad = |v: &Value| v.as_str().is_none_or(|text| durations::lifetime(text).is_none());
+        let bad = |v: &Value| v.as_str().is_none_or(|text| spans::clock(text).is_none());
         if changes.get(field).is_some_and(bad) {
             return Err(ApiError::field(field, "A duration of the form [DD [HH:[MM:]]]ss is required."));
         }
