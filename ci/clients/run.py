@@ -31,7 +31,9 @@ MODULES = [
     "vms_vastpy_cli",
     "vms_habits",
     "rest_contract",
+    "rest_filters",
     "rest_paths",
+    "rest_relations",
 ]
 
 

@@ -16,13 +16,14 @@ class Table:
     def __init__(self, kind, text):
         lines = text.splitlines()
         words = lines[0].removeprefix("methods:").split()
-        self.relations = {}
+        self.relations, self.loose = {}, set()
         self.kind, self.methods, self.fields = kind, dict((w + "=").split("=")[:2] for w in words), {}
         for line in lines[1:]:
             name, type_name, access, *rest = line.split(" ")
             choices = next((r[1:-1].split("|") for r in rest if r.startswith("{")), [])
             self.fields[name] = (type_name, access, choices)
             self.relations.update({name: r[2:] for r in rest if r[:2] in ("->", "~>")})
+            self.loose.update(name for r in rest if r[:2] == "~>")
 
     def required(self):
         return [n for n, (_, access, _) in self.fields.items() if "!" in access]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Map, Value};
 
+use super::call::Content;
 pub(crate) use super::call::{Call, Reply};
 use super::caller::Caller;
 use super::error::ApiError;
@@ -168,7 +169,7 @@ pub(crate) fn handle(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> 
     let rest: Vec<&str> = call.segments.iter().skip(1).map(String::as_str).collect();
     if rest.first().is_none_or(|first| first.parse::<u64>().is_err()) {
         if let Some(result) = resource.collection(core, &rest.join("/"), call) {
-            return result;
+            return result.and_then(|reply| paged(reply, call));
         }
         if paths::is_of_collection(&call.segments) {
             return paths::rest(call);
@@ -240,6 +241,16 @@ pub(crate) fn described(resource: &dyn Resource, call: &Call) -> Result<Value, A
     }))
 }
 
+/// Puts a list that a resource has made itself into an envelope when a page is asked for.
+fn paged(reply: Reply, call: &Call) -> Result<Reply, ApiError> {
+    match reply.content {
+        Content::Json(Value::Array(rows)) if call.method == Method::GET => {
+            paging::answer(rows, &call.query, false, |page| link(call, page)).map(Reply::ok)
+        }
+        content => Ok(Reply { content, ..reply }),
+    }
+}
+
 fn list(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Reply, ApiError> {
     let table = resource.table();
     let related = filter::relations(table, &call.query);
@@ -249,7 +260,7 @@ fn list(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Reply,
         seen.map(|row| {
             let mut shown = show(core, state, resource, row, &call.origin);
             resource.limit(&call.caller, &mut shown);
-            filter::attach(state, &related, &mut shown, &call.caller);
+            filter::attach(core, state, &related, &mut shown, &call.caller);
             shown
         })
         .collect()
@@ -424,7 +435,7 @@ pub(crate) fn refuse_in_use(state: &State, kind: &str, id: u64) -> Result<(), Ap
     for (other, table) in tables::all() {
         let binding = |r: fields::Relation| r.kind == kind && r.binding;
         for field in table.fields.iter().filter(|f| f.relation.is_some_and(binding)) {
-            let uses = |(_, row): &(u64, &Row)| field.references(row).contains(&id);
+            let uses = |(_, row): &(u64, &Row)| field.references_of_object(row).contains(&id);
             if let Some((_, user)) = state.vms.rows(other).find(uses) {
                 let (this, user_kind, name) = (singular(kind), singular(other), fields::title(user));
                 return Err(ApiError::conflict(&format!("The {this} is in use by {user_kind} {name}.")));

@@ -91,6 +91,15 @@ impl Kind {
         }
     }
 
+    /// Whether a value has named parts.
+    pub(crate) fn is_nested(self) -> bool {
+        match self {
+            Self::Object | Self::Any => true,
+            Self::List(item) => item.is_nested(),
+            _ => false,
+        }
+    }
+
     fn complaint(self) -> &'static str {
         match self {
             Self::Text => "Not a valid string.",
@@ -133,6 +142,12 @@ impl Field {
             Some(odd) if !self.choices.is_empty() => Err(format!("{odd} is not a valid choice.")),
             _ => Ok(taken),
         }
+    }
+
+    /// The ids of other objects that `row`, a whole object, has in this field, be it because nobody has set it.
+    pub(crate) fn references_of_object(&self, row: &Row) -> Vec<u64> {
+        let set = row.get(self.name).is_some_and(|value| !value.is_null());
+        if set { self.references(row) } else { self.unset.as_u64().into_iter().collect() }
     }
 
     /// The ids of other objects that `row` has in this field.

@@ -3,13 +3,16 @@
 //! `policy__name=x` follows the id in `policy_id` (or in `policy`) to the object it leads to, as far as field tables know
 //! of relations; nested objects and lists of objects are followed by name.
 
+use std::sync::Arc;
+
 use regex::RegexBuilder;
 use serde_json::Value;
 
 use super::caller::Caller;
 use super::error::ApiError;
 use super::tables::{self, Table};
-use super::{fields, visibility};
+use super::{engine, fields, resources, spans, visibility};
+use crate::core::Core;
 use crate::store::registry::Row;
 use crate::store::state::State;
 
@@ -32,22 +35,31 @@ pub(crate) struct Followed<'q> {
 pub(crate) fn relations<'q>(table: &'static Table, query: &'q [(String, String)]) -> Vec<Followed<'q>> {
     let followed = |name: &'q str| {
         let (first, _) = name.split_once("__")?;
-        let candidates =
-            [first.to_owned(), format!("{first}_id"), format!("_{first}_id"), format!("{first}_ids")];
-        let field = candidates.iter().filter_map(|c| table.field(c)).find(|f| f.relation.is_some())?;
+        let field = relation(table, first)?;
         Some(Followed { name: first, field, kind: field.relation?.kind })
     };
     query.iter().filter_map(|(name, _)| followed(name)).collect()
 }
 
 /// Puts the related objects that filters ask about beside the fields of a row.
-pub(crate) fn attach(state: &State, related: &[Followed<'_>], row: &mut Row, caller: &Caller) {
+pub(crate) fn attach(
+    core: &Arc<Core>,
+    state: &State,
+    related: &[Followed<'_>],
+    row: &mut Row,
+    caller: &Caller,
+) {
     for relation in related {
-        let fields = &tables::of(relation.kind).fields;
+        let Some(resource) = resources::by_kind(relation.kind) else { continue };
         let ids = relation.field.references(row).into_iter();
         let known = ids.filter(|id| visibility::is_known(state, relation.kind, *id, caller));
+        let seen = |r: &Row| {
+            let mut shown = engine::show(core, state, resource, r, "");
+            resource.limit(caller, &mut shown);
+            shown
+        };
         let found = known.filter_map(|id| state.vms.row(relation.kind, id));
-        let mut objects: Vec<Value> = found.map(|r| Value::Object(fields::complete(fields, r))).collect();
+        let mut objects: Vec<Value> = found.map(|r| Value::Object(seen(r))).collect();
         let value = match objects.len() {
             0 => Value::Null,
             1 => objects.remove(0),
@@ -65,12 +77,34 @@ pub(crate) fn apply(table: &Table, rows: Vec<Row>, query: &[(String, String)]) -
     for (name, wanted) in query.iter().filter(|(n, _)| !RESERVED.contains(&n.as_str())) {
         let Some((path, test)) = parse(name, wanted)? else { continue };
         // A field that the table and all rows lack is unknown, and ignored.
-        let known = path.len() == 1 && table.field(path[0]).is_some_and(|f| f.shown);
-        if known || rows.iter().any(|r| lookup(r, &path).is_some()) {
+        if is_known(table, &path) || rows.iter().any(|r| lookup(r, &path).is_some()) {
             rows.retain(|row| test.holds(&lookup(row, &path).unwrap_or_default()));
         }
     }
     Ok(rows)
+}
+
+/// Whether a table, and those to which its relations lead, say that there is such a path, whatever the rows hold.
+fn is_known(table: &Table, path: &[&str]) -> bool {
+    let shown = |name: &str| table.field(name).filter(|f| f.shown);
+    match path {
+        [name] => shown(name).is_some(),
+        [first, rest @ ..] => {
+            let related = relation(table, first).and_then(|field| field.relation);
+            related.is_some_and(|r| is_known(tables::of(r.kind), rest))
+                || shown(first).is_some_and(|f| f.kind.is_nested())
+                || matches!(rest, ["name"] if shown(first).is_some() || shown(&format!("{first}_name")).is_some())
+                || matches!(rest, [field] if shown(&format!("{first}_{field}")).is_some())
+        }
+        [] => false,
+    }
+}
+
+/// The field that leads to the objects that filters call by a name: `policy` or `policy_id` for `policy__...`.
+fn relation<'t>(table: &'t Table, first: &str) -> Option<&'t fields::Field> {
+    let candidates =
+        [first.to_owned(), format!("{first}_id"), format!("_{first}_id"), format!("{first}_ids")];
+    candidates.iter().filter_map(|c| table.field(c)).find(|f| f.relation.is_some())
 }
 
 #[derive(Debug)]
@@ -189,6 +223,12 @@ fn plain(value: &Value) -> String {
     }
 }
 
+/// The point in time that a text names, if it looks like one: `2026-01-31`, with a time of day or without.
+fn moment(text: &str) -> Option<u64> {
+    let dated = text.len() >= 10 && text.as_bytes()[4] == b'-' && text.as_bytes()[0].is_ascii_digit();
+    dated.then(|| spans::moment(text)).flatten()
+}
+
 fn equals(value: &Value, wanted: &str) -> bool {
     match value {
         Value::Bool(b) => match wanted.to_ascii_lowercase().as_str() {
@@ -199,7 +239,7 @@ fn equals(value: &Value, wanted: &str) -> bool {
         Value::Number(n) => wanted.trim().parse::<f64>().ok() == n.as_f64(),
         Value::Null => matches!(wanted, "" | "null" | "None"),
         Value::Array(items) => items.iter().any(|i| equals(i, wanted)),
-        Value::String(s) => s == wanted,
+        Value::String(s) => s == wanted || moment(s).is_some_and(|at| moment(wanted) == Some(at)),
         Value::Object(_) => false,
     }
 }
@@ -207,7 +247,10 @@ fn equals(value: &Value, wanted: &str) -> bool {
 fn order(value: &Value, wanted: &str) -> Option<std::cmp::Ordering> {
     match value {
         Value::Number(n) => n.as_f64()?.partial_cmp(&wanted.trim().parse().ok()?),
-        Value::String(s) => Some(s.as_str().cmp(wanted)),
+        Value::String(s) => match (moment(s), moment(wanted)) {
+            (Some(at), Some(limit)) => Some(at.cmp(&limit)),
+            _ => Some(s.as_str().cmp(wanted)),
+        },
         _ => None,
     }
 }
@@ -282,6 +325,40 @@ mod tests {
         assert_eq!(ids(&[("path__not_regex", "^/[ab]$")]), [3]);
         assert_eq!(ids(&[("tentant_id", "7"), ("page_size", "1"), ("nope__icontains", "x")]), [1, 2, 3]);
         assert!(apply(&Table::default(), rows(), &[("path__regex".to_owned(), "(".to_owned())]).is_err());
+    }
+
+    #[test]
+    fn what_a_table_knows_filters_also_when_no_row_has_it() {
+        let ids = |table: &Table, query: &str, row: &Value| {
+            let (name, value) = query.split_once('=').unwrap();
+            let rows = vec![row.as_object().unwrap().clone()];
+            apply(table, rows, &[(name.to_owned(), value.to_owned())]).unwrap().len()
+        };
+        let view = json!({ "id": 1, "path": "/a", "qos_policy_id": null, "policy_id": 1 });
+        let views = tables::of("views");
+        assert_eq!(ids(views, "qos_policy__name=x", &view), 0);
+        assert_eq!(ids(views, "qos_policy__id__isnull=true", &view), 1);
+        assert_eq!(ids(views, "qos_policy__no_such=x", &view), 1);
+        assert_eq!(ids(views, "nothing__name=x", &view), 1);
+        let stream = json!({ "id": 1, "status": null });
+        assert_eq!(ids(tables::of("globalsnapstreams"), "status__state=FINISHED", &stream), 0);
+    }
+
+    #[test]
+    fn times_compare_as_times() {
+        let at = json!("2026-11-21T03:00:00.500Z");
+        for (later, wanted) in [
+            (false, "2026-11-21T03:00:00.500Z"),
+            (true, "2026-11-21T03:00:00Z"),
+            (true, "2026-11-21 03:00:00"),
+            (true, "2026-11-21"),
+            (true, "2026-11-21T04:00:00+02:00"),
+            (false, "2026-11-21T02:00:01-02:00"),
+        ] {
+            assert_eq!(order(&at, wanted) == Some(std::cmp::Ordering::Greater), later, "{wanted}");
+        }
+        assert!(equals(&at, "2026-11-21T05:00:00.5+02:00") && !equals(&at, "2026-11-21"));
+        assert_eq!(order(&json!("b"), "2026-11-21"), Some(std::cmp::Ordering::Greater));
     }
 
     proptest! {

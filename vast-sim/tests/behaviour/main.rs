@@ -54,6 +54,7 @@ mod vms_auth;
 mod vms_lists;
 mod vms_paths;
 mod vms_rest;
+mod vms_restart;
 mod vms_tasks;
 mod vms_tenants;
 mod vms_users;
