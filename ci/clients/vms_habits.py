@@ -150,6 +150,38 @@ def check_cinder_volumes(sim):
     call("DELETE", f"blockhosts/{host['id']}/")
 
 
+def check_cinder_clones(sim):
+    """Cinder 29: a snapshot of a volume, volumes cloned from it, and the streams behind them that carry their names"""
+    headers = probed_first(sim, "v4")
+
+    def call(method, path, body=None):
+        return ok(sim.call(method, "/api/v4/" + path, body, headers))
+
+    body = {"path": "/subsystem", "name": "subsystem", "policy_id": 1, "protocols": ["BLOCK"], "create_dir": True}
+    view = call("POST", "views/", body)
+    volume = call("POST", "volumes/", {"name": "openstack-vol-1", "view_id": view["id"], "size": 1 << 30})
+    snap = call("POST", "snapshots/", {"name": "openstack-snap-1", "path": "/subsystem/openstack-vol-1", "tenant_id": 1})
+    assert [s["name"] for s in call("GET", f"volumes/{volume['id']}/get_snapshots")] == ["openstack-snap-1"]
+    # The clone has the size that the volume had then.
+    call("PATCH", f"volumes/{volume['id']}/", {"size": 2 << 30})
+    body = {"target_subsystem_id": view["id"], "target_volume_path": "openstack-vol-2"}
+    clone = call("POST", f"snapshots/{snap['id']}/clone_volume/", body)
+    assert (clone["name"], clone["size"], clone["view_id"]) == ("openstack-vol-2", 1 << 30, view["id"]), clone
+    again = sim.call("POST", f"/api/v4/snapshots/{snap['id']}/clone_volume/", body, headers)
+    assert again.status == 400, again
+    unfinished = call("GET", f"globalsnapstreams/?loanee_snapshot__id={snap['id']}&page_size=10")["results"]
+    assert [s["status"]["state"] for s in unfinished] == ["IN_PROGRESS"], unfinished
+    stream = call("GET", "globalsnapstreams/?name__endswith=vol-2")[0]
+    assert sim.finished(call("PATCH", f"globalsnapstreams/{stream['id']}/stop")["async_task"])["state"] == "COMPLETED"
+    call("DELETE", f"globalsnapstreams/{stream['id']}/", {"remove_dir": True})
+    call("DELETE", f"volumes/{clone['id']}/?force=True")
+    call("DELETE", f"snapshots/{snap['id']}/")
+    call("DELETE", f"volumes/{volume['id']}/?force=True")
+    # With the volume its path is gone.
+    gone = sim.call("POST", "/api/v4/snapshots/", {"name": "s", "path": "/subsystem/openstack-vol-1", "tenant_id": 1}, headers)
+    assert gone.status == 400, gone
+
+
 def check_manila(sim):
     """Manila 23: no version in the path, bare lists, quota and view for a share"""
     sim.cluster(enable_trash=True)

@@ -13,10 +13,11 @@ use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::tables::{self, Table};
 use super::super::{tasks, visibility};
+use super::tenants;
 use super::view_rules::tenant_of;
 use crate::core::Core;
 use crate::env;
-use crate::store::namespace::{is_under, normal};
+use crate::store::namespace::{DirectoryInfo, is_under, normal};
 use crate::store::registry::{Row, as_row, number, text};
 use crate::store::state::State;
 
@@ -208,35 +209,54 @@ fn delete_all(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<
     })
 }
 
+/// The tenant of the view that a volume lies in.
+pub(super) fn tenant_of_volume(state: &State, volume: &Row) -> Option<u64> {
+    number(volume, "view_id").and_then(|id| state.vms.row("views", id)).map(tenant_of)
+}
+
+/// Where a volume of that name lies in a view.
+pub(super) fn path_in(view: &Row, name: &str) -> String {
+    format!("{}/{}", normal(text(view, "path")), name.trim_start_matches('/'))
+}
+
+/// Refuses a volume outside block views, or with the name of another one. Gives its path.
+pub(super) fn check(state: &State, row: &Row) -> Result<String, ApiError> {
+    let view_id = number(row, "view_id").unwrap_or(0);
+    let view = state.vms.row("views", view_id).ok_or_else(ApiError::not_found)?;
+    let is_block =
+        view.get("protocols").and_then(Value::as_array).is_some_and(|p| p.contains(&"BLOCK".into()));
+    if !is_block {
+        return Err(ApiError::field("view_id", "The view does not have the BLOCK protocol."));
+    }
+    let same = |v: &Row| number(v, "view_id") == Some(view_id) && text(v, "name") == text(row, "name");
+    if state.vms.rows("volumes").any(|(_, v)| same(v)) {
+        return Err(ApiError::field("name", "volume with this name already exists."));
+    }
+    Ok(path_in(view, text(row, "name")))
+}
+
 impl Resource for Volumes {
     fn kind(&self) -> &'static str {
         "volumes"
     }
 
     fn tenant(&self, state: &State, row: &Row) -> Option<u64> {
-        number(row, "view_id").and_then(|id| state.vms.row("views", id)).map(tenant_of)
+        tenant_of_volume(state, row)
     }
 
     fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {
-        let view_id = number(&row, "view_id").unwrap_or(0);
-        let view = state.vms.row("views", view_id).ok_or_else(ApiError::not_found)?;
-        let is_block =
-            view.get("protocols").and_then(Value::as_array).is_some_and(|p| p.contains(&"BLOCK".into()));
-        if !is_block {
-            return Err(ApiError::field("view_id", "The view does not have the BLOCK protocol."));
-        }
-        let same_view = |(_, v): &(u64, &Row)| number(v, "view_id") == Some(view_id);
-        if state.vms.rows("volumes").filter(same_view).any(|(_, v)| text(v, "name") == text(&row, "name")) {
-            return Err(ApiError::field("name", "volume with this name already exists."));
-        }
-        let path = format!(
-            "{}/{}",
-            text(view, "path").trim_end_matches('/'),
-            text(&row, "name").trim_start_matches('/')
-        );
+        let path = check(state, &row)?;
+        let view_id = number(&row, "view_id");
+        let same_view = |(_, v): &(u64, &Row)| number(v, "view_id") == view_id;
         let number_in_view =
             state.vms.rows("volumes").filter(same_view).filter_map(|(_, v)| number(v, "namespace_id")).max();
         let id = env::random_guid(&*core.entropy);
+        // Its place in the namespace is what snapshots are taken of.
+        let tenant = tenant_of_volume(state, &row).unwrap_or(tenants::DEFAULT);
+        if !state.files(tenant).is_directory(&path) {
+            let info = DirectoryInfo { created: core.now_ms(), ..DirectoryInfo::default() };
+            state.make_directory(tenant, &path, info);
+        }
         row.insert("full_path".to_owned(), path.into());
         row.insert("namespace_id".to_owned(), (number_in_view.unwrap_or(0) + 1).into());
         row.insert("nguid".to_owned(), id.replace('-', "").into());
@@ -254,8 +274,13 @@ impl Resource for Volumes {
     }
 
     fn delete(&self, _: &Arc<Core>, state: &mut State, id: u64, _: &Call) -> Result<(), ApiError> {
+        let row = state.vms.row("volumes", id).ok_or_else(ApiError::not_found)?;
+        let (tenant, path) = (tenant_of_volume(state, row), text(row, "full_path").to_owned());
         forget(state, Half::Volume(id));
         state.vms.remove("volumes", id);
+        if let Some(tenant) = tenant {
+            state.remove_tree(tenant, &path);
+        }
         Ok(())
     }
 

@@ -35,6 +35,7 @@ pub(crate) mod viewpolicies;
 pub(crate) mod views;
 pub(crate) mod vippools;
 pub(crate) mod vms;
+mod volume_clones;
 pub(crate) mod vtasks;
 
 use super::engine::Resource;

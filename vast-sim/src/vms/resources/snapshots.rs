@@ -10,7 +10,7 @@ use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::events;
 use super::super::spans;
-use super::{globalsnapstreams, indestructibility, tenants};
+use super::{globalsnapstreams, indestructibility, tenants, volume_clones};
 use crate::background::Job;
 use crate::core::Core;
 use crate::env;
@@ -24,6 +24,8 @@ pub(crate) struct Snapshots;
 const EXPIRES: &str = "__expires";
 /// Milliseconds since 1970.
 const TAKEN: &str = "__taken";
+/// Bytes of the volume that a snapshot is one of, as it was then.
+const VOLUME_SIZE: &str = "__volume_size";
 /// Most snapshots of a cluster.
 const MAX_SNAPSHOTS: usize = 10_000;
 
@@ -84,6 +86,7 @@ pub(crate) fn take(core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<
     let expires = expiry(core, &row)?;
     row.extend(fields(json!({
         "tenant_id": tenant, "path": with_slash(&path), EXPIRES: expires, TAKEN: core.now_ms(),
+        VOLUME_SIZE: volume_clones::size_at(state, tenant, &path),
     })));
     refuse_duplicate(state, &row, None)?;
     let id = engine::insert(core, state, "snapshots", row);
@@ -190,7 +193,7 @@ impl Resource for Snapshots {
         }
     }
 
-    /// `/snapshots/{id}/clone/`.
+    /// `/snapshots/{id}/clone/` and `/snapshots/{id}/clone_volume/`, which OpenStack's driver calls.
     fn action(
         &self,
         core: &Arc<Core>,
@@ -199,11 +202,15 @@ impl Resource for Snapshots {
         name: &str,
         call: &Call,
     ) -> Option<Result<Reply, ApiError>> {
-        if name != "clone" {
+        if !["clone", "clone_volume"].contains(&name) {
             return None;
         }
         if call.method != Method::POST {
             return Some(Err(ApiError::method_not_allowed(&call.method)));
+        }
+        if name == "clone_volume" {
+            let size = state.vms.row("snapshots", id).and_then(|row| number(row, VOLUME_SIZE));
+            return Some(volume_clones::clone_volume(core, state, (id, size), call));
         }
         Some(call.object().and_then(|mut body| {
             body.insert("loanee_snapshot_id".to_owned(), id.into());
