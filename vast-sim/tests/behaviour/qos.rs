@@ -133,8 +133,10 @@ async fn data_counts_as_the_ios_that_its_bytes_make() {
     // Sixteen of 64 KiB, the first of which passes at once.
     let len = 1 << 20;
     lasts(site.takes(site.put("/data/a", len)).await, 1_875, 0);
+    // tidy: time is simulated here, nothing waits
     tokio::time::sleep(Duration::from_secs(1)).await;
     lasts(site.takes(site.get("/data/a")).await, 937, 1);
+    // tidy: time is simulated here, nothing waits
     tokio::time::sleep(Duration::from_secs(1)).await;
     let small = async {
         for n in 0..5 {
@@ -227,6 +229,7 @@ async fn too_many_requests_at_a_time_are_told_to_slow_down() {
     site.limit(&json!({ "s3_connections_limit": 1, "static_limits": { "max_writes_bw_mbps": 1 } }));
     let held = site.clone();
     let first = tokio::spawn(async move { held.put("/data/a", 500_000).await });
+    // tidy: time is simulated here, nothing waits
     tokio::time::sleep(Duration::from_millis(250)).await;
     let second = site.network.send(&site.s3, "GET", "/data/none", &[], "").await;
     assert_eq!((second.status.as_u16(), second.code().as_str()), (503, "SlowDown"));
