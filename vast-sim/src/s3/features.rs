@@ -149,8 +149,11 @@ impl Lacking {
 
 /// Whether a request has to do without a feature that its operation looks at itself.
 pub(crate) fn is_ignored<T>(feature: Feature, request: &S3Request<T>) -> bool {
-    let off = request.extensions.get::<FeaturesOff>();
-    off.is_some_and(|off| off.0.get(&feature) == Some(&Switch::Ignored))
+    let lacking = request.extensions.get::<Lacking>().and_then(|lacking| lacking.0.get(&feature));
+    lacking.is_some_and(|(how, hit)| {
+        hit.iter().for_each(Hit::happened);
+        *how == Switch::Ignored
+    })
 }
 
 /// Makes a request what it is to a server without the features that are off for it.
