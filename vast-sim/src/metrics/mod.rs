@@ -4,6 +4,7 @@
 //! Requests only add to live numbers. Ten-second slots are cut from those by a background job, or at once when somebody
 //! asks, so that a figure is never older than the question.
 
+pub(crate) mod levels;
 pub(crate) mod series;
 pub(crate) mod tally;
 
@@ -22,6 +23,7 @@ use crate::qos::OnTheWay;
 use crate::store::lock;
 use crate::store::registry::{Row, number, text};
 use crate::store::state::State;
+use levels::{Level, Levels};
 use series::{SLOT, Series};
 use tally::{Class, Count, LiveTally, Tally};
 
@@ -50,6 +52,7 @@ pub(crate) enum Subject {
     View(u64),
     Tenant(u64),
     User(u64),
+    Quota(u64),
     /// What a user did in a view.
     UserView(u64, u64),
     /// An S3 operation, over all VIPs.
@@ -111,6 +114,8 @@ impl Meter {
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     subjects: Mutex<HashMap<Subject, Arc<Meter>>>,
+    /// Space over time, of the cluster and of what has a path.
+    space: Mutex<HashMap<Subject, Levels>>,
     activity: Arc<Activity>,
 }
 
@@ -198,6 +203,7 @@ impl Metrics {
     /// Forgets everything.
     pub(crate) fn clear(&self) {
         lock(&self.subjects).clear();
+        lock(&self.space).clear();
         self.activity.due.store(0, Ordering::Relaxed);
         self.activity.review.store(0, Ordering::Relaxed);
     }
@@ -211,6 +217,7 @@ impl Metrics {
 
     /// [`Self::cut`] for those who hold the state.
     pub(crate) fn cut_in(&self, state: &State, now: u64) {
+        self.note_space(state, now);
         let due = self.activity.due.swap(0, Ordering::Relaxed);
         let slot = if (1..=now).contains(&due) { due } else { slot_end(now) }.saturating_sub(SLOT);
         let host = |(_, row): (u64, &Row)| Some((text(row, "ip").to_owned(), number(row, "_cnode_id")?));
@@ -231,6 +238,38 @@ impl Metrics {
                 node.cut(slot);
             }
         }
+    }
+
+    /// Notes how much space everything takes now.
+    fn note_space(&self, state: &State, now: u64) {
+        let mut space = lock(&self.space);
+        let tenant = |row: &Row| number(row, "tenant_id").unwrap_or(1);
+        let usage = |tenant, path: &str| {
+            let bytes = state.usage(tenant, path).bytes;
+            Level { logical: bytes, physical: bytes }
+        };
+        let cluster = Level { logical: state.cluster_usage().bytes, physical: state.physical_bytes() };
+        space.entry(Subject::Cluster).or_default().note(now, cluster);
+        for (id, row) in state.vms.rows("views") {
+            space.entry(Subject::View(id)).or_default().note(now, usage(tenant(row), text(row, "path")));
+        }
+        for (id, row) in state.vms.rows("quotas") {
+            space.entry(Subject::Quota(id)).or_default().note(now, usage(tenant(row), text(row, "path")));
+        }
+        for (id, _) in state.vms.rows("tenants") {
+            space.entry(Subject::Tenant(id)).or_default().note(now, usage(id, "/"));
+        }
+        space.retain(|subject, _| match subject {
+            Subject::View(id) => state.vms.row("views", *id).is_some(),
+            Subject::Quota(id) => state.vms.row("quotas", *id).is_some(),
+            Subject::Tenant(id) => state.vms.row("tenants", *id).is_some(),
+            _ => true,
+        });
+    }
+
+    /// How much space a subject took at a time; none when that is not known any more, or was not yet.
+    pub(crate) fn space_at(&self, subject: Subject, time: u64) -> Option<Level> {
+        lock(&self.space).get(&subject)?.at(time)
     }
 
     /// Counts a request that arrived.

@@ -9,7 +9,7 @@ use super::tally::Tally;
 pub(crate) const SLOT: u64 = 10_000;
 
 /// Width in milliseconds and number of slots kept: an hour, half a day, three days, a month.
-const RINGS: [(u64, usize); 4] = [(SLOT, 360), (60_000, 720), (600_000, 432), (3_600_000, 720)];
+pub(super) const RINGS: [(u64, usize); 4] = [(SLOT, 360), (60_000, 720), (600_000, 432), (3_600_000, 720)];
 
 /// The changes of one subject over time.
 #[derive(Debug, Default)]

@@ -42,8 +42,13 @@ impl Space {
 
     /// Bytes seen per byte stored.
     pub(crate) fn drr(&self) -> f64 {
-        if self.physical == 0 { 1.0 } else { ratio(self.logical, self.physical) }
+        reduction(self.logical, self.physical)
     }
+}
+
+/// Bytes seen per byte stored.
+pub(crate) fn reduction(logical: u64, physical: u64) -> f64 {
+    if physical == 0 { 1.0 } else { ratio(logical, physical) }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "display figures")]

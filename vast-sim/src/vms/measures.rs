@@ -8,9 +8,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::caller::Caller;
-use super::capacity::{Space, ratio};
+use super::capacity::{Space, ratio, reduction};
 use super::{resources, visibility};
 use crate::core::Core;
+use crate::metrics::levels::Level;
+use crate::metrics::series::SLOT;
 use crate::metrics::tally::{Count, Tally};
 use crate::metrics::{Meter, Subject};
 use crate::store::registry::{Row, number, text};
@@ -329,14 +331,16 @@ impl Property {
         aggregation: Aggregation,
     ) -> Option<Value> {
         match self.class.as_str() {
-            "Capacity" => space(core, state, object, &self.base),
+            "Capacity" => space(core, state, object, &self.base, period.to),
             "ProtoMetrics" => {
                 let idle = self.tag.as_deref().is_some_and(|t| !is_s3(t));
                 self.measured(object, period, aggregation, idle)
             }
             "ViewMetrics" | "BucketViewMetrics" | "TenantMetrics" | "UserMetrics" | "VipMetrics" => {
                 match self.base.as_str() {
-                    "logical_capacity" | "physical_capacity" => space(core, state, object, &self.base),
+                    "logical_capacity" | "physical_capacity" => {
+                        space(core, state, object, &self.base, period.to)
+                    }
                     _ => self.measured(object, period, aggregation, false),
                 }
             }
@@ -406,7 +410,7 @@ impl Property {
 /// Width of the samples from which the figures of a time are made.
 fn sample_width(period: Period) -> u64 {
     match period.to.saturating_sub(period.from) {
-        0..=3_600_000 => crate::metrics::series::SLOT,
+        0..=3_600_000 => SLOT,
         3_600_001..=86_400_000 => 60_000,
         _ => 3_600_000,
     }
@@ -416,28 +420,44 @@ fn is_s3(protocol: &str) -> bool {
     ["S3", "S3Common", "ProtoAll", "ProtoCommon"].contains(&protocol)
 }
 
-fn space(core: &Core, state: &State, object: &Object, name: &str) -> Option<Value> {
-    let tenant = number(&object.row, "tenant_id").unwrap_or(1);
-    let used = match object.kind {
+/// Figures about space at a time: those of now, or as they were.
+fn space(core: &Core, state: &State, object: &Object, name: &str, time: u64) -> Option<Value> {
+    let (subject, now) = match object.kind {
         "cluster" => {
-            let space = Space::of_cluster(core, state);
-            return Some(match name {
-                "drr" => space.drr().into(),
-                "logical_space" | "physical_space" | "usable_space" => space.capacity.into(),
-                "logical_space_in_use" | "logical_capacity" => space.logical.into(),
-                "physical_space_in_use" | "usable_space_in_use" | "physical_capacity" => {
-                    space.physical.into()
-                }
-                _ => return None,
-            });
+            let Space { logical, physical, .. } = Space::of_cluster(core, state);
+            (Subject::Cluster, Level { logical, physical })
         }
-        "view" | "quota" => state.usage(tenant, text(&object.row, "path")).bytes,
-        "tenant" => state.usage(object.id, "/").bytes,
+        "view" | "quota" => {
+            let tenant = number(&object.row, "tenant_id").unwrap_or(1);
+            let bytes = state.usage(tenant, text(&object.row, "path")).bytes;
+            let subject =
+                if object.kind == "view" { Subject::View(object.id) } else { Subject::Quota(object.id) };
+            (subject, Level { logical: bytes, physical: bytes })
+        }
+        "tenant" => {
+            let bytes = state.usage(object.id, "/").bytes;
+            (Subject::Tenant(object.id), Level { logical: bytes, physical: bytes })
+        }
         _ => return None,
     };
-    ["logical_capacity", "physical_capacity", "logical_space_in_use", "physical_space_in_use"]
-        .contains(&name)
-        .then(|| used.into())
+    let is_cluster = object.kind == "cluster";
+    if is_cluster && ["logical_space", "physical_space", "usable_space"].contains(&name) {
+        return Some(core.config.capacity.into());
+    }
+    let figure: fn(Level) -> Value = match name {
+        "logical_space_in_use" | "logical_capacity" => |level| level.logical.into(),
+        "physical_space_in_use" | "physical_capacity" => |level| level.physical.into(),
+        "usable_space_in_use" if is_cluster => |level| level.physical.into(),
+        "drr" if is_cluster => |level| reduction(level.logical, level.physical).into(),
+        _ => return None,
+    };
+    // The latest sample is that of now.
+    let level = if time.saturating_add(SLOT) > core.now_ms() {
+        Some(now)
+    } else {
+        core.metrics.space_at(subject, time)
+    };
+    Some(level.map_or(Value::Null, figure))
 }
 
 /// The fields of the cluster's row that say how busy it was in the last minute.

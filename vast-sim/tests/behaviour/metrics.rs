@@ -248,6 +248,58 @@ async fn snapshots_and_quotas_show_in_the_space_of_every_type() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn space_is_told_as_it_was_at_every_time() {
+    let config = frozen();
+    let clock = Arc::clone(&config.clock);
+    let (cluster, p, s3) = start_with(config, None).await;
+    let vms = Vms::new(&cluster);
+    let quota = cluster.create_quota("/data", 1 << 30).unwrap();
+    let half = Duration::from_mins(30);
+    let begin: jiff::Timestamp = vast_sim::Clock::now(&*clock).try_into().unwrap();
+    s3.put("/data/a", pattern(1, 1_000)).await.ok();
+    s3.send("PUT", "/data/b", &[("x-amz-copy-source", "/data/a")], "").await.ok();
+    cluster.advance(half * 2).unwrap();
+    s3.put("/data/c", pattern(2, 3_000)).await.ok();
+    cluster.advance(half * 2).unwrap();
+    s3.delete("/data/a").await.ok();
+    s3.delete("/data/c").await.ok();
+    cluster.advance(half).unwrap();
+    let names = ["Capacity,logical_space_in_use", "Capacity,physical_space_in_use", "Capacity,drr"];
+    let at = async |kind: &str, id: u64, names: &[&str], time: jiff::Timestamp| {
+        let answer = ask(&vms, kind, names, &format!("&object_ids={id}&to_time={time}")).await;
+        names.iter().map(|n| metric(&answer, id, n)).collect::<Vec<_>>()
+    };
+    assert_eq!(at("cluster", 1, &names, begin + half).await, [Some(2_000.0), Some(1_000.0), Some(2.0)]);
+    assert_eq!(at("cluster", 1, &names, begin + half * 3).await, [Some(5_000.0), Some(4_000.0), Some(1.25)]);
+    assert_eq!(at("cluster", 1, &names, begin + half * 5).await, [Some(1_000.0), Some(1_000.0), Some(1.0)]);
+    assert_eq!(at("cluster", 1, &names, begin - half).await, [None, None, None], "nobody looked");
+    for (kind, id, name) in [
+        ("view", p.view_id, "ViewMetrics,logical_capacity"),
+        ("quota", quota, "Capacity,logical_capacity"),
+        ("tenant", 1, "TenantMetrics,logical_capacity"),
+    ] {
+        let mut seen = Vec::new();
+        for n in [1, 3, 5] {
+            seen.push(at(kind, id, &[name], begin + half * n).await[0]);
+        }
+        assert_eq!(seen, [Some(2_000.0), Some(5_000.0), Some(1_000.0)], "{kind}");
+    }
+    let answer = ask(&vms, "cluster", &names[..1], "&granularity=30m&time_frame=2h").await;
+    let seen: Vec<f64> = answer["data"].as_array().unwrap().iter().filter_map(|r| r[2].as_f64()).collect();
+    assert_eq!(seen.last(), Some(&1_000.0));
+    assert!(seen.contains(&2_000.0) && seen.contains(&5_000.0), "{seen:?}");
+
+    let io = async |query: &str| vms.get(&format!("/api/iodata/?{query}")).await.ok().json()["data"].clone();
+    let window = format!("start_time={}&end_time={}", begin + half, begin + half * 3);
+    let rows = io(&window).await;
+    assert_eq!((rows.as_array().unwrap().len(), &rows[0]["write_bw"]), (1, &json!(3_000.0 / 3_600.0)));
+    assert_eq!(io(&format!("{window}&protocol_filter=NFS")).await, json!([]));
+    assert_eq!(io(&format!("{window}&limit=0")).await, json!([]));
+    vms.get("/api/iodata/?start_time=2026-01-02T00:00:00Z&end_time=2026-01-01T00:00:00Z").await.is(400, "");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn monitors_are_kept_questions_and_odd_questions_are_refused() {
     let (cluster, p, s3, vms) = start().await;
     s3.put("/data/a", pattern(1, 6_000)).await.ok();

@@ -1,4 +1,4 @@
-//! `/iodata/`: who did what in which view, over the last time frame.
+//! `/iodata/`: who did what in which view, over a time.
 
 use std::sync::Arc;
 
@@ -15,6 +15,9 @@ use crate::store::registry::{Row, number, text};
 use crate::store::state::State;
 
 pub(crate) struct IoData;
+
+/// The only protocol that anybody speaks here.
+const PROTOCOL: &str = "S3";
 
 const FLOWS: &[(&str, &[Count])] = &[
     ("iops", &[Count::Reads, Count::Writes]),
@@ -44,25 +47,47 @@ impl Resource for IoData {
 }
 
 fn answer(core: &Core, state: &State, call: &Call) -> Result<Value, ApiError> {
+    let moment = |name: &str| {
+        let read = |text: &str| {
+            spans::moment(text).ok_or_else(|| ApiError::field(name, format!("{text:?} is not a time.")))
+        };
+        call.param(name).filter(|t| !t.is_empty()).map(read).transpose()
+    };
     let now = core.now_ms();
-    let frame = call.param("time_frame").unwrap_or("5m");
-    let span = spans::parse(frame).filter(|s| *s > 0);
-    let span =
-        span.ok_or_else(|| ApiError::field("time_frame", format!("{frame:?} is not a time frame.")))?;
+    let to = moment("end_time")?.unwrap_or(now);
+    let from = if let Some(from) = moment("start_time")? {
+        from
+    } else {
+        let frame = call.param("time_frame").unwrap_or("5m");
+        let refused = || ApiError::field("time_frame", format!("{frame:?} is not a time frame."));
+        to.saturating_sub(spans::parse(frame).filter(|s| *s > 0).ok_or_else(refused)?)
+    };
+    if from >= to {
+        return Err(ApiError::field("start_time", "The start must be before the end."));
+    }
+    let protocol = call.param("protocol_filter").filter(|p| !p.is_empty()).unwrap_or(PROTOCOL);
+    let limit = match call.param("limit").filter(|l| !l.is_empty()) {
+        Some(limit) => limit.parse().map_err(|_| ApiError::field("limit", "A valid integer is required."))?,
+        None => usize::MAX,
+    };
     core.metrics.cut_in(state, now);
-    let stamp = env::rfc3339(now);
+    let stamp = env::rfc3339(to);
     let mut data = Vec::new();
     for (user_id, view_id, meter) in core.metrics.user_views() {
         let (Some(user), Some(view)) = (state.vms.row("users", user_id), state.vms.row("views", view_id))
         else {
             continue;
         };
-        let recent = meter.sum(now.saturating_sub(span), now);
-        if recent.is_zero() || !call.caller.sees(number(view, "tenant_id").or(Some(1))) {
+        let recent = meter.sum(from, to);
+        if protocol != PROTOCOL
+            || recent.is_zero()
+            || !call.caller.sees(number(view, "tenant_id").or(Some(1)))
+        {
             continue;
         }
-        data.push(Value::Object(row(&stamp, user, view, &recent, span)));
+        data.push(Value::Object(row(&stamp, user, view, &recent, to - from)));
     }
+    data.truncate(limit);
     Ok(json!({ "timestamp": stamp, "data": data }))
 }
 
@@ -72,7 +97,7 @@ fn row(stamp: &str, user: &Row, view: &Row, recent: &Tally, span: u64) -> Map<St
     row.insert("timestamp".to_owned(), stamp.into());
     row.insert("view".to_owned(), text(view, "path").into());
     row.insert("user".to_owned(), format!("({}) {uid}", text(user, "name")).into());
-    row.insert("protocol".to_owned(), "S3".into());
+    row.insert("protocol".to_owned(), PROTOCOL.into());
     for (name, counts) in FLOWS {
         let n: u64 = counts.iter().map(|c| recent.get(*c)).sum();
         row.insert((*name).to_owned(), capacity::ratio(n.saturating_mul(1_000), span).into());

@@ -183,7 +183,7 @@ impl Resource for Snapshots {
         row.extend(fields(json!({
             "unique_phys_estimation": held_only_by(state, std::iter::once(id)),
             "aggr_phys_estimation": all,
-            "state": "AVAILABLE",
+            "state": "SUCCEED",
         })));
         if text(row, "type").is_empty() {
             row.insert("type".to_owned(), "MANUAL".into());
