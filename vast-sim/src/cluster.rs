@@ -192,6 +192,11 @@ impl Cluster {
         RawState::of(&self.core)
     }
 
+    /// How many objects it holds, without snapshots.
+    pub fn object_count(&self) -> u64 {
+        self.core.store.read(|state| state.cluster_usage().objects)
+    }
+
     /// Lets `by` pass on the cluster's clock, with everything that is due on the way: schedules, expiry, tasks. Blocks
     /// the calling thread while jobs run.
     ///

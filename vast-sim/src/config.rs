@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, SimClock};
 use crate::env::Entropy;
-use crate::error::StartError;
+use crate::error::BadSetting;
 use crate::metrics::Monitoring;
 use crate::net::network::{Network, Tcp};
 use crate::s3::features::FeaturesOff;
@@ -63,6 +63,9 @@ pub struct Config {
     pub vms_listen: SocketAddr,
     /// Virtual addresses of the S3 data path, each with its own listener. At least one.
     pub vips: Vec<IpAddr>,
+    /// CNodes that serve the VIPs; none has one for every two VIPs. A data directory that knows fewer gets more, one that
+    /// knows more keeps them.
+    pub cnodes: Option<usize>,
     /// Port of plain S3 on every VIP. Port 0 takes one that is free on all of them.
     pub s3_port: u16,
     /// Port of S3 over TLS on every VIP. Port 0 as above.
@@ -114,6 +117,7 @@ impl Default for Config {
         Self {
             vms_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             vips: default_vips(),
+            cnodes: None,
             s3_port: 0,
             s3_tls_port: 0,
             user: "admin".to_owned(),
@@ -148,56 +152,96 @@ pub fn default_vips() -> Vec<IpAddr> {
 /// Most VIPs that one simulated cluster serves.
 const MAX_VIPS: usize = 64;
 
+/// Most CNodes that one simulated cluster has.
+const MAX_CNODES: usize = 64;
+
 impl Config {
     /// Says what is wrong with this configuration, if anything.
     ///
     /// # Errors
-    /// [`StartError::Config`] names the setting, the value and what would be right.
-    pub fn check(&self) -> Result<(), StartError> {
-        let refuse = |what: String| Err(StartError::Config(what));
+    /// [`BadSetting`] names the setting, the value and what would be right.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        let refuse = |settings: &'static [&'static str], what: String| Err(BadSetting { settings, what });
         if self.vips.is_empty() || self.vips.len() > MAX_VIPS {
-            return refuse(format!("vips: {} given, 1 to {MAX_VIPS} needed", self.vips.len()));
+            return refuse(&["vips"], format!("vips: {} given, 1 to {MAX_VIPS} needed", self.vips.len()));
         }
         let mut seen = std::collections::BTreeSet::new();
         if let Some(twice) = self.vips.iter().find(|ip| !seen.insert(**ip)) {
-            return refuse(format!("vips: {twice} is listed twice; each VIP needs its own address"));
+            return refuse(
+                &["vips"],
+                format!("vips: {twice} is listed twice; each VIP needs its own address"),
+            );
         }
         if let Some(any) = self.vips.iter().find(|ip| ip.is_unspecified()) {
-            return refuse(format!("vips: {any} is not an address that clients can connect to"));
+            return refuse(&["vips"], format!("vips: {any} is not an address that clients can connect to"));
+        }
+        if self.cnodes.is_some_and(|n| n == 0 || n > MAX_CNODES) {
+            return refuse(&["cnodes"], format!("cnodes: 1 to {MAX_CNODES} needed"));
         }
         if self.s3_port != 0 && self.s3_port == self.s3_tls_port {
-            return refuse(format!("s3-port and s3-tls-port are both {}; they must differ", self.s3_port));
+            let what = format!("s3_port and s3_tls_port are both {}; they must differ", self.s3_port);
+            return refuse(&["s3_tls_port", "s3_port"], what);
         }
-        if self.user.is_empty() || self.user.contains(':') || self.password.is_empty() {
-            return refuse(
-                "user and password must not be empty, and user must not contain a colon".to_owned(),
-            );
+        for (name, port) in [("s3_port", self.s3_port), ("s3_tls_port", self.s3_tls_port)] {
+            let shared = port != 0 && port == self.vms_listen.port();
+            if shared && self.vips.iter().any(|ip| overlap(*ip, self.vms_listen.ip())) {
+                let what =
+                    format!("{name} and vms_listen are both port {port} of one address; they must differ");
+                let settings = if name == "s3_port" {
+                    &["s3_port", "vms_listen"]
+                } else {
+                    &["s3_tls_port", "vms_listen"]
+                };
+                return refuse(settings, what);
+            }
+        }
+        if self.user.is_empty() || self.user.contains(':') {
+            return refuse(&["user"], "user must not be empty and must not contain a colon".to_owned());
+        }
+        if self.password.is_empty() {
+            return refuse(&["password"], "password must not be empty".to_owned());
         }
         if self.retention != Retention::Keep && self.data_dir.is_some() {
-            return refuse(
-                "retention: a data directory keeps what was written; leave one of them out".to_owned(),
-            );
+            let what = "retention: a data directory keeps what was written; leave one of them out";
+            return refuse(&["retention", "data_dir"], what.to_owned());
         }
         if self.capacity == 0 {
-            return refuse("capacity must be at least 1 byte".to_owned());
+            return refuse(&["capacity"], "capacity must be at least 1 byte".to_owned());
         }
-        if self.access_token_lifetime.is_zero() || self.refresh_token_lifetime.is_zero() {
-            return refuse("token lifetimes must be longer than zero".to_owned());
+        for (setting, lifetime) in [
+            (&["access_token_lifetime"], self.access_token_lifetime),
+            (&["refresh_token_lifetime"], self.refresh_token_lifetime),
+        ] {
+            if lifetime.is_zero() {
+                return refuse(setting, format!("{} must be longer than zero", setting[0]));
+            }
         }
         if !(400..=599).contains(&self.quota_answer.status) || self.quota_answer.code.is_empty() {
-            return refuse("quota answer: status must be 400 to 599 and the code not empty".to_owned());
+            let what = "quota_answer: status must be 400 to 599 and the code not empty";
+            return refuse(&["quota_answer"], what.to_owned());
         }
         if self.sw_version.is_empty() || self.sw_version.split('.').any(|p| p.parse::<u64>().is_err()) {
-            return refuse(format!("sw_version {:?}: must be numbers separated by dots", self.sw_version));
+            let what = format!("sw_version {:?}: must be numbers separated by dots", self.sw_version);
+            return refuse(&["sw_version"], what);
         }
         if let Err(contradiction) = self.features_off.check() {
-            return refuse(format!("features_off: {contradiction}"));
+            return refuse(&["features_off"], format!("features_off: {contradiction}"));
         }
         if let Some(bad) = self.tls_names.iter().find(|n| !is_host_name(n)) {
-            return refuse(format!("tls-name {bad:?} is not a host name"));
+            return refuse(&["tls_names"], format!("tls_names: {bad:?} is not a host name"));
         }
         Ok(())
     }
+
+    /// How many CNodes a new cluster has.
+    pub(crate) fn cnode_count(&self) -> usize {
+        self.cnodes.unwrap_or_else(|| self.vips.len().div_ceil(2))
+    }
+}
+
+/// Whether two listeners on these addresses are in each other's way.
+fn overlap(a: IpAddr, b: IpAddr) -> bool {
+    a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
 }
 
 fn is_host_name(name: &str) -> bool {

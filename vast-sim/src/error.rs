@@ -7,9 +7,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A setting is wrong; the text names it and says what would be right.
+    /// A setting is wrong.
     #[error("bad configuration: {0}")]
-    Config(String),
+    Config(#[from] BadSetting),
     /// An address could not be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -40,6 +40,16 @@ pub enum StartError {
     /// The runtime or the random source failed.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+}
+
+/// A setting that makes no sense; the text names it and says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct BadSetting {
+    /// The settings that are at odds, by their names in a description.
+    pub settings: &'static [&'static str],
+    /// What is wrong.
+    pub what: String,
 }
 
 impl StartError {

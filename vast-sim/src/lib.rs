@@ -53,7 +53,7 @@ pub use cluster::Cluster;
 pub use config::{Config, EtagMode, QuotaAnswer, Retention, default_vips};
 pub use counters::{Counters, OperationCounters, VipCounters};
 pub use env::{Entropy, HashEntropy};
-pub use error::{ProvisionError, StartError};
+pub use error::{BadSetting, ProvisionError, StartError};
 pub use faults::{Effect, Fault, FaultHit, FaultStatus, Faults, Outage, Plane, Side};
 pub use metrics::Monitoring;
 pub use net::network::{Listener, Network, Stream, Tcp};

@@ -33,6 +33,7 @@ pub(crate) fn apply(core: &Arc<Core>) {
         }
         managers::seed(core, state);
         definitions::seed(core, state);
+        add_cnodes(core, state);
         add_pool(core, state);
     });
 }
@@ -104,17 +105,26 @@ fn fresh(core: &Arc<Core>, state: &mut State) {
     );
     add(core, state, "cboxes", &json!({ "name": "cbox-1", "state": "ACTIVE" }));
     add(core, state, "dboxes", &json!({ "name": "dbox-1", "state": "ACTIVE" }));
-    for n in 1..=core.config.vips.len().div_ceil(2) {
-        let node = json!({ "name": format!("cnode-{n}"), "display_name": format!("cnode-{n}"), "hostname": format!("cnode-{n}"),
-            "ip": format!("172.16.1.{n}"), "mgmt_ip": format!("10.0.1.{n}"), "state": "ACTIVE", "display_state": "ACTIVE",
-            "enabled": true, "is_mgmt": n == 1, "cbox": "cbox-1", "cbox_id": 1, "build": version, "os_version": "12.1" });
-        add(core, state, "cnodes", &node);
-    }
     for n in 1..=2 {
         let node = json!({ "name": format!("dnode-{n}"), "display_name": format!("dnode-{n}"), "hostname": format!("dnode-{n}"),
             "ip": format!("172.16.2.{n}"), "mgmt_ip": format!("10.0.2.{n}"), "state": "ACTIVE", "enabled": true,
             "is_primary": n == 1, "dbox": "dbox-1", "dbox_id": 1, "build": version, "os_version": "12.1" });
         add(core, state, "dnodes", &node);
+    }
+}
+
+/// As many CNodes as the cluster is to have. Those that are there stay: VIPs and figures hang on them.
+fn add_cnodes(core: &Arc<Core>, state: &mut State) {
+    let version = &core.config.sw_version;
+    let there = state.vms.rows("cnodes").count();
+    if let Some(fewer) = core.config.cnodes.filter(|n| *n < there) {
+        tracing::warn!("the data directory has {there} CNodes and keeps them; {fewer} were asked for");
+    }
+    for n in there + 1..=core.config.cnode_count() {
+        let node = json!({ "name": format!("cnode-{n}"), "display_name": format!("cnode-{n}"), "hostname": format!("cnode-{n}"),
+            "ip": format!("172.16.1.{n}"), "mgmt_ip": format!("10.0.1.{n}"), "state": "ACTIVE", "display_state": "ACTIVE",
+            "enabled": true, "is_mgmt": n == 1, "cbox": "cbox-1", "cbox_id": 1, "build": version, "os_version": "12.1" });
+        add(core, state, "cnodes", &node);
     }
 }
 

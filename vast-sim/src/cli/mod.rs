@@ -60,6 +60,7 @@ enum Command {
     /// Tell which CNode serves which VIP, and how it stands
     Vips(control::Vips),
     /// Check descriptions without a cluster
+    #[command(after_help = check::HELP)]
     Check(check::Check),
     /// Print the certificate of a running cluster's authority
     Ca(remote::Remote),

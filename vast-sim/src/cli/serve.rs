@@ -1,13 +1,14 @@
 //! `vast-sim serve`: a cluster in the foreground.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use vast_sim::describe::{Described, Outcome, Settings};
+use vast_sim::describe::{Described, Outcome, Settings, settle};
 use vast_sim::{Cluster, Config, StartError};
 
-use super::{Exit, Failure, Result, colours, print, read_description, seed};
+use super::{Exit, Failure, Result, check, colours, print, read_description, seed};
 
 pub(crate) const HELP: &str = r#"Example:
 
@@ -15,7 +16,8 @@ pub(crate) const HELP: &str = r#"Example:
 
 prints, when it is ready, one line of JSON:
 
-  {"ready":true,"vms":"https://127.0.0.1:8443","s3":["http://127.0.0.11:8080",...],"s3_tls":["https://...",...],"ca":"PATH"}
+  {"ready":true,"vms":"https://127.0.0.1:8443","s3":["http://127.0.0.11:8080",...],"s3_tls":["https://...",...],"ca":"PATH",
+   "ready_ms":31,"objects":0}
 
 Then make a user, a key pair and a bucket, with VMS's own calls:
 
@@ -53,15 +55,19 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self) -> Result<Exit> {
+        let begun = Instant::now();
         let described = self.config.as_deref().map(read_description).transpose()?;
-        let from_file = described.as_ref().map(|d| d.description.cluster.clone()).unwrap_or_default();
-        let config = self.settings.or(from_file).into_config();
-        config.check().map_err(|e| Failure::new(Exit::BadInput, e))?;
+        let config = settle(self.settings, described.as_ref()).map_err(|e| check::unsettled(&e))?;
         // A data directory may hold what the description does not.
         if let (Some(described), None) = (&described, &config.data_dir) {
             described.stands_alone().map_err(|m| Failure::mistake(Exit::BadInput, &m))?;
         }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| Failure::new(Exit::SetUp, format_args!("cannot start: {e}")))?;
         if self.check {
+            if let Some(described) = described.filter(|d| d.stands_alone().is_ok()) {
+                runtime.block_on(check::rehearse(&described, &config))?;
+            }
             print("fine");
             return Ok(Exit::Done);
         }
@@ -69,14 +75,12 @@ impl Serve {
             .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("vast_sim=info"));
         let ansi = colours(&std::io::stderr());
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Failure::new(Exit::SetUp, format_args!("cannot start: {e}")))?;
-        runtime.block_on(serve(config, described.as_ref(), self.print_ca))?;
+        runtime.block_on(serve(config, described.as_ref(), begun, self.print_ca))?;
         Ok(Exit::Done)
     }
 }
 
-async fn serve(config: Config, described: Option<&Described>, print_ca: bool) -> Result<()> {
+async fn serve(config: Config, described: Option<&Described>, begun: Instant, print_ca: bool) -> Result<()> {
     let failed = |e: StartError| match e {
         StartError::Config(_) => Failure::new(Exit::BadInput, e),
         other => Failure::new(Exit::SetUp, other),
@@ -91,14 +95,14 @@ async fn serve(config: Config, described: Option<&Described>, print_ca: bool) ->
             Ok(done) => done,
             Err(error) => {
                 cluster.stop().await;
-                return Err(seed::failure(&error));
+                return Err(check::refused(&error));
             }
         };
         for step in done.iter().filter(|step| step.outcome != Outcome::Unchanged) {
             tracing::info!("{}", seed::line(step));
         }
     }
-    announce(&cluster, print_ca).map_err(|e| failed(e.into()))?;
+    announce(&cluster, begun, print_ca).map_err(|e| failed(e.into()))?;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("stopping on SIGTERM"),
         _ = interrupt.recv() => tracing::info!("stopping on SIGINT"),
@@ -116,7 +120,7 @@ fn warn_if_open(config: &Config) {
 }
 
 /// The one line on standard output, and the certificate behind it if wanted.
-fn announce(cluster: &Cluster, print_ca: bool) -> std::io::Result<()> {
+fn announce(cluster: &Cluster, begun: Instant, print_ca: bool) -> std::io::Result<()> {
     #[derive(serde::Serialize)]
     struct Ready {
         ready: bool,
@@ -124,6 +128,8 @@ fn announce(cluster: &Cluster, print_ca: bool) -> std::io::Result<()> {
         s3: Vec<String>,
         s3_tls: Vec<String>,
         ca: PathBuf,
+        ready_ms: u64,
+        objects: u64,
     }
     let ready = Ready {
         ready: true,
@@ -131,7 +137,10 @@ fn announce(cluster: &Cluster, print_ca: bool) -> std::io::Result<()> {
         s3: cluster.s3_urls(),
         s3_tls: cluster.s3_tls_urls(),
         ca: std::path::absolute(cluster.ca_path())?,
+        ready_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        objects: cluster.object_count(),
     };
+    tracing::info!("ready in {} ms, {} objects", ready.ready_ms, ready.objects);
     print(&serde_json::to_string(&ready).map_err(std::io::Error::other)?);
     if print_ca {
         print(cluster.ca_pem().trim_end());

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::objects::{Name, Object, Policy, Quota, Tenant, User, View, VipPool};
+use super::place;
 use super::{Described, Fields, Mistake};
 use crate::error::ProvisionError;
 use crate::faults::Fault;
@@ -84,13 +85,13 @@ impl Described {
     pub fn apply(&self, target: &dyn Target) -> Result<Vec<Done>, ApplyError> {
         let d = &self.description;
         let mut run = Run { read: self, target, done: Vec::new() };
-        d.tenants.iter().try_for_each(|t| run.tenant(t))?;
-        d.vip_pools.iter().try_for_each(|p| run.vip_pool(p))?;
-        d.policies.iter().try_for_each(|p| run.policy(p))?;
-        d.users.iter().try_for_each(|u| run.user(u))?;
-        d.views.iter().try_for_each(|v| run.view(v))?;
-        d.quotas.iter().try_for_each(|q| run.quota(q))?;
-        d.objects.iter().try_for_each(|o| run.object(o))?;
+        d.tenants.iter().enumerate().try_for_each(|(n, t)| run.tenant(n, t))?;
+        d.vip_pools.iter().enumerate().try_for_each(|(n, p)| run.vip_pool(n, p))?;
+        d.policies.iter().enumerate().try_for_each(|(n, p)| run.policy(n, p))?;
+        d.users.iter().enumerate().try_for_each(|(n, u)| run.user(n, u))?;
+        d.views.iter().enumerate().try_for_each(|(n, v)| run.view(n, v))?;
+        d.quotas.iter().enumerate().try_for_each(|(n, q)| run.quota(n, q))?;
+        d.objects.iter().enumerate().try_for_each(|(n, o)| run.object(n, o))?;
         for fault in &d.faults {
             let outcome = target.arm(fault.get_ref()).map_err(|e| run.refused(fault.span(), e))?;
             run.note("faults", effect_name(fault.get_ref()), outcome);
@@ -122,7 +123,18 @@ struct Wanted<'a> {
     /// What is said only when it is made.
     at_birth: Fields,
     place: Range<usize>,
+    /// Where it is described: the table and its number.
+    table: (&'static str, usize),
 }
+
+/// Fields of VMS that have another name in a description.
+const OTHER_NAMES: [(&str, &str); 5] = [
+    ("bucket_owner", "owner"),
+    ("ip_ranges", "ranges"),
+    ("name", "path"),
+    ("policy_id", "policy"),
+    ("tenant_id", "tenant"),
+];
 
 impl Run<'_> {
     fn note(&mut self, resource: &str, name: String, outcome: Outcome) {
@@ -137,6 +149,33 @@ impl Run<'_> {
                 ApplyError::Refused(Box::new(self.read.mistake(place, message, None)))
             }
         }
+    }
+
+    /// A refusal of an object, at the key that it is about when it names one.
+    fn refused_object(
+        &self,
+        table: (&'static str, usize),
+        place: Range<usize>,
+        error: CallError,
+    ) -> ApplyError {
+        let body: Value = match &error {
+            CallError::Refused(refusal) => serde_json::from_str(&refusal.body).unwrap_or_default(),
+            CallError::Unreachable(_) => Value::Null,
+        };
+        let named = body.as_object().into_iter().flatten().find_map(|(field, _)| self.key(table, field));
+        self.refused(named.unwrap_or(place), error)
+    }
+
+    /// Where an object's description says a field of VMS.
+    fn key(&self, (table, number): (&'static str, usize), field: &str) -> Option<Range<usize>> {
+        let other = OTHER_NAMES.iter().filter(|(theirs, _)| *theirs == field).map(|(_, ours)| *ours);
+        let direct = std::iter::once(field).chain(other).map(|key| vec![key]);
+        let paths = std::iter::once(vec!["fields", field]).chain(direct);
+        paths.into_iter().find_map(|keys| {
+            let mut path: Vec<place::Step> = vec![table.into(), number.into()];
+            path.extend(keys.into_iter().map(place::Step::from));
+            self.read.place(&path).map(|place| place.value)
+        })
     }
 
     fn find(
@@ -172,7 +211,7 @@ impl Run<'_> {
 
     /// Makes it, changes it, or leaves it; gives its id.
     fn have(&mut self, wanted: Wanted<'_>) -> Result<u64, ApplyError> {
-        let Wanted { resource, by, fields, at_birth, place } = wanted;
+        let Wanted { resource, by, fields, at_birth, place, table } = wanted;
         let name = by.first().map(|(_, v)| v.clone()).unwrap_or_default();
         let found = self.find(resource, &by, &place)?;
         let id_of = |row: &Value| row.get("id").and_then(Value::as_u64).unwrap_or_default();
@@ -181,7 +220,7 @@ impl Run<'_> {
                 let mut body = fields;
                 body.extend(at_birth);
                 let made = self.target.vms("POST", &format!("{resource}/"), &Value::Object(body));
-                (id_of(&made.map_err(|e| self.refused(place, e))?), Outcome::Created)
+                (id_of(&made.map_err(|e| self.refused_object(table, place, e))?), Outcome::Created)
             }
             Some(row) => {
                 let id = id_of(&row);
@@ -194,7 +233,7 @@ impl Run<'_> {
                 } else {
                     let changed =
                         self.target.vms("PATCH", &format!("{resource}/{id}/"), &Value::Object(differs));
-                    changed.map_err(|e| self.refused(place, e))?;
+                    changed.map_err(|e| self.refused_object(table, place, e))?;
                     (id, Outcome::Changed)
                 }
             }
@@ -203,15 +242,23 @@ impl Run<'_> {
         Ok(id)
     }
 
-    fn tenant(&mut self, tenant: &Tenant) -> Step {
+    fn tenant(&mut self, n: usize, tenant: &Tenant) -> Step {
         let name = tenant.name.get_ref().clone();
         let fields = with(json!({ "name": name }), &tenant.fields);
         let by = vec![("name", name)];
         let place = tenant.name.span();
-        self.have(Wanted { resource: "tenants", by, fields, at_birth: Fields::new(), place }).map(drop)
+        self.have(Wanted {
+            resource: "tenants",
+            by,
+            fields,
+            at_birth: Fields::new(),
+            place,
+            table: ("tenants", n),
+        })
+        .map(drop)
     }
 
-    fn vip_pool(&mut self, pool: &VipPool) -> Step {
+    fn vip_pool(&mut self, n: usize, pool: &VipPool) -> Step {
         let name = pool.name.get_ref().clone();
         let mut fields = with(json!({ "name": name, "ip_ranges": pool.ranges }), &pool.fields);
         if pool.tenant.is_some() {
@@ -219,11 +266,18 @@ impl Run<'_> {
         }
         let at_birth = with(json!({ "role": "PROTOCOLS", "subnet_cidr": 24 }), &pool.fields);
         let place = pool.name.span();
-        self.have(Wanted { resource: "vippools", by: vec![("name", name)], fields, at_birth, place })
-            .map(drop)
+        self.have(Wanted {
+            resource: "vippools",
+            by: vec![("name", name)],
+            fields,
+            at_birth,
+            place,
+            table: ("vip_pools", n),
+        })
+        .map(drop)
     }
 
-    fn policy(&mut self, policy: &Policy) -> Step {
+    fn policy(&mut self, n: usize, policy: &Policy) -> Step {
         let tenant_id = self.tenant_id(policy.tenant.as_ref())?;
         let name = policy.name.get_ref().clone();
         let flavor = policy.flavor.as_deref().unwrap_or("S3_NATIVE");
@@ -231,17 +285,25 @@ impl Run<'_> {
         let by = vec![("name", name), ("tenant_id", tenant_id.to_string())];
         let at_birth = with(json!({ "tenant_id": tenant_id }), &Fields::new());
         let place = policy.name.span();
-        self.have(Wanted { resource: "viewpolicies", by, fields, at_birth, place }).map(drop)
+        self.have(Wanted { resource: "viewpolicies", by, fields, at_birth, place, table: ("policies", n) })
+            .map(drop)
     }
 
-    fn user(&mut self, user: &User) -> Step {
+    fn user(&mut self, n: usize, user: &User) -> Step {
         let tenant_id = self.tenant_id(user.tenant.as_ref())?;
         let name = user.name.get_ref().clone();
         let fields = with(json!({ "name": name }), &user.fields);
         let at_birth = with(json!({ "local_provider_id": 1 }), &user.fields);
         let by = vec![("name", name)];
         let place = user.name.span();
-        let user_id = self.have(Wanted { resource: "users", by, fields, at_birth, place: place.clone() })?;
+        let user_id = self.have(Wanted {
+            resource: "users",
+            by,
+            fields,
+            at_birth,
+            place: place.clone(),
+            table: ("users", n),
+        })?;
         for keys in &user.keys {
             let pair = KeyPair {
                 access_key: keys.access_key.get_ref().clone(),
@@ -261,7 +323,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn view(&mut self, view: &View) -> Step {
+    fn view(&mut self, n: usize, view: &View) -> Step {
         let tenant_id = self.tenant_id(view.tenant.as_ref())?;
         let s3 = view.bucket.is_some();
         let policy_id = match &view.policy {
@@ -284,7 +346,7 @@ impl Run<'_> {
         let by = vec![("path", path), ("tenant_id", tenant_id.to_string())];
         let at_birth = with(json!({ "tenant_id": tenant_id, "create_dir": true }), &view.fields);
         let place = view.path.span();
-        self.have(Wanted { resource: "views", by, fields, at_birth, place }).map(drop)
+        self.have(Wanted { resource: "views", by, fields, at_birth, place, table: ("views", n) }).map(drop)
     }
 
     fn policy_id(&self, name: &Name, tenant_id: u64) -> Result<u64, ApplyError> {
@@ -305,7 +367,7 @@ impl Run<'_> {
         Ok(own.and_then(|row| row.get("id").and_then(Value::as_u64)).unwrap_or(2))
     }
 
-    fn quota(&mut self, quota: &Quota) -> Step {
+    fn quota(&mut self, n: usize, quota: &Quota) -> Step {
         let tenant_id = self.tenant_id(quota.tenant.as_ref())?;
         let path = quota.path.get_ref().clone();
         let name = quota.name.clone().unwrap_or_else(|| format!("quota on {path}"));
@@ -318,16 +380,17 @@ impl Run<'_> {
         let by = vec![("path", path), ("tenant_id", tenant_id.to_string())];
         let at_birth = with(json!({ "tenant_id": tenant_id, "create_dir": true }), &quota.fields);
         let place = quota.path.span();
-        self.have(Wanted { resource: "quotas", by, fields, at_birth, place }).map(drop)
+        self.have(Wanted { resource: "quotas", by, fields, at_birth, place, table: ("quotas", n) }).map(drop)
     }
 
-    fn object(&mut self, object: &Object) -> Step {
+    fn object(&mut self, n: usize, object: &Object) -> Step {
         let name = object.name.get_ref().clone();
         let fields = with(json!({ "name": name }), &object.fields);
         let resource = object.resource.get_ref();
         let place = object.resource.span();
         let by = vec![("name", name)];
-        self.have(Wanted { resource, by, fields, at_birth: Fields::new(), place }).map(drop)
+        self.have(Wanted { resource, by, fields, at_birth: Fields::new(), place, table: ("objects", n) })
+            .map(drop)
     }
 }
 

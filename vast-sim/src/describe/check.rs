@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::objects::Name;
+use super::objects::{Fields, Name};
+use super::place::Step;
 use super::{Described, Mistake, nearest};
+use crate::vms::tables;
 
 /// What every new cluster has.
 const POLICIES: [&str; 2] = ["default", "s3_default_policy"];
@@ -39,6 +41,49 @@ pub(super) fn itself(read: &Described) -> Result<(), Mistake> {
         if !path.get_ref().starts_with('/') {
             let help = format!("write \"/{}\"", path.get_ref());
             return Err(read.mistake(path.span(), "a path begins with a slash".to_owned(), Some(help)));
+        }
+    }
+    fields(read)
+}
+
+/// Checks that VMS knows every field, which it would drop without a word otherwise.
+fn fields(read: &Described) -> Result<(), Mistake> {
+    let d = &read.description;
+    let known: Vec<&str> = tables::all().map(|(kind, _)| kind).collect();
+    for object in &d.objects {
+        let resource = object.resource.get_ref();
+        if !known.contains(&resource.as_str()) {
+            let message = format!("VMS has no objects `{resource}`");
+            let help = nearest("resource", resource, &known);
+            return Err(read.mistake(object.resource.span(), message, Some(help)));
+        }
+    }
+    let mut all: Vec<(&str, usize, &str, &Fields)> = Vec::new();
+    all.extend(d.tenants.iter().enumerate().map(|(n, t)| ("tenants", n, "tenants", &t.fields)));
+    all.extend(d.vip_pools.iter().enumerate().map(|(n, p)| ("vip_pools", n, "vippools", &p.fields)));
+    all.extend(d.policies.iter().enumerate().map(|(n, p)| ("policies", n, "viewpolicies", &p.fields)));
+    all.extend(d.users.iter().enumerate().map(|(n, u)| ("users", n, "users", &u.fields)));
+    all.extend(d.views.iter().enumerate().map(|(n, v)| ("views", n, "views", &v.fields)));
+    all.extend(d.quotas.iter().enumerate().map(|(n, q)| ("quotas", n, "quotas", &q.fields)));
+    let objects = d.objects.iter().enumerate();
+    all.extend(objects.map(|(n, o)| ("objects", n, o.resource.get_ref().as_str(), &o.fields)));
+    for (table, number, resource, given) in all {
+        let of = tables::of(resource);
+        for name in given.keys() {
+            let field = of.field(name);
+            if field.is_some_and(|f| f.on_create || f.on_patch) {
+                continue;
+            }
+            let path: [Step; 4] = [table.into(), number.into(), "fields".into(), name.as_str().into()];
+            let place = read.place(&path).map_or(0..0, |p| p.key);
+            if field.is_some() {
+                let message = format!("`{name}` of {resource} is the cluster's own to say");
+                return Err(read.mistake(place, message, Some("remove it".to_owned())));
+            }
+            let valid: Vec<&str> =
+                of.fields.iter().filter(|f| f.on_create || f.on_patch).map(|f| f.name).collect();
+            let message = format!("unknown field `{name}` of {resource}");
+            return Err(read.mistake(place, message, Some(nearest("field", name, &valid))));
         }
     }
     Ok(())

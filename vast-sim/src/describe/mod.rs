@@ -5,14 +5,19 @@ mod check;
 mod local;
 mod mistake;
 mod objects;
+mod place;
+mod rehearsal;
 mod settings;
+mod settle;
 mod values;
 
 pub use apply::{ApplyError, CallError, Done, Outcome, Target};
 pub(crate) use local::again;
 pub use mistake::{Mistake, nearest};
 pub use objects::{Description, Fields, Keys, Name, Object, Policy, Quota, Tenant, User, View, VipPool};
-pub use settings::{ClockKind, Etag, Settings, V2};
+pub use rehearsal::Unrehearsed;
+pub use settings::{ClockKind, Etag, Kept, Settings, V2};
+pub use settle::{Unsettled, settle};
 pub use values::{Answer, Seconds, Size};
 
 /// A description with the text it was read from, so that later mistakes can be shown in place.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::config::QuotaAnswer;
 
@@ -68,14 +69,14 @@ impl Visitor<'_> for SizeVisitor {
     }
 }
 
-/// A time in seconds, longer than zero; fractions allowed.
+/// A time in seconds; fractions allowed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seconds(pub Duration);
 
 impl Seconds {
     fn of(seconds: f64) -> Result<Self, String> {
-        let duration = Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())?;
-        if duration.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(Self(duration)) }
+        let duration = Duration::try_from_secs_f64(seconds);
+        duration.map(Self).map_err(|_| format!("{seconds} is not a number of seconds from 0 on"))
     }
 }
 
@@ -114,6 +115,25 @@ impl<'de> Deserialize<'de> for Answer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
+}
+
+/// A time, as text or as TOML's own.
+pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<jiff::Timestamp>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Toml(toml::value::Datetime),
+        Text(String),
+    }
+    let text = match Written::deserialize(deserializer) {
+        Ok(Written::Toml(time)) => time.to_string(),
+        Ok(Written::Text(text)) => text,
+        Err(_) => return Err(de::Error::custom("a time such as 2026-01-31T12:00:00Z is needed")),
+    };
+    let time = text.parse().map_err(|_| {
+        de::Error::custom(format!("{text:?} is not a time with its zone, such as 2026-01-31T12:00:00Z"))
+    });
+    time.map(Some)
 }
 
 #[cfg(test)]

@@ -76,8 +76,10 @@ async fn announces_itself_in_one_line_and_ends_on_a_signal() {
     for signal in ["-TERM", "-INT"] {
         let mut served = Served::start(&["--tls-name", "vms.example,s3.example"]);
         let fields: Vec<&String> = served.ready.as_object().unwrap().keys().collect();
-        assert_eq!(fields, ["ca", "ready", "s3", "s3_tls", "vms"]);
-        assert_eq!(served.ready["ready"], true);
+        assert_eq!(fields, ["ca", "objects", "ready", "ready_ms", "s3", "s3_tls", "vms"]);
+        assert_eq!((&served.ready["ready"], &served.ready["objects"]), (&true.into(), &0.into()));
+        let milliseconds = served.ready["ready_ms"].as_u64().unwrap();
+        assert!((1..60_000).contains(&milliseconds), "{milliseconds}");
         for list in ["s3", "s3_tls"] {
             let urls: Vec<&str> =
                 served.ready[list].as_array().unwrap().iter().map(|u| u.as_str().unwrap()).collect();
@@ -108,6 +110,10 @@ fn bad_flags_are_refused_with_a_reason() {
         (vec!["--vms-listen", "nowhere"], "nowhere"),
         (vec!["--capacity", "lots"], "lots"),
         (vec!["--capacity", "0"], "out of range"),
+        (vec!["--cnodes", "0"], "1 to 64"),
+        (vec!["--retention", "zeros", "--data-dir", "/nowhere"], "retention"),
+        (vec!["--seed", "1", "--data-dir", "/nowhere"], "seed"),
+        (vec!["--vips", "127.0.0.1", "--vms-listen", "127.0.0.1:7000", "--s3-port", "7000"], "vms_listen"),
         (vec!["--etag", "sha"], "sha"),
         (vec!["--s3-port", "7000", "--s3-tls-port", "7000"], "must differ"),
         (vec!["--access-token-lifetime", "0"], "longer than zero"),
@@ -202,7 +208,25 @@ fn bad_descriptions_are_refused_in_place() {
     let dir = tempfile::tempdir().unwrap();
     for (number, (text, told)) in [
         ("[cluster]\ns3_prt = 1\n", ":2:1: unknown key `s3_prt`"),
-        ("[cluster]\ns3_port = 5\ns3_tls_port = 5\n", "must differ"),
+        ("[cluster]\ns3_port = 5\ns3_tls_port = 5\n", ":3:15: s3_port and s3_tls_port are both 5"),
+        ("[cluster]\nsw_version = \"5.4-beta\"\n", ":2:14: sw_version"),
+        ("[cluster]\ntls_names = [\"a\", \"no name\"]\n", ":2:13: tls_names: \"no name\""),
+        (
+            "[cluster]\nvips = [\n  \"127.0.0.11\",\n  \"127.0.0.11\"]\n",
+            ":2:8: vips: 127.0.0.11 is listed twice",
+        ),
+        ("[cluster]\npassword = \"\"\n", ":2:12: password must not be empty"),
+        ("[cluster]\naccess_token_lifetime = 0\n", ":2:25: access_token_lifetime must be longer than zero"),
+        ("[cluster]\nclock_start = \"yesterday\"\n", ":2:15: \"yesterday\" is not a time"),
+        ("[cluster]\nclock_start = 2026-01-31\n", ":2:15: \"2026-01-31\" is not a time"),
+        ("[cluster]\nseed = 1\ndata_dir = \"/nowhere\"\n", ":2:8: seed"),
+        // What only a cluster can say.
+        (
+            "[[views]]\npath = \"/a\"\nbucket = \"Bad_Name\"\n",
+            ":3:10: the cluster refuses this: VMS answered 400",
+        ),
+        ("[[quotas]]\npath = \"/a\"\nhard_limit = 1\nsoft_limit = 2\n", ":4:14: the cluster refuses this"),
+        ("[[users]]\nname = \"x\"\nfields = { uid = \"many\" }\n", ":3:18: the cluster refuses this"),
         ("[[views]]\npath = \"/a\"\nowner = \"nobody\"\n", ":3:9: there is no user `nobody`"),
     ]
     .into_iter()

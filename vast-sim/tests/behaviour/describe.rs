@@ -1,8 +1,10 @@
 //! Descriptions: applied once, twice, changed; mistakes are told in place.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use vast_sim::describe::{ApplyError, Described, Done, Outcome};
-use vast_sim::{Cluster, Config, KeyPair};
+use vast_sim::describe::{ApplyError, Described, Done, Outcome, Settings, settle};
+use vast_sim::{Cluster, Config, KeyPair, Retention};
 
 use crate::client::{S3, Vms};
 
@@ -133,10 +135,10 @@ async fn what_the_cluster_refuses_is_shown_in_place() {
         ("\n[[views]]\npath = \"/a\"\nbucket = \"a\"\nowner = \"nobody\"\n", 5, "no user `nobody`"),
         (
             "[[views]]\npath = \"/a\"\nbucket = \"Bad_Name\"\n",
-            2,
+            3,
             "the cluster refuses this: VMS answered 400",
         ),
-        ("[[objects]]\nresource = \"unicorns\"\nname = \"x\"\n", 2, "404"),
+        ("[[objects]]\nresource = \"versions\"\nname = \"x\"\n", 2, "VMS answered 4"),
         ("[[quotas]]\npath = \"/q\"\ntenant = \"blue\"\nhard_limit = 1\n", 3, "no tenant `blue`"),
     ] {
         let ApplyError::Refused(mistake) = read(text).apply(&cluster).unwrap_err() else { panic!("{text}") };
@@ -165,6 +167,34 @@ fn mistakes_have_line_column_and_advice() {
             "unknown value `answer_lots`",
             "`answer_lost`",
         ),
+        (
+            "[[objects]]\nresource = \"qospolices\"\nname = \"x\"\n",
+            2,
+            12,
+            "no objects `qospolices`",
+            "`qospolicies`?",
+        ),
+        (
+            "[[users]]\nname = \"x\"\nfields = { allow_create_buckets = true }\n",
+            3,
+            12,
+            "unknown field `allow_create_buckets` of users",
+            "did you mean `allow_create_bucket`?",
+        ),
+        (
+            "[[views]]\npath = \"/a\"\n[[views]]\npath = \"/b\"\n[views.fields]\ns3_versionning = true\n",
+            6,
+            1,
+            "unknown field `s3_versionning` of views",
+            "`s3_versioning`?",
+        ),
+        (
+            "[[quotas]]\npath = \"/a\"\nfields = { used_capacity = 1 }\n",
+            3,
+            12,
+            "the cluster's own to say",
+            "remove",
+        ),
         ("[cluster\n", 1, 9, "", ""),
         ("[[view]]\n", 1, 3, "unknown key `view`", "`views`"),
     ] {
@@ -191,5 +221,44 @@ fn names_that_nothing_has_are_found_without_a_cluster() {
         let mistake = read(text).stands_alone().unwrap_err();
         assert_eq!(mistake.line, line);
         assert!(mistake.message.contains(told), "{mistake}");
+    }
+}
+
+#[test]
+fn settings_of_a_file_and_flags_reach_the_cluster() {
+    let text = "[cluster]\ncnodes = 3\nretention = \"zeros\"\nmax_keys_per_user = 2\nforgive_advances = false\n\
+                tasks_kept = 5\nevents_kept = 7\nseed = 11\nclock_start = 2026-01-31T12:00:00Z\nquota_lag = 0\ntask_duration = 0\n";
+    let described = read(text);
+    let flags = Settings { events_kept: Some(8), ..Settings::default() };
+    let config = settle(flags, Some(&described)).unwrap();
+    assert_eq!((config.cnodes, config.retention, config.max_keys_per_user), (Some(3), Retention::Zeros, 2));
+    assert!(!config.signatures.forgive_advances);
+    assert_eq!((config.tasks.kept, config.monitoring.events_kept), (5, 8));
+    assert_eq!((config.tasks.duration, config.monitoring.quota_lag), (Duration::ZERO, Duration::ZERO));
+    assert_eq!(day_of(&config), "2026-01-31");
+    let drawn = |config: &Config| {
+        let mut bytes = [0; 8];
+        config.entropy.as_ref().unwrap().fill(&mut bytes);
+        bytes
+    };
+    let again = settle(Settings::default(), Some(&described)).unwrap();
+    assert_eq!(drawn(&config), drawn(&again), "the seed decides");
+}
+
+fn day_of(config: &Config) -> String {
+    jiff::Timestamp::try_from(config.clock.now()).unwrap().strftime("%F").to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_has_the_cnodes_it_was_started_with() {
+    let dir = tempfile::tempdir().unwrap();
+    for (cnodes, has) in [(Some(3), 3), (None, 3), (Some(5), 5), (Some(1), 5)] {
+        let config = Config { cnodes, data_dir: Some(dir.path().to_owned()), ..Config::default() };
+        let cluster = Cluster::start(config).await.unwrap();
+        let rows = cluster.vms("GET", "cnodes", &Value::Null).unwrap();
+        let names: Vec<&str> = rows.as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), has, "{names:?}");
+        assert_eq!(names.last(), Some(&format!("cnode-{has}").as_str()));
+        cluster.stop().await;
     }
 }

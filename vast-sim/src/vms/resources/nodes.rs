@@ -55,9 +55,7 @@ impl Resource for CNodes {
     }
 
     fn create(&self, _: &Arc<Core>, _: &mut State, _: Row) -> Result<u64, ApiError> {
-        Err(ApiError::bad_request(
-            "The number of CNodes follows from the VIPs that the cluster was started with.",
-        ))
+        Err(ApiError::bad_request("The number of CNodes is a setting that the cluster is started with."))
     }
 
     /// The data path follows afterwards: state and VIPs are its business.
