@@ -34,6 +34,7 @@ MODULES = [
     "rest_filters",
     "rest_paths",
     "rest_relations",
+    "readme",
 ]
 
 

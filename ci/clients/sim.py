@@ -32,6 +32,7 @@ class Sim:
     """Starts `vast-sim serve` on free ports; use it in a `with` statement."""
 
     def __init__(self, binary, *options):
+        self.binary = binary
         self.folder = tempfile.TemporaryDirectory(prefix="vast-sim-clients-")
         self.log = open(os.path.join(self.folder.name, "log"), "w+", encoding="utf-8")
         command = [binary, "serve", "--vms-listen", "127.0.0.1:0", "--s3-port", "0", "--s3-tls-port", "0"]

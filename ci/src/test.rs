@@ -8,7 +8,7 @@ use crate::{clients, layers, page, release, tidy};
 
 type Step = (&'static str, fn(&Path) -> Result<(), Failure>);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("components", components),
     ("tidy", |root| tidy::run(root).and_then(|()| layers::run(root))),
     ("format", |root| step::run(&mut cargo(root, &["fmt", "--all", "--", "--check"]))),
@@ -23,6 +23,11 @@ const STEPS: [Step; 9] = [
     ("docs", |root| {
         let arguments = ["doc", "--workspace", "--no-deps", "--locked"];
         step::run(cargo(root, &arguments).env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+    // Built as the certification builds, which uses it again.
+    ("throughput", |root| {
+        let arguments = ["bench", "-p", "vast-sim", "--bench", "throughput", "--locked", "--", "--gate"];
+        step::run(&mut cargo(root, &arguments))
     }),
     ("certification", |root| release::certify(root, &[])),
 ];

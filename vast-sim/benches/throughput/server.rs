@@ -1,17 +1,18 @@
 //! A server in a process of its own: this program started again, told by the environment what to be.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
-use vast_sim::{Cluster, Config, EtagMode, KeyPair};
+use vast_sim::{Cluster, Config, EtagMode, KeyPair, Retention};
 
 use crate::client::Target;
-use crate::control;
+use crate::{control, counts};
 
 /// Names the variable that says which server to be.
 pub(crate) const KIND: &str = "VAST_SIM_BENCH_SERVER";
 
-/// Serves until standard input ends. Prints one line first: addresses and, for the simulator, keys.
+/// Serves until standard input ends. Prints one line first: addresses and, for the simulator, keys. Answers each line of
+/// standard input with the allocations since the last.
 pub(crate) fn serve(kind: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let _guard = runtime.enter();
@@ -19,7 +20,8 @@ pub(crate) fn serve(kind: &str) {
         println!("{}", runtime.block_on(control::start()));
         None
     } else {
-        let config = Config { etag: EtagMode::Opaque, ..Config::default() };
+        let retention = if kind == "discard" { Retention::Discard } else { Retention::Keep };
+        let config = Config { etag: EtagMode::Opaque, retention, ..Config::default() };
         let cluster = runtime.block_on(Cluster::start(config)).unwrap();
         let keys = cluster.provision("bench", None).unwrap().keys;
         let urls: Vec<String> = cluster.s3_urls().iter().map(|u| u.replace("http://", "")).collect();
@@ -27,14 +29,17 @@ pub(crate) fn serve(kind: &str) {
         Some(cluster)
     };
     std::io::stdout().flush().unwrap();
-    let mut rest = Vec::new();
-    let _ = std::io::stdin().read_to_end(&mut rest);
+    for _ in std::io::stdin().lines() {
+        let (calls, bytes) = counts::since_last();
+        println!("{calls} {bytes}");
+    }
     drop(cluster);
 }
 
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
     child: Child,
+    said: BufReader<ChildStdout>,
     authorities: Vec<String>,
     keys: Option<KeyPair>,
 }
@@ -48,14 +53,15 @@ impl Server {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
         let mut words = line.split_whitespace();
         let authorities = words.next().unwrap().split(',').map(str::to_owned).collect();
         let keys = words
             .next()
             .zip(words.next())
             .map(|(a, s)| KeyPair { access_key: a.to_owned(), secret_key: s.to_owned() });
-        Self { child, authorities, keys }
+        Self { child, said, authorities, keys }
     }
 
     /// The server as connection `n` sees it.
@@ -63,12 +69,23 @@ impl Server {
         Target { authority: self.authorities[n % self.authorities.len()].clone(), keys: self.keys.clone() }
     }
 
-    /// CPU time of the server so far, all threads.
+    /// CPU time of the server so far, all threads, to the nanosecond as far as they have come to rest.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        ticks as f64 / 100.0
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let of = |task: std::io::Result<std::fs::DirEntry>| {
+            let text = std::fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+            text.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+        };
+        tasks.map(of).sum::<u64>() as f64 / 1e9
+    }
+
+    /// Allocations of the server since the last call, and their bytes.
+    pub(crate) fn allocations(&mut self) -> (u64, u64) {
+        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        let (calls, bytes) = line.trim().split_once(' ').unwrap();
+        (calls.parse().unwrap(), bytes.parse().unwrap())
     }
 
     /// Its resident memory in bytes.

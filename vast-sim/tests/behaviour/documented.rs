@@ -6,6 +6,8 @@ use std::process::Command;
 use vast_sim::describe::{Described, Outcome};
 use vast_sim::{Cluster, Config};
 
+use crate::command::Served;
+
 fn documents() -> Vec<(PathBuf, String)> {
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = [
@@ -68,6 +70,66 @@ fn commands_exist_with_their_arguments() {
         }
     }
     assert!(tried >= 10, "only {tried} commands found");
+}
+
+/// What can be run as it is: nothing stands for a file or a number, and it ends by itself.
+fn is_complete(words: &[&str]) -> bool {
+    let placeholder = |w: &&str| w.chars().all(|c| c.is_ascii_uppercase()) || w.starts_with('[');
+    !words.is_empty()
+        && !words.iter().any(placeholder)
+        && words != ["fault", "add"]
+        && !["serve", "check", "seed"].contains(&words[0])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_do_something() {
+    let mut served = Served::start(&[]);
+    let readme = &documents()[0].1;
+    let mut tried = std::collections::BTreeSet::new();
+    for command in readme.split('`').filter_map(|t| t.strip_prefix("vast-sim ")) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        if !is_complete(&words) || !tried.insert(command) {
+            continue;
+        }
+        let mut program = Command::new(env!("CARGO_BIN_EXE_vast-sim"));
+        let output = program.args(&words).env("VAST_SIM_VMS", served.url("vms")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !output.stdout.is_empty(), "vast-sim {command}: {said}");
+        if command.starts_with("fault add") {
+            // What is armed must not be in the next one's way; how long VMS is away is the fault's own business.
+            drop(std::mem::replace(&mut served, Served::start(&[])));
+        }
+    }
+    assert!(tried.len() >= 17, "{tried:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_of_the_simulators_own_answer() {
+    let (cluster, readme) = (Cluster::start(Config::default()).await.unwrap(), &documents()[0].1);
+    let vms = crate::client::Vms::new(&cluster);
+    let table = readme.split("## Other paths of the simulator's own").nth(1).unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    let mut tried = 0;
+    for line in table.lines().filter(|l| l.starts_with("| `")) {
+        let cell = line.split('|').nth(1).unwrap();
+        let words: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        let path = words.iter().find_map(|w| w.split_whitespace().find(|w| w.starts_with('/'))).unwrap();
+        let reads = words.iter().any(|w| w.starts_with("GET"));
+        let status = vms.get(path).await.status.as_u16();
+        assert_eq!(status, if reads { 200 } else { 405 }, "GET {path}");
+        tried += 1;
+    }
+    assert!(tried >= 12, "{tried} paths");
+}
+
+#[test]
+fn the_example_in_the_documentation_is_the_one_that_is_compiled() {
+    let compiled = include_str!("../../src/lib.rs");
+    let readme = &documents()[0].1;
+    let (_, example) = blocks(readme, "rust")[0];
+    for line in example.lines().filter(|l| !l.is_empty()) {
+        assert!(compiled.contains(&format!("//! {line}")), "{line}");
+    }
 }
 
 #[test]
