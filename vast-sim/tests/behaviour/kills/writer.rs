@@ -18,23 +18,23 @@ type Content = Option<(u64, usize)>;
 #[derive(Debug, Clone)]
 struct Known<T> {
     acknowledged: Option<T>,
-    /// What a request without an answer may have made of it.
-    uncertain: Option<Option<T>>,
+    /// What a request without an answer may have made of it; empty when every request was answered.
+    uncertain: Vec<Option<T>>,
 }
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
-        Self { acknowledged: None, uncertain: None }
+        Self { acknowledged: None, uncertain: Vec::new() }
     }
 }
 
 impl<T: Clone + Debug> Known<T> {
     /// Takes what was found, if it may be.
     fn settle(&mut self, name: &str, found: impl Fn(&Option<T>) -> bool, what: &str) {
-        let candidates = [Some(self.acknowledged.clone()), self.uncertain.clone()];
-        let holds = candidates.into_iter().flatten().find(found);
+        let mut candidates = std::iter::once(&self.acknowledged).chain(&self.uncertain);
+        let holds = candidates.find(|c| found(c)).cloned();
         let holds = holds.unwrap_or_else(|| panic!("{name}: {what} is none of {self:?}"));
-        *self = Self { acknowledged: holds, uncertain: None };
+        *self = Self { acknowledged: holds, uncertain: Vec::new() };
     }
 }
 
@@ -119,9 +119,9 @@ impl Writer {
     /// Sends a request that shall make `wanted` of an object.
     async fn change(&mut self, s3: &S3, path: &str, wanted: Content, ask: Ask<'_>) -> Attempt {
         let known = self.objects.entry(path.to_owned()).or_default();
-        known.uncertain = Some(wanted);
+        known.uncertain = vec![wanted];
         taken(s3.try_send(ask.method, &ask.path, &ask.headers, ask.body).await?);
-        *known = Known { acknowledged: wanted, uncertain: None };
+        *known = Known { acknowledged: wanted, uncertain: Vec::new() };
         Ok(())
     }
 
@@ -189,7 +189,7 @@ impl Writer {
         let reply = taken(s3.try_send("PUT", &path, &[], pattern(seed, len)).await?);
         let id = reply.header("x-amz-version-id");
         assert!(!id.is_empty(), "no version id: {:?}", reply.headers);
-        let known = Known { acknowledged: Some((seed, len)), uncertain: None };
+        let known = Known { acknowledged: Some((seed, len)), uncertain: Vec::new() };
         self.versions.insert(format!("{path}?versionId={id}"), known);
         Ok(())
     }
@@ -203,7 +203,7 @@ impl Writer {
         }
         let path = &there[self.pick(there.len())];
         let known = self.versions.entry(path.clone()).or_default();
-        known.uncertain = Some(None);
+        known.uncertain = vec![None];
         taken(s3.try_send("DELETE", path, &[], Bytes::new()).await?);
         *known = Known::default();
         Ok(())
@@ -215,7 +215,7 @@ impl Writer {
         let reply = taken(s3.try_send("DELETE", &path, &[], Bytes::new()).await?);
         assert_eq!(reply.header("x-amz-delete-marker"), "true", "{:?}", reply.headers);
         let name = format!("{path}?versionId={}", reply.header("x-amz-version-id"));
-        let known = Known { acknowledged: Some("marker".to_owned()), uncertain: None };
+        let known = Known { acknowledged: Some("marker".to_owned()), uncertain: Vec::new() };
         self.facts.insert(Fact { kind: Kind::DeleteMarker, name }, known);
         Ok(())
     }
@@ -247,10 +247,10 @@ impl Writer {
             self.frozen.insert(fact.clone(), sample);
         }
         let known = self.facts.entry(fact.clone()).or_default();
-        known.uncertain = Some(wanted.clone());
+        known.uncertain = vec![wanted.clone()];
         let reply = fact.set(clients, self.number, before.is_some(), wanted.as_deref()).await?;
         let reply = taken(reply);
-        *known = Known { acknowledged: wanted, uncertain: None };
+        *known = Known { acknowledged: wanted, uncertain: Vec::new() };
         if kind == Kind::Tenant && removes {
             self.tasks.push(reply.json()["async_task"]["id"].as_u64().unwrap());
         }
@@ -295,7 +295,8 @@ impl Writer {
         self.versions.retain(|_, known| known.acknowledged.is_some());
         for (fact, known) in &mut self.facts {
             if fact.kind == Kind::Key {
-                let secrets = [known.acknowledged.clone(), known.uncertain.clone().flatten()];
+                let secrets =
+                    std::iter::once(&known.acknowledged).chain(&known.uncertain).flatten().cloned().collect();
                 let works = fact.works(&clients, secrets).await;
                 known.settle(&fact.name, |c| *c == works, &format!("{works:?}"));
                 continue;
