@@ -74,6 +74,27 @@ def check_opens(sim):
     assert not errors, errors
 
 
+def check_alone(sim):
+    """Nothing is asked of any other server, and nothing else than the page's own script may run"""
+    driver = browser(sim)
+    asked = driver.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+    strangers = [url for url in asked if not url.startswith(sim.vms + "/")]
+    assert len(asked) >= 3 and not strangers, strangers or asked
+    planted = """
+        const script = document.createElement('script');
+        script.textContent = "document.title = 'taken over'";
+        document.body.append(script);
+        const image = new Image();
+        const done = arguments[arguments.length - 1];
+        image.onload = () => done('loaded');
+        image.onerror = () => done('refused');
+        image.src = arguments[0] + '/page.png';"""
+    assert driver.execute_async_script(planted, sim.s3[0]) == "refused"
+    assert driver.title == "vast-sim", "a script that is not the page's own ran"
+    said = [e["message"] for e in driver.get_log("browser")]
+    assert sum("Content Security Policy" in message for message in said) >= 2, said
+
+
 def check_puts(sim):
     """Objects that are put show in capacity, view, VIP and request figures, and in the rates"""
     browser(sim)

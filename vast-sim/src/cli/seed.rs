@@ -45,13 +45,14 @@ impl Seed {
     pub(crate) fn run(self) -> Result<Exit> {
         let read = read_description(&self.file)?;
         let cluster = self.remote.connect()?;
-        let done = read.apply(&cluster).map_err(|e| failure(&e))?;
-        if self.json {
-            print_json(&done)?;
-        } else {
-            for step in &done {
+        let mut tell = |step: &Done| {
+            if !self.json {
                 print(&line(step));
             }
+        };
+        let done = read.apply_telling(&cluster, &mut tell).map_err(|e| failure(&e))?;
+        if self.json {
+            print_json(&done)?;
         }
         Ok(Exit::Done)
     }

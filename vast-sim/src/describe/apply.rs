@@ -83,8 +83,20 @@ impl Described {
     /// # Errors
     /// The first object that could not be had, shown in the description.
     pub fn apply(&self, target: &dyn Target) -> Result<Vec<Done>, ApplyError> {
+        self.apply_telling(target, &mut |_| {})
+    }
+
+    /// As [`Self::apply`], told of every step when it is done: a long description takes its time.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_telling(
+        &self,
+        target: &dyn Target,
+        tell: &mut dyn FnMut(&Done),
+    ) -> Result<Vec<Done>, ApplyError> {
         let d = &self.description;
-        let mut run = Run { read: self, target, done: Vec::new() };
+        let mut run = Run { read: self, target, done: Vec::new(), tell };
         d.tenants.iter().enumerate().try_for_each(|(n, t)| run.tenant(n, t))?;
         d.vip_pools.iter().enumerate().try_for_each(|(n, p)| run.vip_pool(n, p))?;
         d.policies.iter().enumerate().try_for_each(|(n, p)| run.policy(n, p))?;
@@ -109,6 +121,7 @@ struct Run<'a> {
     read: &'a Described,
     target: &'a dyn Target,
     done: Vec<Done>,
+    tell: &'a mut dyn FnMut(&Done),
 }
 
 type Step = Result<(), ApplyError>;
@@ -138,7 +151,9 @@ const OTHER_NAMES: [(&str, &str); 5] = [
 
 impl Run<'_> {
     fn note(&mut self, resource: &str, name: String, outcome: Outcome) {
-        self.done.push(Done { resource: resource.to_owned(), name, outcome });
+        let done = Done { resource: resource.to_owned(), name, outcome };
+        (self.tell)(&done);
+        self.done.push(done);
     }
 
     fn refused(&self, place: Range<usize>, error: CallError) -> ApplyError {

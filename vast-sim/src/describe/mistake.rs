@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, NamedSource, SourceSpan};
 
 /// A mistake in a description.
-#[derive(Debug)]
+#[derive(Debug, Diagnostic)]
 pub struct Mistake {
     /// The file.
     pub file: String,
@@ -17,16 +18,19 @@ pub struct Mistake {
     /// What is wrong.
     pub message: String,
     /// What to do.
+    #[help]
     pub help: Option<String>,
-    source: Box<NamedSource<String>>,
+    #[source_code]
+    text: Arc<NamedSource<String>>,
+    #[label("here")]
     span: Option<SourceSpan>,
 }
 
 impl Mistake {
     /// A mistake with the file as a whole.
     pub fn of_file(file: &str, message: String) -> Self {
-        let source = Box::new(NamedSource::new(file, String::new()));
-        Self { file: file.into(), line: 0, column: 0, message, help: None, source, span: None }
+        let text = Arc::new(NamedSource::new(file, String::new()));
+        Self { file: file.into(), line: 0, column: 0, message, help: None, text, span: None }
     }
 
     /// A mistake at a place in the text, in bytes.
@@ -42,7 +46,7 @@ impl Mistake {
             column: before[line_start..].chars().count() + 1,
             message,
             help,
-            source: Box::new(NamedSource::new(file, text.to_owned()).with_language("toml")),
+            text: Arc::new(NamedSource::new(file, text.to_owned()).with_language("toml")),
             span: Some((start, (end - start).max(1)).into()),
             file: file.into(),
         }
@@ -78,21 +82,6 @@ impl fmt::Display for Mistake {
 }
 
 impl std::error::Error for Mistake {}
-
-impl miette::Diagnostic for Mistake {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.span.as_ref().map(|_| &*self.source as &dyn miette::SourceCode)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.span?;
-        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some("here".into()), span))))
-    }
-}
 
 /// The reader's message in two: what is wrong, and what to do.
 fn explain(message: &str) -> (String, Option<String>) {

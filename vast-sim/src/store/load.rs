@@ -120,7 +120,11 @@ pub(super) fn open(dir: &Path) -> Result<Store, StartError> {
         files: Arc::clone(&files),
         frozen: Vec::new(),
     };
-    let db = journal::open(&dir.join("metadata.redb"), &mut |table: Table, key: &[u8], value: &[u8]| {
+    let metadata = dir.join("metadata.redb");
+    if let Ok(found) = std::fs::metadata(&metadata) {
+        tracing::info!("reading {} MiB of metadata in {}", found.len() >> 20, dir.display());
+    }
+    let db = journal::open(&metadata, &mut |table: Table, key: &[u8], value: &[u8]| {
         loading.take(table, key, value)
     })?;
     let damaged = |detail| StartError::Database { path: dir.to_owned(), detail };
