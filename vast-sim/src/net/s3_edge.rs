@@ -19,6 +19,7 @@ use crate::metrics::RequestMeter;
 use crate::metrics::tally::Class;
 use crate::qos;
 use crate::s3::cors::{self, Visitor};
+use crate::s3::document_digest;
 use crate::s3::host::bucket_of;
 use crate::s3::operation::{Asked, classify};
 use crate::s3::read::drop_unusable_range;
@@ -226,7 +227,7 @@ impl S3Edge {
         if let Err(refusal) = self.queue(bucket, signer.as_deref(), counting, trouble).await {
             return refused(&refusal, about);
         }
-        let body = if trouble.request.is_idle() {
+        let mut body = if trouble.request.is_idle() {
             s3s::Body::http_body(body)
         } else {
             let meddling = std::mem::take(&mut trouble.request);
@@ -234,6 +235,7 @@ impl S3Edge {
             s3s::Body::http_body_unsync(meddling.to(body, clock, ending.clone()))
         };
         drop_unusable_range(&mut parts.headers);
+        document_digest::examine(&mut parts, &mut body, about.asked.operation).await;
         match self.service.call(Request::from_parts(parts, body)).await {
             Ok(answer) => complete(answer, about),
             Err(error) => {

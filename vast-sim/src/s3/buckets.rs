@@ -12,11 +12,12 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use super::access::{self, Circumstances};
 use super::caller::Caller;
 use super::list::{marker_of, token_of};
+use super::lock::indestructible_for;
 use super::refusal::Detailed as _;
 use super::reply::{self, CoreRef};
 use crate::store::registry::Row;
 use crate::vms::events;
-use crate::vms::resources::views;
+use crate::vms::resources::{indestructibility, views};
 
 /// The region of every bucket: VAST has none and clients want one.
 const REGION: &str = "us-east-1";
@@ -112,6 +113,10 @@ pub(crate) async fn delete(
         let usage = state.usage(bucket.tenant_id, &bucket.path);
         if usage.objects + usage.markers > 0 {
             return Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty"));
+        }
+        let indestructible = state.view_of(bucket).and_then(indestructible_for).is_some();
+        if indestructible && !indestructibility::is_unlocked(core, state) {
+            return Err(s3_error!(AccessDenied, "The bucket is in indestructible object mode."));
         }
         let (view, tenant, path) = (bucket.view_id, bucket.tenant_id, bucket.path.clone());
         state.remove_bucket(&name);

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::access::{self, Circumstances};
 use super::acl::Acl;
 use super::actions::{self, Action};
+use super::document_digest;
 use super::lists;
 use super::operation::{Asked, check_agreement};
 use super::policy::Names;
@@ -161,11 +162,12 @@ impl S3Access for Access {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let asked = cx.extensions_mut().get::<Asked>().cloned();
         check_agreement(asked.as_ref(), cx.s3_op().name())?;
+        let extensions = cx.extensions_mut().clone();
+        document_digest::check(&extensions, cx.headers())?;
         let signer = match cx.extensions_mut().get::<Verified>().cloned() {
             Some(Verified(signer)) => signer,
             None => cx.credentials().map(|c| c.access_key.clone()),
         };
-        let extensions = cx.extensions_mut().clone();
         let at = Circumstances::new(&self.0, cx.uri(), cx.headers(), &extensions);
         let path = cx.s3_path();
         let target = Target {
@@ -212,6 +214,7 @@ fn judge(state: &State, mut caller: Caller, at: &Circumstances<'_>, target: &Tar
         return access::denied();
     }
     let bucket = caller.open(state, name)?;
+    check_owner(at, "x-amz-expected-bucket-owner", bucket)?;
     let versioned = at.query.get("versionId").is_some();
     let place = (name, bucket, key.unwrap_or_default());
     for action in actions::of(operation, key.is_some(), versioned, at.headers) {
@@ -236,6 +239,14 @@ fn judge(state: &State, mut caller: Caller, at: &Circumstances<'_>, target: &Tar
     Ok(caller)
 }
 
+/// Refuses a request that takes the bucket for somebody else's.
+fn check_owner(at: &Circumstances<'_>, header: &str, bucket: &Bucket) -> S3Result<()> {
+    match at.headers.get(header) {
+        Some(expected) if expected.as_bytes() != bucket.owner.as_bytes() => access::denied(),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses to copy from what the caller may not read.
 fn judge_source(state: &State, caller: &Caller, at: &Circumstances<'_>, source: &str) -> S3Result<()> {
     // What cannot be read here is refused when the operation reads it.
@@ -243,6 +254,7 @@ fn judge_source(state: &State, caller: &Caller, at: &Circumstances<'_>, source: 
         return Ok(());
     };
     let bucket = caller.open(state, &name).map_err(|error| error.detail("BucketName", &name))?;
+    check_owner(at, "x-amz-source-expected-bucket-owner", bucket)?;
     let query = version_id.as_ref().map(|v| format!("versionId={v}")).unwrap_or_default();
     let at = Circumstances {
         core: at.core,

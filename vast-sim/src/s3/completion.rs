@@ -9,7 +9,7 @@ use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 use super::caller::Caller;
 use super::checksum::{self, Algorithm};
 use super::conditions;
-use super::features::{Feature, is_ignored};
+use super::features::{Feature, is_missing};
 use super::lifecycle;
 use super::lock::LockRules;
 use super::multipart::{other_checksum, part_number};
@@ -188,9 +188,9 @@ pub(crate) async fn complete(
 ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
     let caller = Caller::of(&req)?;
     storage::check_checksums(&req.headers)?;
-    let answers_again = !is_ignored(Feature::RepeatedCompletion, &req);
     let declared = declared_checksums!(req.input);
     let input = req.input;
+    let extensions = req.extensions;
     let named = input.multipart_upload.and_then(|u| u.parts).unwrap_or_default();
     let (name, key, id) = (input.bucket, input.key, input.upload_id);
     if named.is_empty() {
@@ -205,8 +205,9 @@ pub(crate) async fn complete(
         let upload = match place.upload(state, &id) {
             Ok(upload) => upload,
             Err(gone) => {
-                let before = answers_again.then(|| made_before(state, bucket, &place, &key, &id));
-                return before.flatten().ok_or(gone);
+                let before = made_before(state, bucket, &place, &key, &id);
+                let missing = |_: &Completed| is_missing(Feature::RepeatedCompletion, &extensions);
+                return before.filter(|b| !missing(b)).ok_or(gone);
             }
         };
         let parts = select(core, upload, &named)?;

@@ -147,13 +147,14 @@ impl Lacking {
     }
 }
 
-/// Whether a request has to do without a feature that its operation looks at itself.
-pub(crate) fn is_ignored<T>(feature: Feature, request: &S3Request<T>) -> bool {
-    let lacking = request.extensions.get::<Lacking>().and_then(|lacking| lacking.0.get(&feature));
-    lacking.is_some_and(|(how, hit)| {
-        hit.iter().for_each(Hit::happened);
-        *how == Switch::Ignored
-    })
+/// Whether a request has to do without a feature that its operation looks at itself. Asked when it would matter: that is
+/// when a fault that took the feature away has hit.
+pub(crate) fn is_missing(feature: Feature, extensions: &http::Extensions) -> bool {
+    let missing = extensions.get::<Lacking>().and_then(|lacking| lacking.0.get(&feature));
+    if let Some((_, Some(hit))) = missing {
+        hit.happened();
+    }
+    missing.is_some()
 }
 
 /// Makes a request what it is to a server without the features that are off for it.

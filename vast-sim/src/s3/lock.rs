@@ -18,7 +18,7 @@ use super::place::Place;
 use super::reply::{self, CoreRef};
 use super::versions;
 use crate::store::object::{Bucket, ObjectLock, Retention, RetentionMode};
-use crate::store::registry::{Row, flag, text};
+use crate::store::registry::{Row, flag, number, text};
 use crate::store::state::State;
 
 const MINUTE: u64 = 60_000;
@@ -37,6 +37,23 @@ fn period(text: &str) -> Option<u64> {
         _ => return None,
     };
     text[..text.len() - 1].parse::<u64>().ok()?.checked_mul(unit).filter(|p| *p > 0)
+}
+
+/// The period of a view's indestructible object mode; none without it.
+pub(crate) fn indestructible_for(view: &Row) -> Option<u64> {
+    let days = number(view, "indestructible_object_duration")?;
+    flag(view, "is_indestructible_object_enabled").then(|| days.saturating_mul(DAY))
+}
+
+/// Refuses what cannot go together with that mode.
+pub(crate) fn refuse_if_indestructible(state: &State, bucket: &Bucket) -> S3Result<()> {
+    if state.view_of(bucket).and_then(indestructible_for).is_some() {
+        return Err(s3_error!(
+            InvalidBucketState,
+            "A bucket in indestructible object mode has neither versions nor locks."
+        ));
+    }
+    Ok(())
 }
 
 fn mode_of(text: &str) -> Option<RetentionMode> {
@@ -62,6 +79,8 @@ pub(crate) struct LockRules {
     default: Option<(RetentionMode, u64)>,
     min: Option<u64>,
     max: Option<u64>,
+    /// How long the indestructible object mode keeps what is written.
+    indestructible: Option<u64>,
 }
 
 /// What a writer asks for.
@@ -102,6 +121,7 @@ impl LockRules {
             default,
             min: period(text(view, "min_retention_period")),
             max: period(text(view, "max_retention_period")),
+            indestructible: indestructible_for(view),
         }
     }
 
@@ -145,7 +165,7 @@ impl LockRules {
         if legal_hold.is_some() && !self.enabled {
             return Err(no_configuration());
         }
-        Ok(ObjectLock { retention, legal_hold })
+        Ok(ObjectLock { retention, legal_hold, ..ObjectLock::default() })
     }
 
     /// The lock of a version that is written now: what was asked for, or the bucket's default.
@@ -154,7 +174,8 @@ impl LockRules {
         let retention = explicit
             .retention
             .or_else(|| default.map(|(mode, period)| Retention { mode, until: now.saturating_add(period) }));
-        ObjectLock { retention, ..explicit }
+        let indestructible_until = self.indestructible.map(|period| now.saturating_add(period));
+        ObjectLock { retention, indestructible_until, ..explicit }
     }
 }
 
@@ -174,6 +195,9 @@ impl ObjectLock {
 
     /// Whether nothing keeps the version from being deleted for good.
     pub(crate) fn may_go(&self, now: u64, bypass: bool) -> bool {
+        if self.indestructible_until.is_some_and(|until| until > now) {
+            return false;
+        }
         let retained = match self.active(now).map(|r| r.mode) {
             None => false,
             Some(RetentionMode::Governance) => !bypass,
@@ -423,6 +447,7 @@ mod tests {
         let lock = |mode, until, hold| ObjectLock {
             retention: Some(Retention { mode, until }),
             legal_hold: Some(hold),
+            indestructible_until: None,
         };
         let (governance, compliance) = (RetentionMode::Governance, RetentionMode::Compliance);
         let go = |l: ObjectLock, now, bypass| l.may_go(now, bypass);

@@ -7,6 +7,7 @@
 //! * [`operation`]: which operation a request names. The library takes sub-resources and methods that it does not know
 //!   for the nearest that it does, so that a request to encrypt an object would overwrite it;
 //! * [`refusal`]: the elements of errors beside code and message, and the messages that it leaves out;
+//! * [`document_digest`]: digests of documents, which it does not look at;
 //! * [`cors`]: preflights, which it has no operation for;
 //! * [`read::drop_unusable_range`]: ranges that HTTP tells a server to skip and that it refuses.
 
@@ -21,6 +22,7 @@ pub(crate) mod conditions;
 mod copy;
 pub(crate) mod cors;
 mod delete;
+pub(crate) mod document_digest;
 mod documents;
 pub(crate) mod features;
 pub(crate) mod host;

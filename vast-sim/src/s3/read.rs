@@ -16,6 +16,7 @@ use super::reply::{self, CoreRef, put_checksum};
 use super::storage;
 use super::versions::{self, Found};
 use super::{checksum::Algorithm, lifecycle};
+use crate::env;
 use crate::store::blob;
 use crate::store::object::{Object, ObjectHeaders, StoredChecksum};
 
@@ -55,10 +56,11 @@ fn piece(object: &Object, range: Option<Range>, part: Option<i32>) -> S3Result<P
             .detail("ActualPartCount", object.parts.len().max(1))),
         };
     }
-    match range.map(|r| r.check(object.size)) {
+    // Nothing has no last bytes either.
+    match range.map(|r| r.check(object.size).map(|r| (!r.is_empty()).then_some(r))) {
         None => Ok(whole),
-        Some(Ok(r)) => Ok(Piece { start: r.start, len: r.end - r.start, partial: true }),
-        Some(Err(_)) => {
+        Some(Ok(Some(r))) => Ok(Piece { start: r.start, len: r.end - r.start, partial: true }),
+        Some(Ok(None) | Err(_)) => {
             let mut error = s3_error!(InvalidRange, "The requested range is not satisfiable");
             let mut headers = HeaderMap::new();
             if let Ok(value) = HeaderValue::try_from(format!("bytes */{}", object.size)) {
@@ -84,6 +86,16 @@ pub(crate) fn drop_unusable_range(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether the range of a request counts: not when it is meant for another state of the object.
+fn range_counts(headers: &HeaderMap, object: &Object) -> bool {
+    let Some(condition) = headers.get(http::header::IF_RANGE) else { return true };
+    let Ok(condition) = condition.to_str() else { return false };
+    match condition.strip_prefix('"').and_then(|c| c.strip_suffix('"')) {
+        Some(etag) => etag == object.etag,
+        None => condition == env::http_date(object.modified),
+    }
+}
+
 /// What GET and HEAD have in common.
 struct Reading {
     found: Found,
@@ -96,7 +108,7 @@ async fn reading(
     caller: &Caller,
     (bucket, key, version): (&str, &str, Option<&str>),
     conditions: ReadConditions,
-    (range, part): (Option<Range>, Option<i32>),
+    (range, part, headers): (Option<Range>, Option<i32>, &HeaderMap),
 ) -> S3Result<Reading> {
     let wanted = versions::named(version)?;
     let (found, expiration) = core.store.read(|state| {
@@ -107,6 +119,7 @@ async fn reading(
     })?;
     reply::settle(core).await?;
     conditions.check(core, &found.object, false)?;
+    let range = range.filter(|_| range_counts(headers, &found.object));
     let piece = piece(&found.object, range, part)?;
     Ok(Reading { found, piece, expiration })
 }
@@ -168,10 +181,23 @@ pub(crate) async fn get(
 ) -> S3Result<S3Response<GetObjectOutput>> {
     let caller = Caller::of(&req)?;
     let mut input = req.input;
+    let overrides = input.response_cache_control.is_some()
+        || input.response_content_disposition.is_some()
+        || input.response_content_encoding.is_some()
+        || input.response_content_language.is_some()
+        || input.response_content_type.is_some()
+        || input.response_expires.is_some();
+    if overrides && caller.is_anonymous() {
+        return Err(s3_error!(
+            InvalidRequest,
+            "Request specific response headers cannot be used for anonymous GET requests."
+        ));
+    }
     storage::refuse_reading_key(input.sse_customer_algorithm.is_some())?;
     let conditions = read_conditions!(input);
     let at = (input.bucket.as_str(), input.key.as_str(), input.version_id.as_deref());
-    let reading = reading(core, &caller, at, conditions, (input.range, input.part_number)).await?;
+    let reading =
+        reading(core, &caller, at, conditions, (input.range, input.part_number, &req.headers)).await?;
     let mut output = GetObjectOutput::default();
     fill!(output, reading, input);
     let object = &reading.found.object;
@@ -196,7 +222,8 @@ pub(crate) async fn head(
     storage::refuse_reading_key(input.sse_customer_algorithm.is_some())?;
     let conditions = read_conditions!(input);
     let at = (input.bucket.as_str(), input.key.as_str(), input.version_id.as_deref());
-    let reading = reading(core, &caller, at, conditions, (input.range, input.part_number)).await?;
+    let reading =
+        reading(core, &caller, at, conditions, (input.range, input.part_number, &req.headers)).await?;
     let mut output = HeadObjectOutput::default();
     fill!(output, reading, input);
     let partial = reading.piece.partial;
@@ -297,4 +324,13 @@ pub(crate) async fn attributes(
         output.object_size = reply::size(object.size);
     }
     Ok(S3Response::new(output))
+}
+
+/// The answer of GetObjectAttributes with the ETag as AWS writes it there, without quotes; the protocol library knows
+/// only one way to write them.
+pub(crate) fn without_quotes(document: &str) -> Option<String> {
+    let (before, rest) = document.split_once("<ETag>")?;
+    let (etag, after) = rest.split_once("</ETag>")?;
+    let bare = etag.replace("&quot;", "").replace('"', "");
+    Some(format!("{before}<ETag>{bare}</ETag>{after}"))
 }

@@ -10,6 +10,7 @@ use s3s::dto::{
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::caller::Caller;
+use super::lock::refuse_if_indestructible;
 use super::place::Place;
 use super::reply::{self, CoreRef};
 use crate::core::Core;
@@ -152,6 +153,7 @@ pub(crate) async fn put_versioning(
     }
     core.store.write(|state| {
         let bucket = caller.open(state, &req.input.bucket)?;
+        refuse_if_indestructible(state, bucket)?;
         let view = bucket.view_id;
         match asked.status.as_ref().map(BucketVersioningStatus::as_str) {
             Some(BucketVersioningStatus::ENABLED) => {

@@ -213,7 +213,7 @@ pub(crate) fn open(path: &Path, take: &mut Take<'_>) -> Result<Database, StartEr
 }
 
 /// The layout of the records; raised with every change that older programs would misread.
-const FORMAT: u64 = 4;
+const FORMAT: u64 = 5;
 
 const FORMAT_TABLE: TableDefinition<'static, &'static str, u64> = TableDefinition::new("format");
 

@@ -52,6 +52,8 @@ pub(crate) struct ObjectLock {
     pub(crate) retention: Option<Retention>,
     /// None when nobody ever set it.
     pub(crate) legal_hold: Option<bool>,
+    /// Until when the view's indestructible object mode keeps it, in milliseconds since 1970. Clients do not see it.
+    pub(crate) indestructible_until: Option<u64>,
 }
 
 /// A part that an object was completed from.

@@ -35,6 +35,7 @@ mod reset;
 mod restart;
 mod s3_buckets;
 mod s3_conditions;
+mod s3_indestructible;
 mod s3_lifecycle;
 mod s3_listing;
 mod s3_lock;

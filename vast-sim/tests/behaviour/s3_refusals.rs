@@ -1,5 +1,7 @@
 //! What the cluster does not do, and what it says then: nothing is taken for something else, every error explains itself.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use crate::client::{Reply, S3, start};
@@ -148,6 +150,62 @@ async fn errors_have_a_message_and_the_elements_that_aws_adds() {
     assert_eq!(small.between("<ProposedSize>", "</ProposedSize>"), ["5"]);
     assert_eq!(small.between("<MinSizeAllowed>", "</MinSizeAllowed>"), ["5242880"]);
     assert_eq!(small.between("<PartNumber>", "</PartNumber>"), ["1"]);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_compared_with_their_digests() {
+    let (cluster, _, s3) = start().await;
+    s3.put("/data/k", "x").await.ok();
+    let tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+    let keys = "<Delete><Object><Key>k</Key></Object></Delete>";
+    for (method, path, document) in
+        [("PUT", "/data?tagging", tags), ("PUT", "/data/k?tagging", tags), ("POST", "/data?delete", keys)]
+    {
+        let md5 = STANDARD.encode(<md5::Md5 as md5::Digest>::digest(document));
+        let other = STANDARD.encode(<md5::Md5 as md5::Digest>::digest("other"));
+        let sha = STANDARD.encode(<sha2::Sha256 as sha2::Digest>::digest(document));
+        for (name, value, code) in [
+            ("content-md5", other.as_str(), "BadDigest"),
+            ("content-md5", "short", "InvalidDigest"),
+            ("x-amz-checksum-crc32", "AAAAAA==", "BadDigest"),
+            ("x-amz-checksum-sha256", &md5, "BadDigest"),
+            ("content-md5", &md5, ""),
+            ("x-amz-checksum-sha256", &sha, ""),
+        ] {
+            let reply = s3.send(method, path, &[(name, value)], document).await;
+            assert_eq!(reply.code(), code, "{method} {path} {name}: {}", reply.text());
+            assert_eq!(reply.status.is_success(), code.is_empty());
+        }
+    }
+    // Who has no key learns nothing of digests.
+    let mut wrong = s3.clone();
+    wrong.keys.secret_key.push('x');
+    let bad = [("content-md5", "short")];
+    wrong.send("PUT", "/data?tagging", &bad, tags).await.is(403, "SignatureDoesNotMatch");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_of_somebody_else_is_not_used() {
+    let (cluster, _, s3) = start().await;
+    s3.put("/data/k", "x").await.ok();
+    let (right, wrong) = ("data-owner", "111122223333");
+    let expected = "x-amz-expected-bucket-owner";
+    s3.send("GET", "/data/k", &[(expected, right)], "").await.ok();
+    for (method, path) in [("GET", "/data/k"), ("PUT", "/data/k"), ("DELETE", "/data/k"), ("GET", "/data")] {
+        s3.send(method, path, &[(expected, wrong)], "").await.is(403, "AccessDenied");
+    }
+    let copy = |owner: &'static str| {
+        let s3 = s3.clone();
+        async move {
+            let headers = [("x-amz-copy-source", "/data/k"), ("x-amz-source-expected-bucket-owner", owner)];
+            s3.send("PUT", "/data/copy", &headers, "").await
+        }
+    };
+    copy(wrong).await.is(403, "AccessDenied");
+    copy(right).await.ok();
+    assert_eq!(s3.get("/data/k").await.ok().body, "x");
     cluster.stop().await;
 }
 

@@ -80,6 +80,9 @@ async fn attributes_name_what_was_asked_for() {
         format!("{}-2", STANDARD.encode(Sha256::digest(raw)))
     };
     assert!(reply.text().contains(&composite), "{}", reply.text());
+    // Here, and only here, without quotes.
+    let etag = s3.head("/data/m").await.header("etag").trim_matches('"').to_owned();
+    assert_eq!(reply.between("<ETag>", "</ETag>"), [etag]);
     assert_eq!(reply.between("<ObjectSize>", "</ObjectSize>"), ["6"]);
     assert_eq!(reply.between("<ChecksumType>", "</ChecksumType>"), ["COMPOSITE"]);
     assert_eq!(reply.between("<PartsCount>", "</PartsCount>"), ["2"]);

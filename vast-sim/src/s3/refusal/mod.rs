@@ -12,6 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use s3s::{Body, S3Error};
 
 use super::operation::Asked;
+use super::read;
 use super::reply::Status;
 use crate::core::Core;
 use crate::env;
@@ -121,6 +122,9 @@ pub(crate) fn complete(mut answer: Response<Body>, about: &About) -> Response<Bo
         *answer.status_mut() = status;
     }
     if answer.status().as_u16() < 400 {
+        if about.asked.operation == "GetObjectAttributes" {
+            return unquoted(answer);
+        }
         return answer;
     }
     let (mut parts, body) = answer.into_parts();
@@ -137,6 +141,18 @@ pub(crate) fn complete(mut answer: Response<Body>, about: &About) -> Response<Bo
             // The library drops it from errors that have headers.
             parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
             Response::from_parts(parts, Body::from(bytes))
+        }
+        None => Response::from_parts(parts, body),
+    }
+}
+
+fn unquoted(answer: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    let text = body.bytes().and_then(|bytes| read::without_quotes(std::str::from_utf8(&bytes).ok()?));
+    match text {
+        Some(text) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Response::from_parts(parts, Body::from(text))
         }
         None => Response::from_parts(parts, body),
     }

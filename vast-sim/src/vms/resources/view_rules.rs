@@ -46,9 +46,7 @@ pub(crate) fn check(state: &State, row: &Row, own: Option<u64>) -> Result<(), Ap
     if policy.is_some_and(|p| !serves(p)) {
         return Err(ApiError::field("policy_id", "The policy belongs to another tenant."));
     }
-    if flag(row, "is_indestructible_object_enabled") {
-        return Err(ApiError::not_implemented("is_indestructible_object_enabled"));
-    }
+    check_indestructible(row)?;
     check_retention(row)?;
     for field in ["alias", "share"] {
         let taken = |(id, other): (u64, &Row)| {
@@ -122,6 +120,38 @@ fn check_retention(row: &Row) -> Result<(), ApiError> {
         return Err(ApiError::field("files_retention_mode", message));
     }
     Ok(())
+}
+
+/// The indestructible object mode: for S3 alone, for 1 to 400 days, without versions and locks.
+fn check_indestructible(row: &Row) -> Result<(), ApiError> {
+    const MODE: &str = "is_indestructible_object_enabled";
+    if !flag(row, MODE) {
+        return Ok(());
+    }
+    let protocols = row.get("protocols").and_then(Value::as_array).map_or(0, Vec::len);
+    if !is_bucket(row) || protocols != 1 {
+        return Err(ApiError::field(
+            MODE,
+            "Indestructible object mode needs a view with S3 and nothing else.",
+        ));
+    }
+    if flag(row, "s3_versioning") || flag(row, "locking") {
+        let message = "Indestructible object mode does not go together with versioning or locking.";
+        return Err(ApiError::field(MODE, message));
+    }
+    if !number(row, "indestructible_object_duration").is_some_and(|days| (1..=400).contains(&days)) {
+        return Err(ApiError::field("indestructible_object_duration", "1 to 400 days are required."));
+    }
+    Ok(())
+}
+
+/// Whether a change would let objects go earlier than the indestructible object mode of the view promised.
+pub(crate) fn weakens_indestructible(old: &Row, new: &Row) -> bool {
+    let days = |row: &Row| {
+        let days = number(row, "indestructible_object_duration").unwrap_or(0);
+        if flag(row, "is_indestructible_object_enabled") { days } else { 0 }
+    };
+    days(new) < days(old)
 }
 
 /// Nobody may be a creator of buckets in two templates.

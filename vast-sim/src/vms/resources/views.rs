@@ -8,8 +8,9 @@ use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::events;
 use super::view_rules::{is_bucket, tenant_of};
-use super::{qospolicies, view_paths, view_rules, viewpolicies};
+use super::{indestructibility, qospolicies, view_paths, view_rules, viewpolicies};
 use crate::core::Core;
+use crate::s3::lock::indestructible_for;
 use crate::store::frozen::is_in_snapshot;
 use crate::store::namespace::DirectoryInfo;
 use crate::store::object::Bucket;
@@ -121,6 +122,14 @@ pub(crate) fn create_for_bucket(
     events::record_change(core, state, owner, "views", id, &row, "OBJECT_CREATED");
 }
 
+/// Refuses to weaken a view in indestructible object mode before that has been unlocked.
+fn refuse_while_locked(core: &Core, state: &State) -> Result<(), ApiError> {
+    if indestructibility::is_unlocked(core, state) {
+        return Ok(());
+    }
+    Err(ApiError::bad_request("The view is indestructible; indestructibility must be unlocked first."))
+}
+
 impl Resource for Views {
     fn kind(&self) -> &'static str {
         "views"
@@ -160,6 +169,9 @@ impl Resource for Views {
         let mut new = old.clone();
         new.extend(changes.clone());
         view_rules::check(state, &new, Some(id))?;
+        if view_rules::weakens_indestructible(&old, &new) {
+            refuse_while_locked(core, state)?;
+        }
         qospolicies::check_for_view(state, &new)?;
         let (was, is) = (is_bucket(&old), is_bucket(&new));
         if was && is && str_of(&old, "bucket") != str_of(&new, "bucket") {
@@ -179,12 +191,16 @@ impl Resource for Views {
         Ok(())
     }
 
-    fn refuse_delete(&self, _: &Arc<Core>, state: &State, id: u64, call: &Call) -> Result<(), ApiError> {
+    fn refuse_delete(&self, core: &Arc<Core>, state: &State, id: u64, call: &Call) -> Result<(), ApiError> {
         engine::refuse_in_use(state, "views", id)?;
         let row = state.vms.row("views", id).ok_or_else(ApiError::not_found)?;
+        let indestructible = indestructible_for(row).is_some();
+        if indestructible {
+            refuse_while_locked(core, state)?;
+        }
         let name = str_of(row, "bucket");
         let full = is_bucket(row) && state.bucket(name).is_some_and(|b| !state.is_empty_bucket(b));
-        if full && !call.asks("force") {
+        if full && (indestructible || !call.asks("force")) {
             return Err(ApiError::bad_request(&format!(
                 "Bucket {name} is not empty; delete its objects and uploads first, or pass force=true."
             )));
