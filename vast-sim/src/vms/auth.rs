@@ -122,7 +122,11 @@ fn issue(core: &Core, manager: u64, tenant: Option<u64>) -> Value {
 
 /// The manager of that name and password, if active.
 fn known(state: &State, name: &str, password: &str) -> Option<u64> {
-    let (id, row) = state.vms.find("managers", "username", name)?;
+    let Some((id, row)) = state.vms.find("managers", "username", name) else {
+        // Takes as long as a wrong password, so that nobody learns which names there are.
+        let _ = secrets::opens("nobody$", password);
+        return None;
+    };
     (secrets::opens(text(row, managers::PASSWORD), password) && managers::is_active(row)).then_some(id)
 }
 
@@ -183,7 +187,7 @@ pub(crate) fn logout(core: &Core, caller: &Caller) {
 
 /// The tenant that the request names in its header.
 fn named_tenant(state: &State, headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
-    let Some(name) = headers.get(TENANT_HEADER) else { return Ok(None) };
+    let Some(name) = headers.get(TENANT_HEADER).filter(|name| !name.is_empty()) else { return Ok(None) };
     let name = name.to_str().unwrap_or_default();
     match state.vms.find("tenants", "name", name) {
         Some((id, _)) => Ok(Some(id)),

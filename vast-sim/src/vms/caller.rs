@@ -88,6 +88,10 @@ impl Caller {
         let Some(kind) = segments.first().map(String::as_str).filter(|kind| !OWN.contains(kind)) else {
             return Ok(());
         };
+        if kind == "managers" && segments.get(1).is_some_and(|name| name == "password") {
+            // One's own password.
+            return Ok(());
+        }
         let below_object = segments.len() > 2;
         let verb = verb(method, below_object);
         if self.tenant.is_some()

@@ -219,13 +219,9 @@ async fn carried_out(
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
         return ApiError::detail(StatusCode::PAYLOAD_TOO_LARGE, "Body too large.").into_response();
     };
-    let body = if body.iter().all(u8::is_ascii_whitespace) {
-        Value::Null
-    } else {
-        match serde_json::from_slice(&body) {
-            Ok(value) => value,
-            Err(e) => return ApiError::bad_request(&format!("JSON parse error - {e}")).into_response(),
-        }
+    let body = match read_body(&parts, &body) {
+        Ok(value) => value,
+        Err(refusal) => return refusal.into_response(),
     };
     let asked = parts.method;
     let allowed = engine::allowed(&segments);
@@ -249,6 +245,24 @@ async fn carried_out(
         answer.headers_mut().insert(header::ALLOW, allowed);
     }
     answer
+}
+
+/// The JSON in a body, or the fields of a form, which are texts; null when there is none.
+fn read_body(parts: &http::request::Parts, body: &[u8]) -> Result<Value, ApiError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Value::Null);
+    }
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("application/x-www-form-urlencoded") && !body.starts_with(b"{") {
+        let pairs = query_pairs(&String::from_utf8_lossy(body));
+        return Ok(pairs.into_iter().map(|(name, value)| (name, Value::from(value))).collect());
+    }
+    match serde_json::from_slice(body) {
+        Ok(value) => Ok(value),
+        // Nothing is asked for by the body of a GET; a few clients send one that is no JSON.
+        Err(_) if parts.method == Method::GET || parts.method == Method::HEAD => Ok(Value::Null),
+        Err(e) => Err(ApiError::bad_request(&format!("JSON parse error - {e}"))),
+    }
 }
 
 /// Completes the address of the task that an answer announces.

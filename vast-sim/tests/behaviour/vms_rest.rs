@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use vast_sim::{Cluster, Config};
 
@@ -139,5 +140,51 @@ async fn events_come_newest_first_and_are_what_their_definitions_make_of_them() 
     cluster.advance(Duration::from_secs(2)).unwrap();
     let page = vms.get("/api/events/?event_name=NOTIFIER_EVENT").await.ok().json();
     assert_eq!(page["results"][0]["metadata"]["tries"], "OBJECT_CREATED");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_and_values_are_taken_as_vms_takes_them() {
+    let (cluster, vms) = start().await;
+    // A form is as good as JSON, and a GET has no body that could be wrong.
+    let form = "username=admin&password=123456";
+    let address = vms.url.strip_prefix("https://").unwrap();
+    let request = http::Request::builder()
+        .method("POST")
+        .uri("/api/token/")
+        .header("host", address)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form.into())
+        .unwrap();
+    let pair = crate::client::exchange(&vms.url, Some(&vms.ca_pem), request).await.unwrap().ok().json();
+    assert!(pair["access"].is_string() && pair["refresh"].is_string());
+    vms.try_send("GET", "/api/views/1/", "garbage").await.unwrap().ok();
+    assert_eq!(vms.try_send("POST", "/api/views/", "garbage").await.unwrap().status, 400);
+    vms.in_tenant("").get("/api/views/").await.ok();
+
+    for bad in ["/a/../b", "//a", "/a//b", "a", "/./a"] {
+        let refused = vms.post("/api/quotas/", json!({ "name": "q", "path": bad, "create_dir": true })).await;
+        assert_eq!((refused.status.as_u16(), refused.json()["path"].is_array()), (400, true), "{bad}");
+    }
+    for (kind, field) in [("users", "uid"), ("groups", "gid")] {
+        for bad in [json!(-1), json!(1_u64 << 32)] {
+            let refused = vms.post(&format!("/api/{kind}/"), json!({ "name": "x", field: bad })).await;
+            assert_eq!(
+                (refused.status.as_u16(), refused.json()[field].is_array()),
+                (400, true),
+                "{kind} {bad}"
+            );
+        }
+    }
+    // Everybody may change their own password, whatever else they may.
+    let viewer = json!({ "username": "viewer", "password": "secret-1", "roles": [2] });
+    vms.post("/api/managers/", viewer).await.ok();
+    let basic = |password: &str| {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(format!("viewer:{password}"));
+        vms.with(format!("Basic {encoded}"))
+    };
+    basic("secret-1").call("PATCH", "/api/managers/password", &json!({ "password": "secret-2" })).await.ok();
+    assert_eq!(basic("secret-1").get("/api/views/").await.status, 401);
+    basic("secret-2").get("/api/views/").await.ok();
     cluster.stop().await;
 }

@@ -231,7 +231,7 @@ pub(super) fn provider_of(state: &State, row: &Row) -> Value {
     provider.map_or(Value::Null, |p| json!({ "id": id, "name": text(p, "name") }))
 }
 
-/// Refuses a number that another row of the collection has.
+/// Refuses a number that another row of the collection has, or that is none for a user or group.
 pub(super) fn refuse_same_number(
     state: &State,
     kind: &str,
@@ -239,6 +239,9 @@ pub(super) fn refuse_same_number(
     row: &Row,
     except: Option<u64>,
 ) -> Result<(), ApiError> {
+    if row.get(field).and_then(Value::as_i64).is_some_and(|n| !(0..=i64::from(u32::MAX)).contains(&n)) {
+        return Err(ApiError::field(field, "Ensure this value lies between 0 and 4294967295."));
+    }
     let Some(wanted) = number(row, field) else { return Ok(()) };
     let taken = |(id, other): (u64, &Row)| Some(id) != except && number(other, field) == Some(wanted);
     if state.vms.rows(kind).any(taken) {

@@ -233,6 +233,7 @@ impl Resource for Quotas {
             return Err(ApiError::field("path", "A path starts with a slash."));
         }
         let path = if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path.to_owned() };
+        super::view_rules::check_path(&path)?;
         row.insert("path".to_owned(), path.into());
         row.entry("tenant_id").or_insert_with(|| tenants::DEFAULT.into());
         check(&row)?;
