@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::metrics::tally::Class;
 use crate::store::registry::{Row, flag, number, text};
 use crate::store::state::State;
 
@@ -24,6 +25,16 @@ pub(super) enum Resource {
 }
 
 impl Resource {
+    /// Whether a request of a class uses it. Only requests that move data use bytes.
+    pub(super) fn is_used_by(self, class: Class) -> bool {
+        match class {
+            Class::Read => matches!(self, Self::ReadBytes | Self::Bytes | Self::Reads | Self::Requests),
+            Class::Write => matches!(self, Self::WriteBytes | Self::Bytes | Self::Writes | Self::Requests),
+            Class::ReadMd => matches!(self, Self::Reads | Self::Requests),
+            Class::WriteMd => matches!(self, Self::Writes | Self::Requests),
+        }
+    }
+
     pub(super) fn is_bytes(self) -> bool {
         matches!(self, Self::ReadBytes | Self::WriteBytes | Self::Bytes)
     }
@@ -36,7 +47,7 @@ pub(crate) struct Rate {
     pub(crate) burst: u64,
 }
 
-/// The limits of one holder.
+/// The limits of one holder that concern one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) rates: Vec<(Resource, Rate)>,
@@ -164,7 +175,12 @@ fn set(limits: Option<&Row>, name: &str) -> Option<u64> {
     limits.and_then(|l| number(l, name)).filter(|n| *n > 0)
 }
 
-fn rates(named: &[Named], fixed: Option<&Row>, grown: Option<(&Row, u64)>) -> Vec<(Resource, Rate)> {
+fn rates(
+    named: &[Named],
+    class: Class,
+    fixed: Option<&Row>,
+    grown: Option<(&Row, u64)>,
+) -> Vec<(Resource, Rate)> {
     let rate = |n: &Named| {
         let fixed_at = |name: &str| set(fixed, name).map(|v| v.saturating_mul(n.unit));
         let grown = grown.and_then(|(limits, bytes)| {
@@ -181,7 +197,8 @@ fn rates(named: &[Named], fixed: Option<&Row>, grown: Option<(&Row, u64)>) -> Ve
         };
         Some((n.resource, Rate { per_second, burst: fixed_at(n.burst).unwrap_or(0) }))
     };
-    named.iter().filter_map(rate).collect()
+    // Looked up with every request: what it does not use is left alone.
+    named.iter().filter(|n| n.resource.is_used_by(class)).filter_map(rate).collect()
 }
 
 /// The bytes by which a policy's limits for a view grow; none for limits that do not.
@@ -200,8 +217,8 @@ fn measured(state: &State, mode: &str, view: &Row) -> Option<u64> {
     }
 }
 
-/// What a policy allows: to a view, or (without one) to a user.
-pub(super) fn of_policy(state: &State, policy: &Row, view: Option<&Row>) -> Limits {
+/// What a policy allows a request of a class: to a view, or (without one) to a user.
+pub(super) fn of_policy(state: &State, policy: &Row, view: Option<&Row>, class: Class) -> Limits {
     let part = |name: &str| policy.get(name).and_then(Value::as_object);
     let (named, fixed, grown) = if flag(policy, "use_total_limits") {
         (TOTAL, part("static_total_limits"), part("capacity_total_limits"))
@@ -209,7 +226,7 @@ pub(super) fn of_policy(state: &State, policy: &Row, view: Option<&Row>) -> Limi
         (SPLIT, part("static_limits"), part("capacity_limits"))
     };
     let bytes = view.and_then(|view| measured(state, text(policy, "mode"), view));
-    let mut all = rates(named, fixed, grown.zip(bytes));
+    let mut all = rates(named, class, fixed, grown.zip(bytes));
     match text(policy, "limit_by") {
         "BW" => all.retain(|(r, _)| r.is_bytes()),
         "IOPS" => all.retain(|(r, _)| !r.is_bytes()),
@@ -223,9 +240,9 @@ pub(super) fn of_policy(state: &State, policy: &Row, view: Option<&Row>) -> Limi
 }
 
 /// The limits in the `qos` field of a tenant or of the cluster.
-pub(super) fn own(row: &Row) -> Option<Limits> {
+pub(super) fn own(row: &Row, class: Class) -> Option<Limits> {
     let limits = row.get("qos")?.as_object()?.get("static_limits")?.as_object()?;
-    Some(Limits { rates: rates(SPLIT, Some(limits), None), io_size: IO_SIZE, connections: None })
+    Some(Limits { rates: rates(SPLIT, class, Some(limits), None), io_size: IO_SIZE, connections: None })
 }
 
 #[cfg(test)]
@@ -242,19 +259,25 @@ mod tests {
     fn policies_become_rates() {
         let state = State::default();
         let view = row(&json!({ "path": "/v", "tenant_id": 1 }));
-        let limits = |policy: &Value| of_policy(&state, &row(policy), Some(&view));
+        let limits = |policy: &Value, class| of_policy(&state, &row(policy), Some(&view), class);
         let fixed = json!({ "mode": "STATIC", "s3_connections_limit": 3, "io_size_bytes": 4096, "static_limits": {
             "max_reads_bw_mbps": 2, "burst_reads_bw_mb": 1, "max_writes_iops": 7, "max_writes_bw_mbps": 0 } });
         let read = (Resource::ReadBytes, Rate { per_second: 2_000_000, burst: 1_000_000 });
         let writes = (Resource::Writes, Rate { per_second: 7, burst: 0 });
-        let all = Limits { rates: vec![read, writes], io_size: 4_096, connections: Some(3) };
-        assert_eq!(limits(&fixed), all);
+        let all = Limits { rates: vec![read], io_size: 4_096, connections: Some(3) };
+        assert_eq!(limits(&fixed, Class::Read), all);
+        assert_eq!(limits(&fixed, Class::ReadMd).rates, [], "nothing moves");
+        assert_eq!(limits(&fixed, Class::Write).rates, [writes]);
+        assert_eq!(limits(&fixed, Class::WriteMd).rates, [writes]);
         let mut only = fixed;
         only["limit_by"] = "IOPS".into();
-        assert_eq!(limits(&only).rates, [writes]);
+        assert_eq!(limits(&only, Class::Read).rates, []);
         let total = json!({ "use_total_limits": true, "static_total_limits": { "max_iops": 5 } });
-        assert_eq!(limits(&total).rates, [(Resource::Requests, Rate { per_second: 5, burst: 0 })]);
-        assert_eq!(limits(&total).io_size, 65_536);
+        assert_eq!(
+            limits(&total, Class::ReadMd).rates,
+            [(Resource::Requests, Rate { per_second: 5, burst: 0 })]
+        );
+        assert_eq!(limits(&total, Class::Read).io_size, 65_536);
     }
 
     #[test]
@@ -262,14 +285,15 @@ mod tests {
         let bounds = row(&json!({ "min_reads_bw_mbps": 4, "max_reads_bw_mbps": 9, "max_writes_iops": 100 }));
         let per_gigabyte = row(&json!({ "max_reads_bw_mbps_per_gb_capacity": 2 }));
         let rate = |bytes| {
-            let all = rates(SPLIT, Some(&bounds), Some((&per_gigabyte, bytes)));
-            assert_eq!(all[1], (Resource::Writes, Rate { per_second: 100, burst: 0 }));
-            all[0].1.per_second
+            let grown = Some((&per_gigabyte, bytes));
+            let writes = rates(SPLIT, Class::Write, Some(&bounds), grown);
+            assert_eq!(writes, [(Resource::Writes, Rate { per_second: 100, burst: 0 })]);
+            rates(SPLIT, Class::Read, Some(&bounds), grown)[0].1.per_second
         };
         assert_eq!([0, 1_000_000_000].map(rate), [4_000_000; 2]);
         assert_eq!([2_500_000_000, 3_000_000_001].map(rate), [5_000_000, 6_000_000]);
         assert_eq!(rate(1 << 50), 9_000_000);
-        let free = rates(SPLIT, None, Some((&per_gigabyte, 500)));
+        let free = rates(SPLIT, Class::Read, None, Some((&per_gigabyte, 500)));
         assert_eq!(free, [(Resource::ReadBytes, Rate { per_second: 2_000_000, burst: 0 })]);
     }
 
@@ -287,6 +311,9 @@ mod tests {
         let mut tenant = row(&json!({ "qos": { "static_limits": { "max_reads_iops": 3, "x": 1 }, "y": 2 } }));
         tidy_own(&mut tenant).unwrap();
         assert_eq!(tenant["qos"]["static_limits"].as_object().unwrap().len(), 12);
-        assert_eq!(own(&tenant).unwrap().rates, [(Resource::Reads, Rate { per_second: 3, burst: 0 })]);
+        assert_eq!(
+            own(&tenant, Class::ReadMd).unwrap().rates,
+            [(Resource::Reads, Rate { per_second: 3, burst: 0 })]
+        );
     }
 }

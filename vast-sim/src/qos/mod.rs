@@ -19,7 +19,6 @@ use crate::core::Core;
 use crate::faults::Lane;
 use crate::metrics::tally::Class;
 use crate::store::lock;
-use crate::store::object::Bucket;
 use crate::store::registry::{Row, flag, number, text};
 use crate::store::state::State;
 pub(crate) use limits::Rate;
@@ -126,25 +125,26 @@ pub(crate) fn policies_of_user<'s>(state: &'s State, user: &Row, tenant: u64) ->
     if named.is_empty() { all().filter(|(_, policy)| flag(policy, "is_default")).collect() } else { named }
 }
 
-fn all_limits(state: &State, bucket: Option<&Bucket>, access_key: Option<&str>) -> Vec<(Holder, Limits)> {
+fn all_limits(state: &State, asking: &Asking<'_>) -> Vec<(Holder, Limits)> {
+    let (bucket, class) = (state.bucket(asking.bucket), asking.class);
     let mut all = Vec::new();
-    let key = access_key.and_then(|id| state.keys().get(id)).filter(|k| k.enabled);
+    let key = asking.access_key.and_then(|id| state.keys().get(id)).filter(|k| k.enabled);
     let tenant = bucket.map(|b| b.tenant_id).or(key.map(|k| k.tenant_id));
     if state.vms.len("qospolicies") > 0 {
         let view = bucket.and_then(|b| Some((b.view_id, state.view_of(b)?)));
         let policy = view.and_then(|(_, v)| state.vms.row("qospolicies", number(v, "qos_policy_id")?));
         if let (Some((id, view)), Some(policy)) = (view, policy) {
-            all.push((Holder::View(id), limits::of_policy(state, policy, Some(view))));
+            all.push((Holder::View(id), limits::of_policy(state, policy, Some(view), class)));
         }
         if let Some(key) = key
             && let Some(user) = state.vms.row("users", key.user_id)
         {
             for (id, policy) in policies_of_user(state, user, key.tenant_id) {
-                all.push((Holder::User(key.user_id, id), limits::of_policy(state, policy, None)));
+                all.push((Holder::User(key.user_id, id), limits::of_policy(state, policy, None, class)));
             }
         }
     }
-    let own = |kind: &str, id| state.vms.row(kind, id).and_then(limits::own);
+    let own = |kind: &str, id| limits::own(state.vms.row(kind, id)?, class);
     all.extend(tenant.and_then(|id| Some((Holder::Tenant(id), own("tenants", id)?))));
     all.extend(own("clusters", 1).map(|limits| (Holder::Cluster, limits)));
     all.retain(|(_, limits)| limits.connections.is_some() || !limits.rates.is_empty());
@@ -154,7 +154,7 @@ fn all_limits(state: &State, bucket: Option<&Bucket>, access_key: Option<&str>) 
 /// What the limits mean for a request.
 pub(crate) fn admit(core: &Core, state: &State, asking: &Asking<'_>) -> Admission {
     let mut admission = Admission::default();
-    let all = all_limits(state, state.bucket(asking.bucket), asking.access_key);
+    let all = all_limits(state, asking);
     if all.is_empty() {
         return admission;
     }
@@ -170,29 +170,22 @@ pub(crate) fn admit(core: &Core, state: &State, asking: &Asking<'_>) -> Admissio
             admission.on_the_way.push(OnTheWay { active: Arc::clone(&core.qos.active), holder: *holder });
         }
     }
-    let (bytes, requests) = match asking.class {
-        Class::Read | Class::ReadMd => (Resource::ReadBytes, Resource::Reads),
-        Class::Write | Class::WriteMd => (Resource::WriteBytes, Resource::Writes),
-    };
     let moves_data = matches!(asking.class, Class::Read | Class::Write);
     for (holder, limits) in all {
         for (resource, rate) in limits.rates {
-            let lane = || Arc::clone(lock(&core.qos.lanes).entry((holder, resource)).or_default());
-            if resource == bytes || resource == Resource::Bytes {
-                if moves_data {
-                    admission.passages.push(Passage { lane: lane(), rate, free: 0 });
-                }
-            } else if resource == requests || resource == Resource::Requests {
-                // Counted in the bytes of IOs: the first one now, the others as the data passes.
-                let io = limits.io_size;
-                let in_bytes = |n: u64| n.saturating_mul(io);
-                let rate = Rate { per_second: in_bytes(rate.per_second), burst: in_bytes(rate.burst.max(1)) };
-                let lane = lane();
-                let wait = lane.book(&*core.config.clock, io, rate.per_second, rate.burst);
-                admission.wait = admission.wait.max(wait);
-                if moves_data {
-                    admission.passages.push(Passage { lane, rate, free: io });
-                }
+            let lane = Arc::clone(lock(&core.qos.lanes).entry((holder, resource)).or_default());
+            if resource.is_bytes() {
+                admission.passages.push(Passage { lane, rate, free: 0 });
+                continue;
+            }
+            // Counted in the bytes of IOs: the first one now, the others as the data passes.
+            let io = limits.io_size;
+            let in_bytes = |n: u64| n.saturating_mul(io);
+            let rate = Rate { per_second: in_bytes(rate.per_second), burst: in_bytes(rate.burst.max(1)) };
+            let wait = lane.book(&*core.config.clock, io, rate.per_second, rate.burst);
+            admission.wait = admission.wait.max(wait);
+            if moves_data {
+                admission.passages.push(Passage { lane, rate, free: io });
             }
         }
     }
