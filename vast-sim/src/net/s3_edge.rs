@@ -220,9 +220,10 @@ impl S3Edge {
         ending: &Ending,
     ) -> Response<s3s::Body> {
         let (mut parts, body, bucket, bucket_of_host) = request;
-        if let Err(error) = admit(&self.core, &self.core.own_key, &mut parts, bucket_of_host) {
-            return refusal::answer(error, about);
-        }
+        let chunks = match admit(&self.core, &self.core.own_key, &mut parts, bucket_of_host) {
+            Ok(chunks) => chunks,
+            Err(error) => return refusal::answer(error, about),
+        };
         let signer = claimed_signer(&parts);
         if let Err(refusal) = self.queue(bucket, signer.as_deref(), counting, trouble).await {
             return refused(&refusal, about);
@@ -233,6 +234,10 @@ impl S3Edge {
             let meddling = std::mem::take(&mut trouble.request);
             let clock = Arc::clone(&self.core.config.clock);
             s3s::Body::http_body_unsync(meddling.to(body, clock, ending.clone()))
+        };
+        let body = match chunks {
+            Some(chunks) => s3s::Body::http_body_unsync(chunks.verify(body)),
+            None => body,
         };
         drop_unusable_range(&mut parts.headers);
         document_digest::examine(&mut parts, &mut body, about.asked.operation).await;

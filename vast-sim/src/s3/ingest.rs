@@ -12,6 +12,7 @@ use s3s::{S3Result, TrailingHeaders, s3_error};
 
 use super::checksum::{Algorithm, Hasher};
 use super::reply;
+use super::signature::Broken;
 use crate::config::EtagMode;
 use crate::core::Core;
 use crate::env;
@@ -139,16 +140,20 @@ fn broken_body(error: s3s::StdError) -> s3s::S3Error {
         std::iter::successors(Some(&*error as &(dyn std::error::Error + 'static)), |e| e.source());
     let cut = causes.any(|e| e.is::<hyper::Error>() || e.is::<std::io::Error>());
     // The library's own error types are private to it; what they say is fixed, and theirs alone.
-    let mut answer = match error.to_string().as_str() {
-        _ if cut => s3_error!(IncompleteBody, "The request body terminated unexpectedly"),
+    let text = error.to_string();
+    let broken = Broken::told_by(&text);
+    let mut answer = match text.as_str() {
+        _ if cut || broken == Some(Broken::Incomplete) => {
+            s3_error!(IncompleteBody, "The request body terminated unexpectedly")
+        }
+        _ if broken == Some(Broken::Signature) => s3_error!(
+            SignatureDoesNotMatch,
+            "The request signature we calculated does not match the signature you provided."
+        ),
         "UploadStreamError: Sha256Mismatch" => reply::refusal(
             StatusCode::BAD_REQUEST,
             "XAmzContentSHA256Mismatch",
             "The provided 'x-amz-content-sha256' header does not match what was computed.",
-        ),
-        "AwsChunkedStreamError: SignatureMismatch" => s3_error!(
-            SignatureDoesNotMatch,
-            "The request signature we calculated does not match the signature you provided."
         ),
         "UploadStreamError: LengthMismatch"
         | "UploadStreamError: Incomplete"
@@ -158,12 +163,12 @@ fn broken_body(error: s3s::StdError) -> s3s::S3Error {
                 "You did not provide the number of bytes specified by the Content-Length HTTP header"
             )
         }
-        text if text.starts_with("AwsChunkedStreamError: Underlying")
+        _ if text.starts_with("AwsChunkedStreamError: Underlying")
             || text.starts_with("UploadStreamError: Underlying") =>
         {
             s3_error!(IncompleteBody, "The request body terminated unexpectedly")
         }
-        text => s3_error!(InvalidRequest, "The request body is malformed: {text}"),
+        _ => s3_error!(InvalidRequest, "The request body is malformed: {text}"),
     };
     answer.set_source(error);
     answer

@@ -37,12 +37,28 @@ async fn header_signatures_with_every_kind_of_payload() {
     }
     signer.header("GET", "/data/bad", b"").await.is(404, "NoSuchKey");
 
+    // Chunks are verified whatever path and region were signed, and in any number.
+    let elsewhere = Signer { region: "Upper_Case 1", ..signer.clone() };
+    for (odd, usual) in [("a%2Fb", "a/b"), ("caf%c3%a9", "caf%C3%A9"), ("a=b@c!(d)", "a%3Db%40c%21%28d%29")] {
+        let path = format!("/data/{odd}");
+        for signer in [&signer, &elsewhere] {
+            signer.chunks(&path, &[b"1234", b"56789"], Some("y/Q5Jg=="), false).await.ok();
+            signer.chunks(&path, &[b"12", b"3", b"456789"], None, false).await.ok();
+            assert_eq!(signer.header("GET", &format!("/data/{usual}"), b"").await.ok().text(), "123456789");
+            signer.chunks(&path, &[b"three"], None, true).await.is(403, "SignatureDoesNotMatch");
+            signer.chunks(&path, &[b"9"], Some("y/Q5Jg=="), true).await.is(403, "SignatureDoesNotMatch");
+        }
+    }
+    let head = signer.header("HEAD", "/data/chunks", b"").await.ok();
+    assert_eq!((head.header("content-length"), head.header("content-encoding")), ("14", ""));
+    signer.chunks("/data/bad", &[], None, false).await.ok();
+    signer.header("DELETE", "/data/bad", b"").await.ok();
+
     let other = KeyPair { secret_key: "not the secret".to_owned(), ..data.keys.clone() };
     let forger = Signer::new(&cluster, &other);
     forger.header("GET", "/data/signed", b"").await.is(403, "SignatureDoesNotMatch");
     forger.bare("GET", "/data/signed", &[], b"").await.is(403, "AccessDenied");
     // Regions are names like any other.
-    let elsewhere = Signer { region: "Upper_Case 1", ..signer.clone() };
     elsewhere.header("GET", "/data/signed", b"").await.ok();
     forger
         .bare("GET", "/data/signed", &[("authorization", "Basic eA==")], b"")

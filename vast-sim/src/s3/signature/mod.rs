@@ -1,12 +1,13 @@
 //! Who signed a request, judged before the protocol library sees it.
 //!
-//! `s3s` verifies version 4 signatures in headers, with the chunk signatures that hang on them, and compares in constant
-//! time. What it cannot do is done here by hand: it judges times by the machine's clock and not the cluster's, it knows
-//! one spelling of an encoded path where signers use two, it compares version 2 signatures byte by byte, and it leaves
-//! the framing of chunked bodies in place when a request is not signed. Requests of these kinds are verified here and
+//! `s3s` verifies version 4 signatures in headers and compares them in constant time. What it cannot do is done here by
+//! hand: it judges times by the machine's clock and not the cluster's, it knows one spelling of an encoded path where
+//! signers use two, it compares version 2 signatures and those of chunks byte by byte, and it leaves the framing of
+//! chunked bodies in place when a request is not signed. Requests of these kinds are verified here and
 //! then signed again, by the simulator itself, in the form that `s3s` knows best; [`Verified`] carries the real signer.
 
 mod canonical;
+mod chunks;
 mod dates;
 mod explain;
 mod v2;
@@ -23,6 +24,7 @@ use crate::core::Core;
 use crate::env;
 use crate::store::registry::flag;
 pub(crate) use canonical::Query;
+pub(crate) use chunks::{Broken, Chunks};
 pub(crate) use explain::explain;
 
 /// Whether version 2 signatures are accepted.
@@ -88,8 +90,14 @@ impl OwnKey {
     }
 }
 
-/// Checks what `s3s` cannot check and leaves a request that it can. `bucket` is the one that the host names.
-pub(crate) fn admit(core: &Core, own: &OwnKey, parts: &mut Parts, bucket: Option<&str>) -> S3Result<()> {
+/// Checks what `s3s` cannot check and leaves a request that it can. `bucket` is the one that the host names. Gives what
+/// the body's chunks are to be verified by.
+pub(crate) fn admit(
+    core: &Core,
+    own: &OwnKey,
+    parts: &mut Parts,
+    bucket: Option<&str>,
+) -> S3Result<Option<Chunks>> {
     parts.extensions.remove::<Verified>();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let authorization = parts.headers.get(http::header::AUTHORIZATION).cloned();
@@ -102,9 +110,11 @@ pub(crate) fn admit(core: &Core, own: &OwnKey, parts: &mut Parts, bucket: Option
         Some(_) => return Err(s3_error!(InvalidArgument, "Unsupported Authorization Type")),
     };
     parts.extensions.insert(scheme);
+    let mut chunks = None;
     let signer = match scheme {
         Scheme::HeaderV4 => {
-            let Some(signer) = v4::header(core, parts, &query)? else { return Ok(()) };
+            let Some((signer, signed)) = v4::header(core, parts, &query)? else { return Ok(None) };
+            chunks = signed;
             Some(signer)
         }
         Scheme::QueryV4 => {
@@ -122,12 +132,12 @@ pub(crate) fn admit(core: &Core, own: &OwnKey, parts: &mut Parts, bucket: Option
             parts.uri = without_signature(parts, &query, v2::QUERY)?;
             Some(signer)
         }
-        Scheme::Unsigned if !v4::is_streaming(parts) => return Ok(()),
+        Scheme::Unsigned if !v4::is_streaming(parts) => return Ok(None),
         Scheme::Unsigned => None,
     };
     v4::sign_again(core, own, parts)?;
     parts.extensions.insert(Verified(signer));
-    Ok(())
+    Ok(chunks)
 }
 
 /// The key that an admitted request says it is signed with; `s3s` may have yet to verify that.
@@ -154,6 +164,12 @@ fn accept_v2(core: &Core) -> S3Result<()> {
             "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
         Err(s3_error!(InvalidRequest, "{message}"))
     }
+}
+
+fn hex_bytes(hex: &str) -> Option<Vec<u8>> {
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let pairs = hex.as_bytes().chunks(2);
+    pairs.map(|p| Some(digit(*p.first()?)? << 4 | digit(*p.get(1)?)?)).collect()
 }
 
 /// The secret of an access key that may be used.

@@ -9,7 +9,8 @@ use s3s::{S3Result, s3_error};
 use sha2::{Digest as _, Sha256};
 
 use super::canonical::{self, Query};
-use super::{OwnKey, check_date, dates, mismatch, secret};
+use super::chunks::Chunks;
+use super::{OwnKey, check_date, dates, hex_bytes, mismatch, secret};
 use crate::core::Core;
 use crate::env;
 use crate::s3::read::has_unusable_range;
@@ -29,6 +30,8 @@ pub(super) const QUERY: &[&str] = &[
 const MAX_EXPIRES: u64 = 7 * 24 * 3600;
 
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+/// The payload of unsigned chunks with trailers.
+const UNSIGNED_CHUNKS: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 const SHA256: &str = "x-amz-content-sha256";
 
 /// Access key and the scope behind it: date, region, service.
@@ -65,12 +68,17 @@ fn hmac(key: &[u8], data: &str) -> Hmac<Sha256> {
     mac
 }
 
+/// What signs within a scope.
+pub(super) fn signing_key(secret: &str, date: &str, region: &str, service: &str) -> Vec<u8> {
+    let key = hmac(format!("AWS4{secret}").as_bytes(), date).finalize().into_bytes();
+    let key = hmac(&key, region).finalize().into_bytes();
+    let key = hmac(&key, service).finalize().into_bytes();
+    hmac(&key, "aws4_request").finalize().into_bytes().to_vec()
+}
+
 /// The code of a request, to be compared or written.
 fn code(secret: &str, credential: &Credential<'_>, date: &str, canonical: &str) -> Hmac<Sha256> {
-    let key = hmac(format!("AWS4{secret}").as_bytes(), credential.date).finalize().into_bytes();
-    let key = hmac(&key, credential.region).finalize().into_bytes();
-    let key = hmac(&key, credential.service).finalize().into_bytes();
-    let key = hmac(&key, "aws4_request").finalize().into_bytes();
+    let key = signing_key(secret, credential.date, credential.region, credential.service);
     let hash = env::hex(&Sha256::digest(canonical.as_bytes()));
     hmac(&key, &format!("AWS4-HMAC-SHA256\n{date}\n{}\n{hash}", credential.scope()))
 }
@@ -80,12 +88,6 @@ fn spellings(raw: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let anew = canonical::path(raw);
     let differs = anew != raw;
     [Some(Cow::Borrowed(raw)), differs.then_some(Cow::Owned(anew))].into_iter().flatten()
-}
-
-fn hex_bytes(hex: &str) -> Option<Vec<u8>> {
-    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let pairs = hex.as_bytes().chunks(2);
-    pairs.map(|p| Some(digit(*p.first()?)? << 4 | digit(*p.get(1)?)?)).collect()
 }
 
 /// What a signature claims.
@@ -98,8 +100,8 @@ struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    /// Compares in constant time.
-    fn check(&self, core: &Core, parts: &Parts, query: &Query) -> S3Result<()> {
+    /// Compares in constant time; gives the secret.
+    fn check(&self, core: &Core, parts: &Parts, query: &Query) -> S3Result<String> {
         if !self.date.starts_with(self.credential.date) {
             return Err(s3_error!(SignatureDoesNotMatch, "The credential's date is not the request's."));
         }
@@ -120,13 +122,20 @@ impl Claim<'_> {
                 format!("{}\n{path}\n{query}\n{headers}\n{names}\n{}", parts.method, self.payload);
             code(&secret, &self.credential, self.date, &canonical).verify_slice(&given).is_ok()
         });
-        if matches { Ok(()) } else { Err(mismatch()) }
+        if matches { Ok(secret) } else { Err(mismatch()) }
     }
 }
 
 fn text<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     parts.headers.get(name).and_then(|v| v.to_str().ok())
 }
+
+/// Payloads in signed chunks, without and with trailers.
+const SIGNED_CHUNKS: [&str; 2] =
+    ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"];
+
+/// A signer, and what its chunks are verified by if the body comes in signed ones.
+pub(super) type Signed = (String, Option<Chunks>);
 
 /// Whether the body comes in the chunks of this protocol.
 pub(super) fn is_streaming(parts: &Parts) -> bool {
@@ -140,7 +149,7 @@ fn is_usual_region(region: &str) -> bool {
 
 /// Checks the date of a request signed in its headers. Gives the signer when the signature has been verified here,
 /// none when `s3s` will do it.
-pub(super) fn header(core: &Core, parts: &mut Parts, query: &Query) -> S3Result<Option<String>> {
+pub(super) fn header(core: &Core, parts: &mut Parts, query: &Query) -> S3Result<Option<Signed>> {
     let malformed = || s3_error!(AuthorizationHeaderMalformed, "The Authorization header cannot be read.");
     if !parts.headers.contains_key("x-amz-date")
         && let Some(date) = text(parts, "date").and_then(dates::of_header)
@@ -152,7 +161,8 @@ pub(super) fn header(core: &Core, parts: &mut Parts, query: &Query) -> S3Result<
     let date = text(parts, "x-amz-date").ok_or_else(no_date)?;
     check_date(core, dates::basic(date).ok_or_else(no_date)?)?;
 
-    let chunks_signed = text(parts, SHA256).is_some_and(|v| v.starts_with("STREAMING-AWS4-"));
+    let payload = text(parts, SHA256).unwrap_or_default();
+    let chunks_signed = SIGNED_CHUNKS.contains(&payload);
     let authorization = text(parts, "authorization").ok_or_else(malformed)?;
     let fields = authorization.trim_start_matches("AWS4-HMAC-SHA256").split(',');
     let field = |name: &str| {
@@ -162,7 +172,7 @@ pub(super) fn header(core: &Core, parts: &mut Parts, query: &Query) -> S3Result<
     let usual = canonical::path(parts.uri.path()) == parts.uri.path() && is_usual_region(region);
     // What is taken away after this must have been verified before.
     let kept = !has_unusable_range(&parts.headers);
-    if (usual && kept) || chunks_signed {
+    if usual && kept && !chunks_signed {
         return Ok(None);
     }
     let claim = Claim {
@@ -173,8 +183,31 @@ pub(super) fn header(core: &Core, parts: &mut Parts, query: &Query) -> S3Result<
         payload: text(parts, SHA256)
             .ok_or_else(|| s3_error!(InvalidRequest, "Missing required header for this request: {SHA256}"))?,
     };
-    claim.check(core, parts, query)?;
-    Ok(Some(claim.credential.access_key.to_owned()))
+    let secret = claim.check(core, parts, query)?;
+    let signer = claim.credential.access_key.to_owned();
+    if !chunks_signed {
+        return Ok(Some((signer, None)));
+    }
+    let Credential { date: day, region, service, .. } = claim.credential;
+    let chunks = Chunks {
+        key: signing_key(&secret, day, region, service),
+        date: date.to_owned(),
+        scope: claim.credential.scope(),
+        previous: claim.signature.to_owned(),
+        trailers: payload == SIGNED_CHUNKS[1],
+    };
+    let length = parts.headers.remove("x-amz-decoded-content-length").ok_or_else(|| {
+        s3_error!(MissingContentLength, "You must provide the x-amz-decoded-content-length HTTP header.")
+    })?;
+    // What is left of the chunks when they are verified.
+    if chunks.trailers {
+        parts.headers.insert(SHA256, HeaderValue::from_static(UNSIGNED_CHUNKS));
+        parts.headers.insert("x-amz-decoded-content-length", length);
+    } else {
+        parts.headers.insert(SHA256, HeaderValue::from_static(UNSIGNED));
+        parts.headers.insert(header::CONTENT_LENGTH, length);
+    }
+    Ok(Some((signer, Some(chunks))))
 }
 
 /// The access key in the Authorization header.
@@ -226,8 +259,7 @@ pub(super) fn presigned(core: &Core, parts: &Parts, query: &Query) -> S3Result<S
 /// Signs a verified request in the way that `s3s` reads: in the headers, by the simulator's own key.
 pub(super) fn sign_again(core: &Core, own: &OwnKey, parts: &mut Parts) -> S3Result<()> {
     let date = dates::to_basic(core.now_ms());
-    let known =
-        text(parts, SHA256).is_some_and(|v| v.len() == 64 || v == "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+    let known = text(parts, SHA256).is_some_and(|v| v.len() == 64 || v == UNSIGNED_CHUNKS);
     let header = |value: &str| {
         HeaderValue::try_from(value).map_err(|_| s3_error!(InvalidRequest, "A header cannot be read."))
     };
