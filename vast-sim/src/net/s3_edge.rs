@@ -20,6 +20,7 @@ use crate::metrics::tally::Class;
 use crate::qos;
 use crate::s3::cors::{self, Visitor};
 use crate::s3::document_digest;
+use crate::s3::form;
 use crate::s3::host::bucket_of;
 use crate::s3::operation::{Asked, classify};
 use crate::s3::read::drop_unusable_range;
@@ -220,7 +221,11 @@ impl S3Edge {
         ending: &Ending,
     ) -> Response<s3s::Body> {
         let (mut parts, body, bucket, bucket_of_host) = request;
-        let chunks = match admit(&self.core, &self.core.own_key, &mut parts, bucket_of_host) {
+        let form = form::is_form(about.asked.operation);
+        // Who sent a form is in the form.
+        let admitted =
+            if form { Ok(None) } else { admit(&self.core, &self.core.own_key, &mut parts, bucket_of_host) };
+        let chunks = match admitted {
             Ok(chunks) => chunks,
             Err(error) => return refusal::answer(error, about),
         };
@@ -228,19 +233,30 @@ impl S3Edge {
         if let Err(refusal) = self.queue(bucket, signer.as_deref(), counting, trouble).await {
             return refused(&refusal, about);
         }
-        let mut body = if trouble.request.is_idle() {
+        let body = if trouble.request.is_idle() {
             s3s::Body::http_body(body)
         } else {
             let meddling = std::mem::take(&mut trouble.request);
             let clock = Arc::clone(&self.core.config.clock);
             s3s::Body::http_body_unsync(meddling.to(body, clock, ending.clone()))
         };
-        let body = match chunks {
+        if form {
+            return match form::unfold(&self.core, &mut parts, body, bucket, bucket_of_host).await {
+                Ok((form, file)) => form.answer(self.ask(parts, s3s::Body::from(file), about).await),
+                Err(error) => refusal::answer(error, about),
+            };
+        }
+        let mut body = match chunks {
             Some(chunks) => s3s::Body::http_body_unsync(chunks.verify(body)),
             None => body,
         };
         drop_unusable_range(&mut parts.headers);
         document_digest::examine(&mut parts, &mut body, about.asked.operation).await;
+        self.ask(parts, body, about).await
+    }
+
+    /// The protocol library's answer.
+    async fn ask(&self, parts: http::request::Parts, body: s3s::Body, about: &About) -> Response<s3s::Body> {
         match self.service.call(Request::from_parts(parts, body)).await {
             Ok(answer) => complete(answer, about),
             Err(error) => {

@@ -132,11 +132,12 @@ impl<'a> Circumstances<'a> {
             "s3:authtype" => match self.scheme {
                 Scheme::HeaderV4 | Scheme::HeaderV2 => Some("REST-HEADER".to_owned()),
                 Scheme::QueryV4 | Scheme::QueryV2 => Some("REST-QUERY-STRING".to_owned()),
+                Scheme::FormV4 | Scheme::FormV2 => Some("POST".to_owned()),
                 Scheme::Unsigned => None,
             },
             "s3:signatureversion" => match self.scheme {
-                Scheme::HeaderV4 | Scheme::QueryV4 => Some("AWS4-HMAC-SHA256".to_owned()),
-                Scheme::HeaderV2 | Scheme::QueryV2 => Some("AWS".to_owned()),
+                Scheme::HeaderV4 | Scheme::QueryV4 | Scheme::FormV4 => Some("AWS4-HMAC-SHA256".to_owned()),
+                Scheme::HeaderV2 | Scheme::QueryV2 | Scheme::FormV2 => Some("AWS".to_owned()),
                 Scheme::Unsigned => None,
             },
             header => {

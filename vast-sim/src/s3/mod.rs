@@ -25,6 +25,7 @@ mod delete;
 pub(crate) mod document_digest;
 mod documents;
 pub(crate) mod features;
+pub(crate) mod form;
 pub(crate) mod host;
 mod ingest;
 pub(crate) mod lifecycle;

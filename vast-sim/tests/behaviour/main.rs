@@ -21,6 +21,7 @@ mod fault_bodies;
 mod fault_plane;
 mod faults;
 mod folders;
+mod forms;
 mod indestructibility;
 mod kills;
 mod memory;

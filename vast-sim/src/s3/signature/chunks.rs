@@ -209,7 +209,7 @@ impl<B> Verifying<B> {
         let claimed = trailers.iter().find(|t| !signed(t)).ok_or(Broken::Signature)?.1.to_owned();
         trailers.retain(signed);
         trailers.sort();
-        let lines = |end: &str| trailers.iter().map(|(n, v)| format!("{n}:{v}{end}")).collect::<String>();
+        let lines = |end: &str| trailers.iter().fold(String::new(), |text, (n, v)| text + n + ":" + v + end);
         self.chunks.follows(&claimed, "TRAILER", &env::hex(&Sha256::digest(lines("\n").as_bytes())))?;
         self.out.push_back(format!("0\r\n{}\r\n", lines("\r\n")).into());
         Ok(())

@@ -164,6 +164,16 @@ pub(super) fn presigned(core: &Core, parts: &Parts, query: &Query, bucket: Optio
     Ok(access_key.to_owned())
 }
 
+/// Verifies the policy of a form, which is what its signature is of.
+pub(super) fn form(core: &Core, access_key: &str, policy: &str, signature: &str) -> S3Result<String> {
+    let given = STANDARD.decode(signature.trim()).map_err(|_| mismatch())?;
+    if is_code(&secret(core, access_key)?, policy, &given) {
+        Ok(access_key.to_owned())
+    } else {
+        Err(mismatch())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -256,6 +256,17 @@ pub(super) fn presigned(core: &Core, parts: &Parts, query: &Query) -> S3Result<S
     Ok(claim.credential.access_key.to_owned())
 }
 
+/// Verifies the policy of a form, which is what its signature is of. Its date is that of the policy's own.
+pub(super) fn form(core: &Core, credential: &str, policy: &str, signature: &str) -> S3Result<String> {
+    let malformed = || s3_error!(InvalidArgument, "X-Amz-Credential is malformed.");
+    let credential = Credential::parse(credential).ok_or_else(malformed)?;
+    let secret = secret(core, credential.access_key)?;
+    let given = hex_bytes(signature).ok_or_else(mismatch)?;
+    let key = signing_key(&secret, credential.date, credential.region, credential.service);
+    hmac(&key, policy).verify_slice(&given).map_err(|_| mismatch())?;
+    Ok(credential.access_key.to_owned())
+}
+
 /// Signs a verified request in the way that `s3s` reads: in the headers, by the simulator's own key.
 pub(super) fn sign_again(core: &Core, own: &OwnKey, parts: &mut Parts) -> S3Result<()> {
     let date = dates::to_basic(core.now_ms());
