@@ -17,6 +17,7 @@ use super::vips::BIND_AGAIN;
 use crate::core::Core;
 use crate::error::StartError;
 use crate::faults::{Effect, Outage};
+use crate::s3::host::domains_of;
 use crate::store::lock;
 use crate::tls::Tls;
 use crate::vms;
@@ -90,9 +91,10 @@ pub(crate) fn follow(core: &Arc<Core>) {
 impl Inner {
     fn open(&mut self, core: &Arc<Core>, listener: Box<dyn Listener>) -> Result<(), StartError> {
         let (orders, receiver) = watch::channel(Orders::default());
+        let tls = self.tls.acceptor(self.address.ip(), domains_of(core))?;
         let (core, app) = (Arc::clone(core), self.app.clone());
         let post = Post {
-            tls: Some(self.tls.acceptor(self.address.ip())?),
+            tls: Some(tls),
             counting: Arc::default(),
             orders: receiver,
             swallowed: Arc::new(|_| {}),

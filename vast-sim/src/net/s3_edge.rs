@@ -269,7 +269,11 @@ impl S3Edge {
 
 fn refused(refusal: &Refusal, about: &About) -> Response<s3s::Body> {
     let code = S3ErrorCode::Custom(refusal.code.as_str().into());
-    let mut error = S3Error::with_message(code, refusal.message.clone());
+    let mut error = S3Error::new(code);
+    // Left out, it is what AWS says to the code.
+    if !refusal.message.is_empty() {
+        error.set_message(refusal.message.clone());
+    }
     error.set_status_code(refusal.status);
     let mut answer = refusal::answer(error, about);
     if let Some(seconds) = refusal.retry_after_s {

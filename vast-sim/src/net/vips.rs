@@ -23,6 +23,7 @@ use super::s3_edge::S3Edge;
 use crate::core::Core;
 use crate::error::StartError;
 use crate::faults::Effect;
+use crate::s3::host::domains_of;
 use crate::store::lock;
 use crate::tls::Tls;
 
@@ -273,7 +274,7 @@ impl Inner {
         secure: Box<dyn Listener>,
     ) -> Result<(), StartError> {
         let (address, tls_address) = (plain.local_addr()?, secure.local_addr()?);
-        let acceptor = stage.tls.acceptor(ip)?;
+        let acceptor = stage.tls.acceptor(ip, domains_of(core))?;
         let (orders, receiver) = watch::channel(Orders::default());
         for (listener, tls) in [(plain, None), (secure, Some(acceptor))] {
             let edge = S3Edge::new(Arc::clone(core), stage.service.clone(), ip);

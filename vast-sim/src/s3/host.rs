@@ -8,6 +8,7 @@ use s3s::host::{S3Host, VirtualHost};
 
 use crate::core::Core;
 use crate::store::registry::text;
+use crate::tls::Domains;
 
 /// The names under which buckets are hosts, for the protocol library.
 pub(crate) struct Hosts(pub(crate) Arc<Core>);
@@ -41,6 +42,12 @@ fn domains(core: &Core) -> Vec<String> {
         }
     });
     names
+}
+
+/// [`domains`] for as long as the cluster is there.
+pub(crate) fn domains_of(core: &Arc<Core>) -> Domains {
+    let core = Arc::downgrade(core);
+    Box::new(move || core.upgrade().map(|core| domains(&core)).unwrap_or_default())
 }
 
 /// The host without its port.

@@ -22,7 +22,8 @@ async fn errors_hit_what_they_name() {
     s3.put("/data/doc", "x").await.ok();
     s3.put("/data/img/1", pattern(1, 20_000_000)).await.is(503, "SlowDown");
     s3.get("/data/img/1").await.is(404, "NoSuchKey");
-    s3.put("/data/img/1", "x").await.is(503, "SlowDown");
+    let told = s3.put("/data/img/1", "x").await.is(503, "SlowDown");
+    assert_eq!(told.between("<Message>", "</Message>"), ["please"]);
     s3.put("/data/img/1", "x").await.ok();
     let status = &cluster.faults().list()[0];
     assert_eq!((status.id, status.seen, status.hits), (id, 3, 2));
@@ -33,6 +34,10 @@ async fn errors_hit_what_they_name() {
     s3.on(&second).get("/data/doc").await.is(503, "SlowDown");
     cluster.faults().clear();
     s3.on(&second).get("/data/doc").await.ok();
+    let silent = Effect::Error { status: 500, code: "InternalError".to_owned(), message: String::new() };
+    cluster.faults().add(Fault::s3(silent).times(1)).unwrap();
+    let told = s3.get("/data/doc").await.is(500, "InternalError");
+    assert!(told.text().contains("<Message>We encountered an internal error"), "{}", told.text());
     cluster.stop().await;
 }
 

@@ -234,3 +234,100 @@ async fn what_one_vip_is_told_all_know_at_once() {
     }
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn domains_of_later_pools_have_certificates_and_so_do_their_buckets() {
+    let (cluster, _, s3) = start().await;
+    let vms = Vms::new(&cluster);
+    s3.put("/data/k", "x").await.ok();
+    let shake = async |name: &str| {
+        let stream = TcpStream::connect(authority(&cluster.s3_tls_urls()[0])).await.unwrap();
+        let server = rustls::pki_types::ServerName::try_from(name.to_owned()).unwrap();
+        crate::client::tls(cluster.ca_pem()).unwrap().connect(server, stream).await.map(drop)
+    };
+    let late = ["late.example", "data.late.example", "dotted.bucket.late.example"];
+    for name in ["localhost", "data.localhost", "a.b.localhost", "s3.vast-sim.test", "data.s3.vast-sim.test"]
+    {
+        shake(name).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    for name in late {
+        assert!(shake(name).await.unwrap_err().to_string().contains("not valid for name"), "{name}");
+    }
+    let pool =
+        json!({ "name": "late", "ip_ranges": [["127.0.7.7", "127.0.7.7"]], "domain_name": "late.example" });
+    vms.post("/api/vippools/", pool).await.ok();
+    for name in late {
+        shake(name).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    shake("elsewhere.example").await.unwrap_err();
+    // The name leads to the bucket as well.
+    let secure = cluster.s3_tls_urls().into_iter().find(|u| u.contains("127.0.7.7")).unwrap();
+    assert!(s3.get("/data/k").await.ok().text() == "x" && secure.starts_with("https"));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_die_and_drain_under_load_without_losing_what_was_acknowledged() {
+    let (cluster, _, s3) = start().await;
+    let urls = cluster.s3_urls();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = |number: usize| {
+        let (s3, stop) = (s3.on(&urls[number % urls.len()]), std::sync::Arc::clone(&stop));
+        async move {
+            // Key and body of what was acknowledged; how many requests failed.
+            let (mut kept, mut failed) = (Vec::new(), 0);
+            for round in 0.. {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let (path, body) =
+                    (format!("/data/{number}/{round}"), format!("{number} {round}").repeat(5_000));
+                match s3.try_send("PUT", &path, &[], body.clone()).await {
+                    Ok(reply) => {
+                        reply.ok();
+                        kept.push((path, body));
+                    }
+                    Err(_) => failed += 1,
+                }
+            }
+            (kept, failed)
+        }
+    };
+    let writers: Vec<_> = (0..8).map(|n| tokio::spawn(writer(n))).collect();
+    let puts = || cluster.counters().operation("PutObject").requests;
+    let mut polite = 0;
+    for round in 0..12 {
+        let effect = if round % 2 == 0 { Effect::CnodeDown } else { Effect::CnodeDrained };
+        let node = format!("cnode-{}", 1 + round / 2 % 2);
+        let before = puts();
+        while puts() < before + 40 {
+            tokio::task::yield_now().await;
+        }
+        let errors = cluster.counters().operation("PutObject").errors;
+        let id = cluster.faults().add(Fault::s3(effect.clone()).cnode(&node)).unwrap();
+        assert!(cluster.vips().iter().all(|v| v.cnode != node && v.state == VipState::Serving));
+        let moved = puts();
+        while puts() < moved + 40 {
+            tokio::task::yield_now().await;
+        }
+        if effect == Effect::CnodeDrained {
+            polite += cluster.counters().operation("PutObject").errors - errors;
+        }
+        cluster.faults().remove(id);
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let mut acknowledged = 0;
+    for writer in writers {
+        for (path, body) in writer.await.unwrap().0 {
+            assert_eq!(s3.get(&path).await.ok().text(), body, "{path} was acknowledged");
+            acknowledged += 1;
+        }
+    }
+    assert!(acknowledged > 400, "{acknowledged}");
+    assert_eq!(polite, 0, "a drain ends no request that is under way");
+    assert_eq!(
+        cluster.faults().log().iter().filter(|h| h.operation.starts_with("VIP moved")).count(),
+        12 * 2
+    );
+    cluster.stop().await;
+}
