@@ -81,8 +81,9 @@ def fill(recorder):
             client(recorder.sim, keys).put_object(Bucket="contract", Key="x/1", Body=b"1")
         for method, path, given, query in actions:
             recorder.call(method, path, recorder.filled(given), query, id=recorder.ids.get(kind, 0))
-    # Of everything else that can be made, one object with just what it must have.
-    for kind, table in all_tables().items():
+    # Of everything else that can be made, one object with just what it must have; last what must have another one.
+    needs = lambda table: any(name in table.relations for name in table.required())
+    for kind, table in sorted(all_tables().items(), key=lambda item: needs(item[1])):
         if kind in LIVES or "create" not in table.methods or kind in NOT_MADE:
             continue
         _, row = recorder.call("POST", f"/{kind}/", table.body(recorder.ids))

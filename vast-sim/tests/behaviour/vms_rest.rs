@@ -176,6 +176,22 @@ async fn bodies_and_values_are_taken_as_vms_takes_them() {
             );
         }
     }
+    for (body, field) in [
+        (json!({ "name": "d", "vip": "here", "domain_suffix": "x.test" }), "vip"),
+        (json!({ "name": "d", "vip": "10.0.0.1", "domain_suffix": "x.test", "port": 70_000 }), "port"),
+    ] {
+        let refused = vms.post("/api/dns/", body).await;
+        assert_eq!((refused.status.as_u16(), refused.json()[field].is_array()), (400, true), "{field}");
+    }
+    for (ranges, bits, field) in [
+        (json!([["127.0.77.1", 5]]), 24, "ip_ranges"),
+        (json!([[]]), 24, "ip_ranges"),
+        (json!([["127.0.77.1", "127.0.77.2"]]), 129, "subnet_cidr"),
+    ] {
+        let pool = json!({ "name": "p", "ip_ranges": ranges, "subnet_cidr": bits, "role": "PROTOCOLS" });
+        let refused = vms.post("/api/vippools/", pool).await;
+        assert_eq!((refused.status.as_u16(), refused.json()[field].is_array()), (400, true), "{field}");
+    }
     // Everybody may change their own password, whatever else they may.
     let viewer = json!({ "username": "viewer", "password": "secret-1", "roles": [2] });
     vms.post("/api/managers/", viewer).await.ok();

@@ -5,6 +5,7 @@ pub(crate) mod apitokens;
 pub(crate) mod blocks;
 mod cluster_paths;
 pub(crate) mod clusters;
+mod dns;
 pub(crate) mod eventdefinitions;
 pub(crate) mod events;
 pub(crate) mod folders;
@@ -57,6 +58,7 @@ static ALL: &[&dyn Resource] = &[
     &managers::Managers,
     &super::capacity::Capacity,
     &super::prometheus::PrometheusMetrics,
+    &dns::Dns,
     &eventdefinitions::EventDefinitions,
     &events::Alarms,
     &events::Events,

@@ -57,7 +57,7 @@ macro_rules! plain {
 #[rustfmt::skip]
 pub(crate) static ALL: &[&dyn Resource] = plain!(
     "activedirectory" "bgpconfigs" "callhomeconfigs" "carriers" "cboxes" "certificates" "cnodegroups"
-    "dboxes" "dns" "dtrays" "eboxes" "encryptedpaths" "encryptiongroups" "eventbrokers" "eventdefinitionconfigs"
+    "dboxes" "dtrays" "eboxes" "encryptedpaths" "encryptiongroups" "eventbrokers" "eventdefinitionconfigs"
     "fans" "hosts" "iamroles" "kafkabrokers" "kerberos" "ldaps" "licenses" "modules"
     "nicports" "nics" "nis" "nvrams" "oidcs" "ports" "psus" "quotaentityinfos" "racks"
     "replicationpolicies" "replicationrestorepoints" "snapshotpolicies" "ssds"

@@ -17,6 +17,16 @@ pub(crate) struct Vips;
 
 /// Refuses ranges that are none, or that hold addresses of another pool.
 fn refuse_addresses(state: &State, row: &Row, except: Option<u64>) -> Result<(), ApiError> {
+    let is_range = |range: &Value| {
+        range.as_array().is_some_and(|r| (1..=2).contains(&r.len()) && r.iter().all(Value::is_string))
+    };
+    let listed = row.get("ip_ranges").and_then(Value::as_array).into_iter().flatten();
+    if let Some(odd) = listed.into_iter().find(|range| !is_range(range)) {
+        return Err(ApiError::field("ip_ranges", format!("{odd} is not a pair of addresses.")));
+    }
+    if row.get("subnet_cidr").and_then(Value::as_i64).is_some_and(|bits| !(0..=128).contains(&bits)) {
+        return Err(ApiError::field("subnet_cidr", "Ensure this value lies between 0 and 128."));
+    }
     let ips = expand(&ranges(row), MAX_POOL).map_err(|e| ApiError::field("ip_ranges", e))?;
     for (id, other) in state.vms.rows("vippools").filter(|(id, _)| Some(*id) != except) {
         let taken = expand(&ranges(other), MAX_POOL).unwrap_or_default();
