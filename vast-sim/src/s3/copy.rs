@@ -119,7 +119,9 @@ async fn copy(
         Some(_) => return Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
     };
     let onto_itself = from_bucket == input.bucket && from_key == input.key;
-    if !replace && onto_itself && from_version.is_none() {
+    // Asking how it is to be kept changes the object, too, if only in name.
+    let keeps = input.storage_class.is_none() && input.server_side_encryption.is_none();
+    if !replace && keeps && onto_itself && from_version.is_none() {
         return Err(s3_error!(
             InvalidRequest,
             "This copy request is illegal because it is trying to copy an object to itself without changing the \
@@ -314,7 +316,11 @@ fn copy_range(text: &str, size: u64) -> S3Result<(u64, u64)> {
     let numbers = parsed.and_then(|(a, b)| Some((a.parse::<u64>().ok()?, b.parse::<u64>().ok()?)));
     match numbers {
         Some((first, last)) if first <= last && last < size => Ok((first, last - first + 1)),
-        Some(_) => Err(s3_error!(InvalidRange, "The range {text} is not inside the source of {size} bytes.")),
+        Some(_) => {
+            Err(s3_error!(InvalidArgument, "Range specified is not valid for source object of size: {size}")
+                .detail("ArgumentName", "x-amz-copy-source-range")
+                .detail("ArgumentValue", text))
+        }
         None => Err(s3_error!(
             InvalidArgument,
             "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the \

@@ -12,6 +12,7 @@ use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 use super::caller::Caller;
 use super::lock::refuse_if_indestructible;
 use super::place::Place;
+use super::refusal::Detailed as _;
 use super::reply::{self, CoreRef};
 use crate::core::Core;
 use crate::store::frozen::SnapshotKey;
@@ -111,7 +112,7 @@ pub(crate) fn find_in(
         (Content::DeleteMarker { .. }, Some(_)) => {
             let error =
                 s3_error!(MethodNotAllowed, "The specified method is not allowed against this resource.");
-            Err(of_marker(error, version, true))
+            Err(of_marker(error, version, true).detail("ResourceType", "DeleteMarker"))
         }
     }
 }

@@ -239,6 +239,9 @@ async fn copies_share_and_stay_apart() {
     assert_eq!((&got.body, got.header("x-amz-meta-m")), (&data, "1"));
     s3.send("PUT", "/data/c", &[("x-amz-copy-source", "/data/none")], "").await.is(404, "NoSuchKey");
     s3.send("PUT", "/data/b", &[("x-amz-copy-source", "/data/b")], "").await.is(400, "InvalidRequest");
+    let kept = [("x-amz-copy-source", "/data/b"), ("x-amz-server-side-encryption", "AES256")];
+    s3.send("PUT", "/data/b", &kept, "").await.ok();
+    assert_eq!(s3.head("/data/b").await.header("x-amz-server-side-encryption"), "AES256");
     let replaced =
         [("x-amz-copy-source", "/data/b"), ("x-amz-metadata-directive", "REPLACE"), ("x-amz-meta-m", "2")];
     s3.send("PUT", "/data/b", &replaced, "").await.ok();
