@@ -18,6 +18,7 @@ UNLIKE = {
     "s3policies": lambda n: {"policy": LIVES["s3policies"][0]["policy"]},
     "users": lambda n: {"uid": 60000 + n},
     "groups": lambda n: {"gid": 60000 + n},
+    "dns": lambda n: {"vip": "127.0.88.9"},
     "iamroles": lambda n: {"name": f"relation-{n}"},
 }
 # What a relation needs to be tried: a request that only holds together with it, or an object that the cluster makes.
