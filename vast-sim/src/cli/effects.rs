@@ -1,7 +1,7 @@
 //! The effects of faults, explained.
 
 /// An effect for people.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize)]
 pub(crate) struct Explained {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,

@@ -61,7 +61,11 @@ pub(crate) enum Fault {
         remote: Remote,
     },
     /// Explain the effects and their parameters
-    Effects,
+    Effects {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Arguments of `list` and `log`.
@@ -226,7 +230,8 @@ impl Fault {
             Self::ClearLog { remote } => {
                 remote.connect()?.call("DELETE", "/sim/v1/faults/log", None)?;
             }
-            Self::Effects => {
+            Self::Effects { json: true } => print_json(&EFFECTS)?,
+            Self::Effects { json: false } => {
                 let mut table = table(&["effect", "what happens", "example"]);
                 for effect in EFFECTS {
                     table.add_row([effect.name, effect.what, effect.example]);

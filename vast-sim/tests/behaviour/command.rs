@@ -318,6 +318,8 @@ async fn faults_are_armed_listed_logged_and_removed_by_command() {
     assert!(code == 2 && err.contains("did you mean `delay`?"), "{err}");
     assert!(ends(&["fault", "--help"]).1.contains("answer_lost"));
     assert!(ends(&["fault", "effects"]).1.contains("corrupt_body"));
+    let effects: Value = serde_json::from_str(&ends(&["fault", "effects", "--json"]).1).unwrap();
+    assert!(effects.as_array().unwrap().iter().any(|e| e["name"] == "answer_lost"), "{effects}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
