@@ -183,11 +183,17 @@ impl Marks {
     /// Says in an answer which faults the request met, and changes the headers they want changed.
     pub(crate) fn put(&self, headers: &mut HeaderMap) {
         for (name, value, hit) in &self.headers {
-            match value {
-                Some(value) => headers.insert(name, value.clone()),
-                None => headers.remove(name),
+            let changed = match value {
+                Some(value) => {
+                    headers.insert(name, value.clone());
+                    true
+                }
+                // The length is written later; its body knows that it is not to be.
+                None => headers.remove(name).is_some() || name == CONTENT_LENGTH,
             };
-            hit.happened();
+            if changed {
+                hit.happened();
+            }
         }
         let shown = self.hits.iter().filter(|h| h.has_happened() || self.coming.contains(&h.fault_id()));
         let ids: Vec<String> = shown.map(|h| h.fault_id().to_string()).collect();

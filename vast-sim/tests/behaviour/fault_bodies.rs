@@ -215,6 +215,13 @@ async fn only_what_happened_is_logged() {
 
     // Behind the end of the body there is nothing to spoil.
     cluster.faults().clear();
+    // What is not there cannot be taken away.
+    let id = cluster
+        .faults()
+        .add(Fault::s3(Effect::RemoveHeader { name: "x-amz-none".to_owned() }).times(1))
+        .unwrap();
+    assert_eq!((s3.get("/data/k").await.ok().header(FAULT), cluster.faults().hits()), ("", 4));
+    cluster.faults().remove(id);
     cluster.faults().add(Fault::s3(Effect::CorruptBody { offset: 3 }).times(1)).unwrap();
     assert_eq!(s3.get("/data/k").await.ok().header(FAULT), "");
     assert_eq!(cluster.faults().hits(), 4);
