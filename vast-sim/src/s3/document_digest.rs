@@ -33,6 +33,9 @@ fn brings_document(operation: &str) -> bool {
 
 /// Compares a document with the digests in the headers, and leaves a [`Verdict`] when they differ.
 pub(crate) async fn examine(parts: &mut Parts, body: &mut Body, operation: &str) {
+    if !brings_document(operation) {
+        return;
+    }
     let text = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let md5 = text("content-md5");
     // The checksums of a completion are those of the object.
@@ -40,7 +43,7 @@ pub(crate) async fn examine(parts: &mut Parts, body: &mut Body, operation: &str)
     let sums = Algorithm::ALL.into_iter().filter(|_| !of_object);
     let declared: Vec<(Algorithm, String)> = sums.filter_map(|a| Some((a, text(a.header())?))).collect();
     let chunked = text("x-amz-content-sha256").is_some_and(|v| v.starts_with("STREAMING-"));
-    if chunked || !brings_document(operation) || (md5.is_none() && declared.is_empty()) {
+    if chunked || (md5.is_none() && declared.is_empty()) {
         return;
     }
     // What cannot be read whole is refused by the library.

@@ -152,7 +152,11 @@ async fn dates_are_judged_by_the_clusters_clock() {
     let (cluster, data, _) = start().await;
     let signer = Signer::new(&cluster, &data.keys);
     let (early, late) = (signer.time - Duration::from_mins(20), signer.time + Duration::from_mins(20));
-    signer.at(early).header("PUT", "/data/k", b"x").await.is(403, "RequestTimeTooSkewed");
+    let refused = signer.at(early).header("PUT", "/data/k", b"x").await.is(403, "RequestTimeTooSkewed");
+    let max = refused.between("<MaxAllowedSkewMilliseconds>", "</MaxAllowedSkewMilliseconds>");
+    assert_eq!(max, ["900000"]);
+    let times = ["RequestTime", "ServerTime"].map(|n| refused.between(&format!("<{n}>"), &format!("</{n}>")));
+    assert!(times[0].len() == 1 && times[0] < times[1], "{}", refused.text());
     signer.at(late).header("PUT", "/data/k", b"x").await.is(403, "RequestTimeTooSkewed");
     signer.at(late).v2("PUT", "/data/k", "/data/k", b"x").await.is(403, "RequestTimeTooSkewed");
     signer.at(signer.time - Duration::from_mins(14)).header("PUT", "/data/k", b"x").await.ok();

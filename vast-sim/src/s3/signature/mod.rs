@@ -20,6 +20,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
 use super::caller::usable_key;
+use super::refusal::Detailed as _;
 use crate::core::Core;
 use crate::env;
 use crate::store::registry::flag;
@@ -217,7 +218,10 @@ fn check_date(core: &Core, date: u64) -> S3Result<()> {
         Ok(())
     } else {
         let message = "The difference between the request time and the current time is too large.";
-        Err(s3_error!(RequestTimeTooSkewed, "{message}"))
+        Err(s3_error!(RequestTimeTooSkewed, "{message}")
+            .detail("RequestTime", env::rfc3339(date))
+            .detail("ServerTime", env::rfc3339(now))
+            .detail("MaxAllowedSkewMilliseconds", max))
     }
 }
 
