@@ -28,6 +28,7 @@ mod memory;
 mod metrics;
 mod nodes;
 mod policy;
+mod policy_keys;
 mod qos;
 mod quota;
 #[path = "../../src/random.rs"]

@@ -306,6 +306,10 @@ mod tests {
             (json!({ "AWS": ["arn:aws:iam::123456789012:user/berta"] }), false, false),
             (json!({ "AWS": "arn:aws:iam::1:group/ops" }), true, false),
             (json!({ "AWS": "arn:aws:iam::1:root" }), true, false),
+            // An account, whole: its number has twelve digits.
+            (json!({ "AWS": "123456789012" }), true, false),
+            (json!({ "AWS": "12345678901" }), false, false),
+            (json!({ "AWS": "twelveletter" }), false, false),
             (json!({ "AWS": "anna" }), true, false),
             (json!({ "AWS": "1001" }), true, false),
             (json!({ "CanonicalUser": "berta" }), false, false),
@@ -356,6 +360,24 @@ mod tests {
         let good =
             json!({ "Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::b/*" });
         Policy::read(&of(good.clone()), bucket).unwrap();
+        let with = |field: &str, value: Value| {
+            let mut other = good.clone();
+            other[field] = value;
+            Policy::read(&of(other), bucket)
+        };
+        with("Action", json!("*")).unwrap();
+        for resource in ["arn:aws:s3:::b*", "arn:aws:s3:::b", "arn:aws:s3:::?/k"] {
+            with("Resource", json!(resource)).unwrap();
+        }
+        let mut nobody = good.clone();
+        nobody.as_object_mut().unwrap().remove("Principal");
+        assert!(wrong(&of(nobody), bucket).contains("Principal"));
+        let padded = |len: usize| {
+            let text = of(good.clone());
+            text.clone() + &" ".repeat(len - text.len())
+        };
+        Policy::read(&padded(MAX_LEN), bucket).unwrap();
+        assert!(wrong(&padded(MAX_LEN + 1), bucket).contains("maximum"));
         for (field, value, complaint) in [
             ("Effect", json!("Maybe"), "Effect"),
             ("Action", json!("ec2:*"), "action"),

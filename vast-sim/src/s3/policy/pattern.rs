@@ -87,6 +87,7 @@ mod tests {
         assert_eq!(of("10.0.0.3", "10.0.0.3"), Some(true));
         assert_eq!(of("10.0.0.3-10.0.0.5", "10.0.0.4"), Some(true));
         assert_eq!(of("10.0.0.3-10.0.0.5", "10.0.0.6"), Some(false));
+        assert_eq!(of("10.0.0.3-10.0.0.5", "::a00:4"), Some(false));
         assert_eq!(of("10.0.0.0/33", "10.0.0.6"), None);
         assert_eq!(of("host.example", "10.0.0.6"), None);
     }
