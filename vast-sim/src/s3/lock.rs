@@ -404,9 +404,12 @@ pub(crate) async fn get_configuration(
     req: S3Request<GetObjectLockConfigurationInput>,
 ) -> S3Result<S3Response<GetObjectLockConfigurationOutput>> {
     let caller = Caller::of(&req)?;
-    let rules = core
-        .store
-        .read(|state| Ok::<_, S3Error>(LockRules::of(state, caller.open(state, &req.input.bucket)?)))?;
+    let (rules, in_years) = core.store.read(|state| {
+        let bucket = caller.open(state, &req.input.bucket)?;
+        let view = state.view_of(bucket);
+        let in_years = view.is_some_and(|v| text(v, "default_retention_period").ends_with('y'));
+        Ok::<_, S3Error>((LockRules::of(state, bucket), in_years))
+    })?;
     reply::settle(core).await?;
     if !rules.enabled {
         return Err(s3_error!(
@@ -415,12 +418,11 @@ pub(crate) async fn get_configuration(
         ));
     }
     let rule = rules.default.map(|(mode, period)| {
-        let whole = |unit: u64| i32::try_from(period / unit).ok().filter(|n| *n > 0 && period % unit == 0);
-        let years = whole(YEAR);
         // A day is the least that this answer can say.
-        let days = whole(DAY).or_else(|| i32::try_from(period.div_ceil(DAY)).ok());
+        let count = |unit: u64| i32::try_from(period.div_ceil(unit)).ok();
+        let (days, years) = if in_years { (None, count(YEAR)) } else { (count(DAY), None) };
         let mode = Some(ObjectLockRetentionMode::from_static(mode_name(mode)));
-        let default = DefaultRetention { days: days.filter(|_| years.is_none()), mode, years };
+        let default = DefaultRetention { days, mode, years };
         ObjectLockRule { default_retention: Some(default) }
     });
     let object_lock_enabled = Some(ObjectLockEnabled::from_static(ObjectLockEnabled::ENABLED));

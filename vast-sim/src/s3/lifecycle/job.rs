@@ -72,7 +72,7 @@ fn carry_out(state: &mut State, rule: &Rule, now: u64) -> usize {
     let files = state.files(tenant);
     for (path, entry) in files.walk(&bucket.path) {
         if rule.covers_key(&path[base.len()..]) {
-            judge(rule, (path, &path[base.len()..]), entry, now, &mut acts);
+            judge(rule, (path, &path[base.len()..]), (entry, versioned), now, &mut acts);
         }
     }
     if let Some(days) = rule.abort_days {
@@ -97,10 +97,17 @@ fn carry_out(state: &mut State, rule: &Rule, now: u64) -> usize {
 }
 
 /// What a rule asks for one object name.
-fn judge(rule: &Rule, (path, key): (&str, &str), entry: &Entry, now: u64, acts: &mut Vec<Act>) {
+fn judge(
+    rule: &Rule,
+    (path, key): (&str, &str),
+    (entry, versioned): (&Entry, bool),
+    now: u64,
+    acts: &mut Vec<Act>,
+) {
     if let Some(object) = entry.current()
         && rule.expires_at(key, object).is_some_and(|due| due <= now)
-        && object.attributes.lock.may_go(now, false)
+        // A marker only hides what is locked.
+        && (versioned || object.attributes.lock.may_go(now, false))
     {
         acts.push(Act::Expire(path.to_owned()));
     }

@@ -186,6 +186,23 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
+    #[test]
+    fn everything_that_counts_is_signed_in_its_order() {
+        let headers =
+            [("x-amz-meta-b", "2"), ("x-amz-acl", "private"), ("x-amz-meta-b", "3"), ("content-md5", "m")];
+        let put = parts("PUT", "/b/k?uploadId=u&partNumber=2&acl&x=1", &headers);
+        let query = Query::parse(put.uri.query().unwrap());
+        assert_eq!(
+            signed_text(&put, &query, (None, "/b/k"), "D"),
+            "PUT\nm\n\nD\nx-amz-acl:private\nx-amz-meta-b:2,3\n/b/k?acl&partNumber=2&uploadId=u"
+        );
+        for (uri, bucket, expected) in
+            [("/b", None, 2), ("/b", Some("host"), 1), ("/b/", None, 1), ("/b/k", None, 1), ("/", None, 1)]
+        {
+            assert_eq!(spellings(&parts("GET", uri, &[]), bucket).len(), expected, "{uri}");
+        }
+    }
+
     /// The worked examples of the AWS documentation.
     #[test]
     fn agrees_with_the_published_examples() {
