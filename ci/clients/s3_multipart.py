@@ -34,6 +34,7 @@ def check_by_hand(sim):
     done = s3.complete_multipart_upload(Bucket=BUCKET, Key="o", UploadId=upload, MultipartUpload=parts)
     whole = hashlib.md5(b"".join(bytes.fromhex(etags[n].strip('"')) for n in sorted(etags))).hexdigest()
     assert done["ETag"] == f'"{whole}-3"', done
+    assert done["Location"] == f"{s3.meta.endpoint_url}/{BUCKET}/o", done
     got = s3.get_object(Bucket=BUCKET, Key="o")
     assert body_of(got) == b"".join(bodies[n] for n in sorted(bodies)) and got["Metadata"] == {"m": "1"}
     assert got["ContentType"] == "a/b"

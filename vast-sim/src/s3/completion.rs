@@ -21,6 +21,7 @@ use super::versions;
 use crate::config::EtagMode;
 use crate::core::Core;
 use crate::env;
+use crate::net::conn::Peer;
 use crate::store::object::{Bucket, Object, ObjectPart, Part, StoredChecksum, Upload};
 use crate::store::state::State;
 
@@ -182,6 +183,14 @@ fn made_before(state: &State, bucket: &Bucket, place: &Place, key: &str, id: &st
     Some(Completed::of(state, bucket, key, object, versions::written(place, newest.id)))
 }
 
+/// The URL of what a request is about, as its client wrote it. Clients hand it on to whoever is to read the object.
+fn address_of<T>(req: &S3Request<T>) -> String {
+    let secure = req.extensions.get::<Peer>().is_some_and(|peer| peer.secure);
+    let named = req.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let host = named.or_else(|| req.uri.authority().map(http::uri::Authority::as_str)).unwrap_or_default();
+    format!("{}://{host}{}", if secure { "https" } else { "http" }, req.uri.path())
+}
+
 pub(crate) async fn complete(
     core: CoreRef<'_>,
     mut req: S3Request<CompleteMultipartUploadInput>,
@@ -189,6 +198,7 @@ pub(crate) async fn complete(
     let caller = Caller::of(&req)?;
     storage::check_checksums(&req.headers)?;
     let declared = declared_checksums!(req.input);
+    let address = address_of(&req);
     let input = req.input;
     let extensions = req.extensions;
     let named = input.multipart_upload.and_then(|u| u.parts).unwrap_or_default();
@@ -253,7 +263,7 @@ pub(crate) async fn complete(
     })?;
     reply::settle(core).await?;
     let mut output = CompleteMultipartUploadOutput {
-        location: Some(format!("/{name}/{key}")),
+        location: Some(address),
         bucket: Some(name),
         key: Some(key),
         e_tag: reply::etag(&done.etag),
