@@ -69,15 +69,15 @@ mod tests {
     #[test]
     fn keys_are_found_in_every_way_to_write_them() {
         let text = "[cluster]\ns3_port = 0\n[[users]]\nname = \"a\"\n[[users]]\nname = \"b\"\n\
-                    fields = { email = \"x\" }\n[[users]]\nname = \"c\"\n[users.fields]\nemail = \"y\"\n";
+                    fields = { leading_gid = 5 }\n[[users]]\nname = \"c\"\n[users.fields]\nleading_gid = 6\n";
         let read = Described::read("c.toml", text.to_owned()).unwrap();
         let shown =
             |path: &[Step]| read.place(path).map(|p| (text[p.key].to_owned(), text[p.value].to_owned()));
         let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
         assert_eq!(shown(&["cluster".into(), "s3_port".into()]), pair("s3_port", "0"));
-        let email = |n: usize| ["users".into(), n.into(), "fields".into(), "email".into()];
-        assert_eq!(shown(&email(1)), pair("email", "\"x\""));
-        assert_eq!(shown(&email(2)), pair("email", "\"y\""));
-        assert_eq!((shown(&email(0)), shown(&email(3))), (None, None));
+        let gid = |n: usize| ["users".into(), n.into(), "fields".into(), "leading_gid".into()];
+        assert_eq!(shown(&gid(1)), pair("leading_gid", "5"));
+        assert_eq!(shown(&gid(2)), pair("leading_gid", "6"));
+        assert_eq!((shown(&gid(0)), shown(&gid(3))), (None, None));
     }
 }

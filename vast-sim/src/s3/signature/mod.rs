@@ -107,6 +107,11 @@ pub(crate) fn admit(
     let scheme = match authorization.as_ref().map(HeaderValue::as_bytes) {
         _ if query.get("X-Amz-Signature").is_some() => Scheme::QueryV4,
         _ if query.get("Signature").is_some() && query.get("AWSAccessKeyId").is_some() => Scheme::QueryV2,
+        None if query.get("Signature").is_some() || query.get("AWSAccessKeyId").is_some() => {
+            let message =
+                "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters";
+            return Err(s3_error!(AccessDenied, "{message}"));
+        }
         None => Scheme::Unsigned,
         Some(value) if value.starts_with(b"AWS4-HMAC-SHA256") => Scheme::HeaderV4,
         Some(value) if value.starts_with(b"AWS ") => Scheme::HeaderV2,
