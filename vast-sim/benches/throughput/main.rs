@@ -3,8 +3,8 @@
 //! `cargo bench -p vast-sim` prints, for large and small objects, rates and the server's CPU time of both. Both servers are
 //! processes of their own, so that the client's cost dilutes nothing. `-- --only NAME` measures the parts whose name
 //! contains that (`put`, `get`, `small`, `counts`, `memory`, `discard`). With `--gate` the run fails when a figure is above
-//! its limit, measured a second time before: for CI. CPU time is the median of pairs; allocations are counted, which no
-//! other load on the machine changes.
+//! its limit three times in a row: for CI. Rates and CPU times are printed as medians of the rounds; the gate compares the
+//! least CPU time of each server. Allocations are counted, which other load on the machine hardly changes.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement that fails should stop")]
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
@@ -25,6 +25,8 @@ static ALLOCATOR: counts::Counting = counts::Counting;
 
 const MIB: usize = 1 << 20;
 const CONNECTIONS: usize = 4;
+/// How often a figure may be measured until it holds its limit.
+const MEASUREMENTS: usize = 3;
 
 /// A figure that must not be above its limit.
 struct Gate {
@@ -67,12 +69,15 @@ fn main() -> ExitCode {
     for (name, measure) in PARTS.iter().filter(|(name, _)| only.as_ref().is_none_or(|o| name.contains(o))) {
         println!("== {name}");
         let mut gates = measure(&runtime);
-        if gate && gates.iter().any(|g| !g.holds()) {
+        for _ in 1..if gate { MEASUREMENTS } else { 1 } {
             for above in gates.iter().filter(|g| !g.holds()) {
                 println!(
                     "{}: {:.3} is above {:.3}; measuring once more, in case the machine was busy",
                     above.what, above.figure, above.limit
                 );
+            }
+            if gates.iter().all(Gate::holds) {
+                break;
             }
             gates = measure(&runtime);
         }

@@ -8,7 +8,7 @@ use crate::{CONNECTIONS, Gate, MIB, median};
 
 /// CPU seconds per GB over those of the bare server: at most this much.
 const CPU_LIMIT: f64 = 1.2;
-/// Paired rounds; the median counts.
+/// Paired rounds.
 const ROUNDS: usize = 15;
 /// Objects each connection writes over and over, to bound the memory held.
 const KEYS: usize = 8;
@@ -54,7 +54,10 @@ pub(crate) async fn large(method: &'static str) -> Vec<Gate> {
         gb / of(|r| r.1.wall),
         of(|r| r.1.cpu) / gb
     );
-    let ratio = of(|r| r.1.cpu / r.0.cpu);
+    // Whatever else the machine does can only add CPU time (caches, migrations): the least disturbed rounds compare
+    // the servers and not the disturbances.
+    let least = |pick: fn(&(Round, Round)) -> f64| rounds.iter().map(pick).fold(f64::INFINITY, f64::min);
+    let ratio = least(|r| r.1.cpu) / least(|r| r.0.cpu);
     vec![Gate::new(format!("{method} CPU over bare hyper"), ratio, CPU_LIMIT)]
 }
 
