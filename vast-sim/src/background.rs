@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::clock::CannotAdvance;
 use crate::core::Core;
 use crate::store::lock;
+use crate::store::state::State;
 
 /// Something that is due from time to time. Called from one thread at a time.
 pub(crate) trait Job: Sync {
@@ -97,7 +98,11 @@ pub(crate) fn advance(core: &Arc<Core>, by: Duration) -> Result<(), CannotAdvanc
     run_due(core);
     let _turn = core.background.pause();
     let clock = &core.config.clock;
+    // Only a clock that can be advanced gets further than this.
+    clock.advance(Duration::ZERO)?;
     let end = clock.now() + by;
+    // Before anything happens on the way: what a crash leaves of it must not lie ahead of the next start's clock.
+    keep_advance(core, clock.advanced().saturating_add(by));
     let end_ms = crate::env::millis(end);
     for job in JOBS {
         job.before_jump(core, end_ms);
@@ -109,7 +114,26 @@ pub(crate) fn advance(core: &Arc<Core>, by: Duration) -> Result<(), CannotAdvanc
             jobs.retain(|j| j.name() != job.name());
         }
     }
-    clock.advance(end.duration_since(clock.now()).unwrap_or_default())
+    clock.advance(end.duration_since(clock.now()).unwrap_or_default())?;
+    // A clock that ticks has come a part of the way by itself.
+    keep_advance(core, clock.advanced());
+    Ok(())
+}
+
+fn keep_advance(core: &Core, advanced: Duration) {
+    let ms = u64::try_from(advanced.as_millis()).unwrap_or(u64::MAX);
+    core.store.write(|state| state.set_advanced_ms(ms));
+}
+
+/// Brings the clock of a cluster that starts again to where it was advanced before. A clock that was advanced as far
+/// already, because it outlived the cluster, stays.
+pub(crate) fn resume_clock(core: &Core) {
+    let clock = &core.config.clock;
+    let kept = Duration::from_millis(core.store.read(State::advanced_ms));
+    let missing = kept.saturating_sub(clock.advanced());
+    if !missing.is_zero() && clock.advance(missing).is_err() {
+        tracing::warn!(?missing, "the clock was advanced before this start, and this one cannot be");
+    }
 }
 
 /// Runs jobs as they become due until it is dropped.

@@ -76,6 +76,7 @@ impl Cluster {
             store,
             config,
         });
+        background::resume_clock(&core);
         seed::apply(&core);
         let service = s3::service(&core);
         vips::start(&core, service, &tls)?;

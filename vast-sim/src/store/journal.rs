@@ -23,10 +23,11 @@ pub(crate) enum Table {
     Frozen,
     Keys,
     Vms,
+    Clock,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Buckets,
         Self::Versions,
         Self::Directories,
@@ -35,6 +36,7 @@ impl Table {
         Self::Frozen,
         Self::Keys,
         Self::Vms,
+        Self::Clock,
     ];
 
     fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
@@ -47,6 +49,7 @@ impl Table {
             Self::Frozen => "frozen",
             Self::Keys => "keys",
             Self::Vms => "vms",
+            Self::Clock => "clock",
         })
     }
 }

@@ -68,6 +68,7 @@ impl Loading {
             // Objects of a snapshot may come before its root.
             Table::Frozen => self.frozen.push((read(table, key)?, read(table, value)?)),
             Table::Keys => self.state.put_key(&read::<String>(table, key)?, read::<AccessKey>(table, value)?),
+            Table::Clock => self.state.set_advanced_ms(read(table, value)?),
             Table::Vms => {
                 let taken = self.state.vms.load(key, value);
                 taken.map_err(|e| format!("a record of {table:?} is unreadable: {e}"))?;

@@ -3,7 +3,7 @@
 use super::state::State;
 
 impl State {
-    /// Leaves nothing: no data, no VMS objects, no keys. Ids start again at 1.
+    /// Leaves nothing: no data, no VMS objects, no keys, no time that passed at once. Ids start again at 1.
     pub(crate) fn forget_everything(&mut self) {
         let snapshots: Vec<u64> = self.frozen.keys().copied().collect();
         for snapshot in snapshots {
@@ -23,5 +23,6 @@ impl State {
             self.remove_key(&key);
         }
         self.vms.forget_everything();
+        self.set_advanced_ms(0);
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct State {
     physical_bytes: u64,
     /// Order of the newest version.
     last_order: u64,
+    /// Milliseconds by which the clock was advanced.
+    advanced_ms: u64,
     /// Records are only collected when somebody will write them.
     pub(super) durable: bool,
     pending: Batch,
@@ -83,6 +85,18 @@ impl State {
                 self.physical_bytes -= e.blob.len;
             }
             self.pending.retired.push(Arc::clone(&e.blob));
+        }
+    }
+
+    /// Milliseconds by which the clock was advanced so far, so that it does not go back at the next start.
+    pub(crate) fn advanced_ms(&self) -> u64 {
+        self.advanced_ms
+    }
+
+    pub(crate) fn set_advanced_ms(&mut self, ms: u64) {
+        if ms != self.advanced_ms {
+            self.record(Table::Clock, &"advanced_ms", Some(&ms));
+            self.advanced_ms = ms;
         }
     }
 

@@ -134,10 +134,15 @@ async fn reset(_: Admin, State(core): Shared) -> Result<StatusCode, ApiError> {
         ApiError::detail(StatusCode::INTERNAL_SERVER_ERROR, &detail)
     };
     done.map_err(|e| problem(&e))?.map_err(|e| problem(&e))?;
+    settled(&core).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Waits until what was done is on the disk.
+async fn settled(core: &Core) -> Result<(), ApiError> {
     let failed =
         |e: crate::store::JournalError| ApiError::detail(StatusCode::INTERNAL_SERVER_ERROR, &e.to_string());
-    core.store.settled().await.map_err(failed)?;
-    Ok(StatusCode::NO_CONTENT)
+    core.store.settled().await.map_err(failed)
 }
 
 fn clock_reading(core: &Core) -> Value {
@@ -162,6 +167,7 @@ async fn advance_clock(_: Admin, State(core): Shared, body: axum::body::Bytes) -
     let worker = Arc::clone(&core);
     let by = std::time::Duration::from_millis(ask.advance_ms);
     let done = tokio::task::spawn_blocking(move || crate::background::advance(&worker, by)).await;
+    settled(&core).await?;
     match done {
         Ok(Ok(())) => Ok(Reply::ok(clock_reading(&core))),
         Ok(Err(cannot)) => Err(ApiError::conflict(&cannot.to_string())),

@@ -11,7 +11,7 @@ use crate::client::{S3, pattern};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Starts the cluster in a directory, `minutes` after a given time.
+/// Starts the cluster in a directory, `minutes` after a given time; how far it was advanced before comes on top.
 async fn start(dir: &Path, from: SystemTime, minutes: u32) -> Cluster {
     let clock = Arc::new(SimClock::frozen_at(from + minutes * MINUTE));
     // The clients' clock is the machine's.
@@ -56,14 +56,14 @@ async fn schedules_go_on_and_make_up_for_a_pause_with_one_snapshot() {
     assert_eq!(names(&cluster), [at(10), at(20)]);
     cluster.stop().await;
 
-    let cluster = start(dir.path(), from, 24).await;
+    let cluster = start(dir.path(), from, 4).await;
     cluster.advance(Duration::ZERO).unwrap();
     assert_eq!(names(&cluster), [at(10), at(20)], "nothing was due");
     S3::new(&cluster, &p.keys).delete("/data/a").await.ok();
     cluster.stop().await;
 
     // Due at 30 and 40; the first two expired at 35 and 45.
-    let cluster = start(dir.path(), from, 46).await;
+    let cluster = start(dir.path(), from, 26).await;
     cluster.advance(Duration::ZERO).unwrap();
     assert_eq!(names(&cluster), [at(46)]);
     let s3 = S3::new(&cluster, &p.keys);

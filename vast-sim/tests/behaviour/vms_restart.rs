@@ -81,6 +81,7 @@ async fn tasks_managers_roles_and_tokens_outlive_a_kill() {
     let done = now.get(&task).await.ok().json();
     assert_eq!((&done["state"], &done["name"]), (&json!("COMPLETED"), &json!("tenant_delete")));
     assert_eq!(now.get(&tenant).await.status, 404);
+    let time = now.get("/sim/v1/clock").await.ok().json()["now_ms"].as_u64().unwrap();
     server.signal("-9");
     drop(server);
 
@@ -89,4 +90,25 @@ async fn tasks_managers_roles_and_tokens_outlive_a_kill() {
     let now = server.vms();
     assert_eq!(now.get(&task).await.ok().json()["end_time"], done["end_time"]);
     assert_eq!(now.get(&tenant).await.status, 404);
+
+    // The hour that passed at once has passed for good, until a reset.
+    let clock = async || now.get("/sim/v1/clock").await.ok().json()["now_ms"].as_u64().unwrap();
+    assert!(clock().await >= time, "{} is before {time}", clock().await);
+    now.post("/sim/v1/clock", json!({ "advance_ms": 3_600_000 })).await.ok();
+    assert_eq!(again(&token(&kept), &server).get("/api/quotas/").await.status, 403, "two hours have passed");
+    server.signal("-9");
+    drop(server);
+    let server = Served::start(&flags);
+    let now = server.vms();
+    assert_eq!(
+        again(&token(&kept), &server).get("/api/quotas/").await.status,
+        403,
+        "nothing comes back to life"
+    );
+    now.post("/sim/v1/reset", json!({})).await;
+    server.signal("-9");
+    drop(server);
+    let server = Served::start(&flags);
+    let after = server.vms().get("/sim/v1/clock").await.ok().json()["now_ms"].as_u64().unwrap();
+    assert!(after < time, "{after} is still advanced");
 }
