@@ -62,6 +62,11 @@ pub(crate) trait Resource: Sync {
         let _ = state;
         segment.parse().ok()
     }
+    /// Why a caller must not give an object these fields, be it new or not.
+    fn refuse_grant(&self, state: &State, caller: &Caller, fields: &Row) -> Result<(), ApiError> {
+        let _ = (state, caller, fields);
+        Ok(())
+    }
     /// Fills what follows from who makes an object, where the request does not say it.
     fn place(&self, state: &State, caller: &Caller, row: &mut Row) {
         let _ = (state, caller, row);
@@ -295,6 +300,7 @@ fn create(core: &Arc<Core>, resource: &dyn Resource, call: &Call) -> Result<Repl
         resource.place(state, &call.caller, &mut row);
         fields::check_references(&table.fields, state, &row, &call.caller)?;
         visibility::check_change(resource, state, &row, &call.caller)?;
+        resource.refuse_grant(state, &call.caller, &row)?;
         let id = resource.create(core, state, row)?;
         note(core, state, resource, id, "OBJECT_CREATED", call);
         Ok(Reply::json(status, shown_to(core, state, resource, id, call)?))
@@ -386,6 +392,7 @@ fn patch(
         let mut new = resource.row(core, state, id).map(Cow::into_owned).unwrap_or_default();
         new.extend(changes.clone());
         visibility::check_change(resource, state, &new, &call.caller)?;
+        resource.refuse_grant(state, &call.caller, &changes)?;
         if resource.table().patch_by_task {
             let task = tasks::modify(core, state, resource, id, changes, &call.caller.name);
             let mut body = shown_to(core, state, resource, id, call)?;
@@ -432,7 +439,12 @@ pub(crate) fn refuse_duplicate(
 
 /// Refuses to delete what other objects refer to.
 pub(crate) fn refuse_in_use(state: &State, kind: &str, id: u64) -> Result<(), ApiError> {
-    for (other, table) in tables::all() {
+    refuse_in_use_but(state, kind, id, "")
+}
+
+/// The same, where objects of the collection `but` go with what they refer to.
+pub(crate) fn refuse_in_use_but(state: &State, kind: &str, id: u64, but: &str) -> Result<(), ApiError> {
+    for (other, table) in tables::all().filter(|(other, _)| *other != but) {
         let binding = |r: fields::Relation| r.kind == kind && r.binding;
         for field in table.fields.iter().filter(|f| f.relation.is_some_and(binding)) {
             let uses = |(_, row): &(u64, &Row)| field.references_of_object(row).contains(&id);

@@ -131,6 +131,17 @@ async fn api_tokens_are_limited_expire_and_are_revoked() {
     );
     make(Value::Null).await.ok();
     assert_eq!(vms.get("/api/apitokens/?archived=true").await.json().as_array().unwrap().len(), 1);
+
+    vms.call("PATCH", "/api/vms/1/set_max_api_tokens_per_user/", &json!({ "max_api_tokens_per_user": 9 }))
+        .await
+        .ok();
+    let brief = make(json!({ "expiry_date": "1h" })).await.ok().json();
+    cluster.advance(Duration::from_hours(1)).unwrap();
+    let path = format!("/api/apitokens/{}/", brief["id"].as_str().unwrap());
+    let late = vms.call("PATCH", &path, &json!({ "expiry_date": "1Y" })).await;
+    assert_eq!((late.status.as_u16(), late.json().is_string()), (400, true), "{}", late.text());
+    let by_token = vms.with(format!("Api-Token {}", brief["token"].as_str().unwrap()));
+    assert_eq!(by_token.get("/api/views/").await.status, 403, "what has expired stays so");
     cluster.stop().await;
 }
 
@@ -188,6 +199,51 @@ async fn roles_limit_what_a_manager_may_do() {
     basic(&vms, "keeper", "secret-2").get("/api/users/").await.ok();
     vms.call("DELETE", &format!("/api/managers/{id}/"), &Value::Null).await.ok();
     assert_eq!(basic(&vms, "keeper", "secret-2").get("/api/users/").await.status, 401);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gives_rights_that_they_lack() {
+    let (cluster, vms) = frozen().await;
+    let role = async |name: &str, list: &[&str]| {
+        let body = json!({ "name": name, "permissions_list": list });
+        vms.post("/api/roles/", body).await.ok().json()["id"].as_u64().unwrap()
+    };
+    let security = ["view_security", "create_security", "edit_security"];
+    let (own, less, more) = (
+        role("own", &security).await,
+        role("less", &["view_security"]).await,
+        role("more", &["view_security", "view_logical"]).await,
+    );
+    let keeper = manager(&vms, json!({ "username": "keeper", "password": "secret-1", "roles": [own] })).await;
+    let made = |name: &str, more: Value| {
+        let mut body = json!({ "username": name, "password": "secret-1" });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    for given in [
+        json!({ "roles": [1] }),
+        json!({ "roles": [less, more] }),
+        json!({ "permissions_list": ["edit_logical"] }),
+    ] {
+        denied(&keeper.post("/api/managers/", made("evil", given)).await);
+    }
+    let id =
+        keeper.post("/api/managers/", made("deputy", json!({ "roles": [less] }))).await.ok().json()["id"]
+            .clone();
+    let path = format!("/api/managers/{id}/");
+    for given in [json!({ "roles": [1] }), json!({ "roles": [more] })] {
+        denied(&keeper.call("PATCH", &path, &given).await);
+    }
+    keeper.call("PATCH", &path, &json!({ "roles": [own], "first_name": "D" })).await.ok();
+    // Nor by way of a role.
+    let wide = json!({ "permissions_list": ["view_security", "view_logical"] });
+    denied(&keeper.call("PATCH", &format!("/api/roles/{own}/"), &wide).await);
+    denied(&keeper.post("/api/roles/", json!({ "name": "all", "permissions": ["view"] })).await);
+    let narrow = json!({ "name": "narrow", "permissions": ["view"], "realm": "security" });
+    keeper.post("/api/roles/", narrow).await.ok();
+    assert_eq!(vms.get(&path).await.ok().json()["roles"], json!([{ "id": own, "name": "own" }]));
+    vms.call("PATCH", &path, &json!({ "roles": [1] })).await.ok();
     cluster.stop().await;
 }
 

@@ -149,6 +149,9 @@ fn change(core: &Arc<Core>, id: &str, call: &Call) -> Result<Reply, ApiError> {
         if flag(&row, "revoked") {
             return Err(refusal(StatusCode::BAD_REQUEST, "A revoked API token cannot be modified."));
         }
+        if !is_valid(&row, core.now_ms()) {
+            return Err(refusal(StatusCode::BAD_REQUEST, "An expired API token cannot be modified."));
+        }
         let mut changes = Row::new();
         if let Some(name) = call.body.get("name").and_then(Value::as_str) {
             changes.insert("name".to_owned(), name.into());

@@ -6,6 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::super::auth;
+use super::super::caller::Caller;
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::secrets;
@@ -132,6 +133,15 @@ fn set_password(
 impl Resource for Managers {
     fn kind(&self) -> &'static str {
         "managers"
+    }
+
+    fn refuse_grant(&self, state: &State, caller: &Caller, fields: &Row) -> Result<(), ApiError> {
+        // All rights are more than each of today's.
+        let gives_all = roles_of(state, fields).iter().any(|(_, role)| flag(role, "is_admin"));
+        if gives_all && caller.permissions.is_some() {
+            return Err(ApiError::permission_denied("Only administrators can make administrators."));
+        }
+        roles::refuse_beyond(caller, permissions_of(state, fields).iter().map(String::as_str))
     }
 
     fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::super::caller::Caller;
 use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use crate::core::Core;
@@ -100,9 +101,30 @@ fn resolve(state: &State, row: &mut Row) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Refuses to give rights that the caller lacks.
+pub(crate) fn refuse_beyond<'n>(
+    caller: &Caller,
+    mut given: impl Iterator<Item = &'n str>,
+) -> Result<(), ApiError> {
+    let Some(own) = &caller.permissions else { return Ok(()) };
+    match given.find(|name| !own.iter().any(|o| o == name)) {
+        Some(name) => {
+            Err(ApiError::permission_denied(&format!("You cannot give a right that you lack: {name}.")))
+        }
+        None => Ok(()),
+    }
+}
+
 impl Resource for Roles {
     fn kind(&self) -> &'static str {
         "roles"
+    }
+
+    fn refuse_grant(&self, state: &State, caller: &Caller, fields: &Row) -> Result<(), ApiError> {
+        let mut fields = fields.clone();
+        resolve(state, &mut fields)?;
+        let given = fields.get("permissions").and_then(Value::as_array).into_iter().flatten();
+        refuse_beyond(caller, given.filter_map(Value::as_str))
     }
 
     fn create(&self, core: &Arc<Core>, state: &mut State, mut row: Row) -> Result<u64, ApiError> {
