@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::journal::Table;
 use super::namespace::{DirectoryInfo, Usage, normal};
-use super::object::Object;
+use super::object::{Object, Upload};
 use super::records::{FrozenRecord, ObjectRecord};
 use super::state::State;
-use super::version::VersionId;
+use super::version::{Version, VersionId};
 
 /// Objects and directories by their path behind a common one, with the leading slash.
 pub(super) struct Subtree {
@@ -58,6 +58,37 @@ impl State {
             self.remove_directory(tenant, &directory);
         }
         self.remove_directory(tenant, path);
+    }
+
+    /// Moves a directory with everything below it to a path where nothing lies.
+    pub(crate) fn move_tree(&mut self, tenant: u64, from: &str, to: &str) {
+        let (from, to) = (normal(from), normal(to));
+        let moved = |path: &str| format!("{to}{}", &path[from.len()..]);
+        let files = self.files(tenant);
+        let itself = files.directory(from).map(|info| (to.to_owned(), info.clone()));
+        let below = files.walk_directories(from).map(|(path, info)| (moved(path), info.clone()));
+        let directories: Vec<(String, DirectoryInfo)> = itself.into_iter().chain(below).collect();
+        let versions: Vec<(String, Version)> = files
+            .walk(from)
+            .flat_map(|(path, entry)| entry.versions().map(move |version| (moved(path), version.clone())))
+            .collect();
+        let uploads: Vec<(String, String, Upload)> =
+            files.walk_uploads(from).map(|(path, id, u)| (moved(path), id.to_owned(), u.clone())).collect();
+        for (path, info) in directories {
+            self.make_directory(tenant, &path, info);
+        }
+        // All is there twice before it goes, so that no bytes lose their last reference.
+        for (path, version) in versions {
+            self.insert_version(tenant, &path, version, false);
+        }
+        for (path, id, mut upload) in uploads {
+            let parts = std::mem::take(&mut upload.parts);
+            self.create_upload(tenant, &path, &id, upload);
+            for (number, part) in parts {
+                self.put_part(tenant, &path, &id, number, part);
+            }
+        }
+        self.remove_tree(tenant, from);
     }
 
     /// Stores objects and directories below `to`, sharing their bytes. What is there of the same name is replaced. Gives

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vast_sim::Cluster;
 
-use crate::client::start_with;
+use crate::client::{S3, pattern, start_with};
 use crate::metrics::frozen;
 
 fn call(cluster: &Cluster, method: &str, path: &str, body: &Value) -> Value {
@@ -82,7 +82,7 @@ async fn volumes_are_mapped_to_hosts_and_back() {
     assert_eq!(refused(&cluster, "DELETE", &format!("blockhosts/{}", bob["id"]), &Value::Null), 409);
     assert_eq!(
         refused(&cluster, "DELETE", &format!("views/{}", view["id"]), &Value::Null),
-        409,
+        400,
         "it has volumes"
     );
     call(&cluster, "DELETE", &path, &json!({ "force": true }));
@@ -104,5 +104,52 @@ async fn a_volume_that_goes_while_it_is_mapped_fails_the_task() {
     let task = cluster.vms("GET", &format!("vtasks/{task}"), &Value::Null).unwrap();
     assert_eq!(task["state"], "FAILED");
     assert!(task["messages"][0].as_str().unwrap().contains("is gone"), "{task}");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_volume_moves_and_a_view_goes_with_its_volumes_only_by_force() {
+    let (cluster, _, _) = start_with(frozen(), None).await;
+    let view = json!({ "path": "/block", "policy_id": 1, "protocols": ["BLOCK"], "name": "sub", "create_dir": true });
+    let view = call(&cluster, "POST", "views", &view);
+    let volume = |name: &str| {
+        call(&cluster, "POST", "volumes", &json!({ "name": name, "view_id": view["id"], "size": 1 }))
+    };
+    let (one, _) = (volume("one"), volume("two"));
+    let path = format!("volumes/{}", one["id"]);
+    let rename = |name: &str| json!({ "name": name });
+    // A bucket below shows what happens to bytes.
+    let user = cluster.provision("elsewhere", None).unwrap();
+    let owner = cluster.vms("GET", &format!("users/{}", user.user_id), &Value::Null).unwrap()["name"].clone();
+    let bucket = json!({ "path": "/block/one/b", "policy_id": 2, "protocols": ["S3"], "bucket": "inside",
+        "bucket_owner": owner, "create_dir": true });
+    call(&cluster, "POST", "views", &bucket);
+    let s3 = S3::new(&cluster, &user.keys);
+    s3.put("/inside/k", pattern(1, 1_000)).await.ok();
+    for bad in ["two", "one/below"] {
+        assert_eq!(refused(&cluster, "PATCH", &path, &rename(bad)), 400, "{bad}");
+    }
+    call(&cluster, "PATCH", &path, &rename("three"));
+    let shown = cluster.vms("GET", &path, &Value::Null).unwrap();
+    assert_eq!((&shown["name"], &shown["full_path"]), (&json!("three"), &json!("/block/three")));
+    s3.get("/inside/k").await.is(404, "NoSuchKey");
+    let moved = json!({ "path": "/block/three/b", "policy_id": 2, "protocols": ["S3"], "bucket": "moved",
+        "bucket_owner": owner });
+    call(&cluster, "POST", "views", &moved);
+    assert_eq!(s3.get("/moved/k").await.ok().body, pattern(1, 1_000));
+    let physical = cluster.vms("GET", "clusters/1", &Value::Null).unwrap()["physical_space_in_use"].clone();
+    assert_eq!(physical, 1_000, "moved, not copied");
+    volume("one");
+
+    let host = call(&cluster, "POST", "blockhosts", &json!({ "name": "h", "tenant_id": 1, "nqn": "nqn.h" }));
+    let add = json!({ "pairs_to_add": [{ "volume_id": one["id"], "host_id": host["id"] }] });
+    call(&cluster, "PATCH", "blockmappings/bulk", &add);
+    let of_view = format!("views/{}", view["id"]);
+    let kept = cluster.vms("DELETE", &of_view, &Value::Null).unwrap_err();
+    assert!(kept.status == 400 && kept.to_string().contains("force=true"), "{kept}");
+    call(&cluster, "DELETE", &of_view, &json!({ "force": true }));
+    for list in ["volumes", "blockmappings"] {
+        assert_eq!(cluster.vms("GET", list, &Value::Null).unwrap(), json!([]), "{list}");
+    }
     cluster.stop().await;
 }

@@ -235,6 +235,27 @@ pub(super) fn check(state: &State, row: &Row) -> Result<String, ApiError> {
     Ok(path_in(view, text(row, "name")))
 }
 
+/// Refuses to move a volume to where something lies, into itself, or from above another volume.
+fn refuse_move(state: &State, tenant: u64, id: u64, from: &str, to: &str) -> Result<(), ApiError> {
+    let taken = state.files(tenant).is_directory(to) || state.entry(tenant, to).is_some();
+    if taken || is_under(to, from) {
+        return Err(ApiError::field("name", format!("{to} is in use.")));
+    }
+    let below = |(other, row): (u64, &Row)| {
+        other != id && tenant_of_volume(state, row) == Some(tenant) && is_under(text(row, "full_path"), from)
+    };
+    if state.vms.rows("volumes").any(below) {
+        return Err(ApiError::field("name", format!("Another volume lies below {from}.")));
+    }
+    Ok(())
+}
+
+/// The volumes of a view.
+pub(super) fn volumes_of(state: &State, view_id: u64) -> Vec<u64> {
+    let rows = state.vms.rows("volumes");
+    rows.filter(|(_, row)| number(row, "view_id") == Some(view_id)).map(|(id, _)| id).collect()
+}
+
 impl Resource for Volumes {
     fn kind(&self) -> &'static str {
         "volumes"
@@ -263,6 +284,23 @@ impl Resource for Volumes {
         row.insert("uuid".to_owned(), id.into());
         row.insert("capacity".to_owned(), 0.into());
         Ok(engine::insert(core, state, "volumes", row))
+    }
+
+    fn update(&self, _: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
+        let old = state.vms.row("volumes", id).cloned().ok_or_else(ApiError::not_found)?;
+        let mut new = old.clone();
+        new.extend(changes.clone());
+        if text(&new, "name") != text(&old, "name") {
+            let (from, to) = (text(&old, "full_path"), check(state, &new)?);
+            if from != to {
+                let tenant = tenant_of_volume(state, &old).unwrap_or(tenants::DEFAULT);
+                refuse_move(state, tenant, id, from, &to)?;
+                state.move_tree(tenant, from, &to);
+                changes.insert("full_path".to_owned(), to.into());
+            }
+        }
+        state.vms.update("volumes", id, changes);
+        Ok(())
     }
 
     fn collection(&self, core: &Arc<Core>, name: &str, call: &Call) -> Option<Result<Reply, ApiError>> {

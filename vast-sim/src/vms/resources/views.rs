@@ -8,7 +8,7 @@ use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::events;
 use super::view_rules::{is_bucket, tenant_of};
-use super::{indestructibility, qospolicies, view_paths, view_rules, viewpolicies};
+use super::{blocks, indestructibility, qospolicies, view_paths, view_rules, viewpolicies};
 use crate::core::Core;
 use crate::s3::lock::indestructible_for;
 use crate::store::frozen::is_in_snapshot;
@@ -192,7 +192,7 @@ impl Resource for Views {
     }
 
     fn refuse_delete(&self, core: &Arc<Core>, state: &State, id: u64, call: &Call) -> Result<(), ApiError> {
-        engine::refuse_in_use(state, "views", id)?;
+        engine::refuse_in_use_but(state, "views", id, "volumes")?;
         let row = state.vms.row("views", id).ok_or_else(ApiError::not_found)?;
         let indestructible = indestructible_for(row).is_some();
         if indestructible {
@@ -205,12 +205,21 @@ impl Resource for Views {
                 "Bucket {name} is not empty; delete its objects and uploads first, or pass force=true."
             )));
         }
+        let volumes = blocks::volumes_of(state, id).len();
+        if volumes > 0 && !call.asks("force") {
+            return Err(ApiError::bad_request(&format!(
+                "The view has volumes ({volumes}); delete them first, or pass force=true."
+            )));
+        }
         Ok(())
     }
 
-    /// What lies under the path stays: the view was a window onto it.
-    fn delete(&self, _: &Arc<Core>, state: &mut State, id: u64, _: &Call) -> Result<(), ApiError> {
+    /// What lies under the path stays: the view was a window onto it. Only volumes are nothing without their view.
+    fn delete(&self, core: &Arc<Core>, state: &mut State, id: u64, call: &Call) -> Result<(), ApiError> {
         let row = state.vms.row("views", id).cloned().ok_or_else(ApiError::not_found)?;
+        for volume in blocks::volumes_of(state, id) {
+            blocks::Volumes.delete(core, state, volume, call)?;
+        }
         if is_bucket(&row) {
             state.remove_bucket(str_of(&row, "bucket"));
         }
