@@ -10,6 +10,14 @@ pub(crate) const CLOCK_HELP: &str = "Examples:
   vast-sim clock                 what time it is in the cluster
   vast-sim clock advance 36h     a day and a half passes at once, with everything that is due in it";
 
+pub(crate) const RESET_HELP: &str = "Examples:
+  vast-sim reset           back to what the cluster was when it was started, as its description says
+  vast-sim reset --json    the same, and the cluster's time as JSON";
+
+pub(crate) const VIPS_HELP: &str = "Examples:
+  vast-sim vips
+  vast-sim vips --json | jq -r '.[] | select(.state == \"serving\") | .ip'";
+
 pub(crate) const FEATURES_HELP: &str = "Examples:
   vast-sim features                                       what is off
   vast-sim features off conditional_writes=ignored part_copy=refused
@@ -19,13 +27,21 @@ pub(crate) const FEATURES_HELP: &str = "Examples:
 #[derive(Debug, Args)]
 pub(crate) struct Reset {
     #[command(flatten)]
-    remote: Remote,
+    show: Show,
 }
 
 impl Reset {
     pub(crate) fn run(&self) -> Result<Exit> {
-        self.remote.connect()?.call("POST", "/sim/v1/reset", None)?;
-        Ok(Exit::Done)
+        let cluster = self.show.remote.connect()?;
+        cluster.call("POST", "/sim/v1/reset", None)?;
+        let mut done = cluster.call("GET", "/sim/v1/clock", None)?;
+        done["reset"] = true.into();
+        self.show.show(&done, |done| {
+            let now = done["now"].as_str().unwrap_or_default();
+            format!(
+                "reset: data, faults, sessions and counters are as at the start; the cluster's time is {now}"
+            )
+        })
     }
 }
 

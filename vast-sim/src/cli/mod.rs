@@ -50,6 +50,7 @@ enum Command {
     #[command(subcommand, after_help = state::HELP)]
     State(state::State),
     /// Make a running cluster one that was just started
+    #[command(after_help = control::RESET_HELP)]
     Reset(control::Reset),
     /// Tell a running cluster's time, or let time pass
     #[command(after_help = control::CLOCK_HELP)]
@@ -58,6 +59,7 @@ enum Command {
     #[command(after_help = control::FEATURES_HELP)]
     Features(control::Features),
     /// Tell which CNode serves which VIP, and how it stands
+    #[command(after_help = control::VIPS_HELP)]
     Vips(control::Vips),
     /// Check descriptions without a cluster
     #[command(after_help = check::HELP)]

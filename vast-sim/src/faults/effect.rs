@@ -74,6 +74,7 @@ pub enum Effect {
         /// Milliseconds in the middle.
         millis: u64,
         /// Milliseconds that it may be more or less.
+        #[serde(default)]
         jitter_millis: u64,
     },
     /// A body passes no faster than this; all requests that the fault hits share it.

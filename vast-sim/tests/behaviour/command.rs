@@ -344,7 +344,17 @@ async fn a_cluster_is_reset_and_its_clock_features_and_vips_are_told_by_command(
     assert!(code == 1 && err.contains("unknown variant"), "{err}");
     let vips = run(&["vips"]).1;
     assert!(vips.contains("cnode-1") && vips.contains("serving"), "{vips}");
-    assert_eq!(run(&["reset"]).0, 0);
+    let (code, _, err) = run(&["fault", "add", "latency", "millis=1", "--plane", "s3"]);
+    assert_eq!(code, 0, "no jitter when none is asked for: {err}");
+    let (code, told, _) = run(&["reset"]);
+    assert!(code == 0 && told.contains(before.0.trim()), "{told}");
+    let told: Value = serde_json::from_str(&run(&["reset", "--json"]).1).unwrap();
+    assert!(told["reset"] == true && told["now_ms"].is_u64(), "{told}");
+    let vips: Value = serde_json::from_str(&run(&["vips", "--json"]).1).unwrap();
+    assert_eq!(vips[0]["state"], "serving");
+    for command in ["reset", "vips"] {
+        assert!(ends(&[command, "--help"]).1.contains("Examples:"), "{command}");
+    }
     assert_eq!((run(&["clock"]).1, users().await), before, "the described user is there, the other is not");
     assert_eq!(run(&["features", "--json"]).1, "{}\n");
     let (code, _, err) = run(&["clock", "advance", "soon"]);
