@@ -230,7 +230,7 @@ pub(crate) async fn complete(
         let checksum = completed_checksum(upload, input.checksum_type.as_ref(), &parts, &declared)?;
         // The parts are already counted; what they replace is given back.
         let stored: u64 = upload.parts.values().map(|p| p.size).sum();
-        place.check_fit(core, state, size, stored)?;
+        place.check_fit(core, state, &upload.attributes.owner, size, stored)?;
         let now = core.now_ms();
         place.check_replace(state, now)?;
         let algorithm = checksum.as_ref().map(|c| c.algorithm);

@@ -154,7 +154,7 @@ async fn copy(
         let existing = place.current(state).map(|o| &**o);
         check_write(existing, if_match.as_ref(), if_none_match.as_ref())?;
         place.check_replace(state, modified)?;
-        place.check_fit(core, state, copy.size, 0)?;
+        place.check_fit(core, state, &caller.name, copy.size, 0)?;
         let rules = LockRules::of(state, bucket);
         copy.attributes.lock = rules.applied(rules.explicit(&asked, modified)?, modified);
         let expiration = lifecycle::expiration_of_write(state, bucket, &key, &copy);
@@ -219,7 +219,9 @@ async fn rename(
         found.object.attributes.lock.check_delete(now, false)?;
         target.check_replace(state, now)?;
         let within = source_bucket.path == target_bucket.path;
-        target.check_fit(core, state, found.object.size, if within { found.object.size } else { 0 })?;
+        let size = found.object.size;
+        let owner = &found.object.attributes.owner;
+        target.check_fit(core, state, owner, size, if within { size } else { 0 })?;
         let id = state.put_object(target.tenant, &target.path, (*found.object).clone(), target.versioned);
         state.remove_version(source.tenant, &source.path, found.id);
         if source.current(state).is_some() {

@@ -106,7 +106,7 @@ pub(crate) async fn put(
         let place = Place::for_write(state, bucket, &key)?;
         let existing = place.current(state).map(|o| &**o);
         conditions::check_write(existing, if_match.as_ref(), if_none_match.as_ref())?;
-        place.check_fit(core, state, declared.length.unwrap_or(0), 0)?;
+        place.check_fit(core, state, &caller.name, declared.length.unwrap_or(0), 0)?;
         LockRules::of(state, bucket).explicit(&asked, core.now_ms())
     })?;
     let received = ingest::receive(core, input.body.take(), declared, req.trailing_headers.as_ref()).await?;
@@ -129,7 +129,7 @@ pub(crate) async fn put(
         let existing = place.current(state).map(|o| &**o);
         conditions::check_write(existing, if_match.as_ref(), if_none_match.as_ref())?;
         place.check_replace(state, object.modified)?;
-        place.check_fit(core, state, object.size, 0)?;
+        place.check_fit(core, state, &caller.name, object.size, 0)?;
         object.attributes.lock =
             LockRules::of(state, bucket).applied(object.attributes.lock, object.modified);
         let expiration = lifecycle::expiration_of_write(state, bucket, &key, &object);

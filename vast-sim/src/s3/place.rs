@@ -95,13 +95,24 @@ impl Place {
         })
     }
 
-    /// Whether `added` bytes fit here, given what a write replaces and `freed` bytes beside that.
-    pub(crate) fn check_fit(&self, core: &Core, state: &State, added: u64, freed: u64) -> S3Result<()> {
+    /// Whether `added` bytes of an owner fit here, given what a write replaces and `freed` bytes of theirs beside that.
+    pub(crate) fn check_fit(
+        &self,
+        core: &Core,
+        state: &State,
+        owner: &str,
+        added: u64,
+        freed: u64,
+    ) -> S3Result<()> {
         let replaced = state.replaced(self.tenant, &self.path, self.versioned);
+        let own = replaced.filter(|o| o.attributes.owner == owner);
         let delta = Delta {
             added,
             replaced: freed + replaced.map_or(0, |o| o.size),
             new_objects: u64::from(replaced.is_none()),
+            owner,
+            own_replaced: freed + own.map_or(0, |o| o.size),
+            own_new_objects: u64::from(own.is_none()),
         };
         self.check(core, state, delta)
     }
@@ -116,10 +127,12 @@ impl Place {
         size: u64,
     ) -> S3Result<()> {
         let replaced = upload.parts.get(&number).map_or(0, |p| p.size);
-        self.check(core, state, Delta { added: size, replaced, new_objects: 0 })
+        let owner = upload.attributes.owner.as_str();
+        let delta = Delta { added: size, replaced, owner, own_replaced: replaced, ..Delta::default() };
+        self.check(core, state, delta)
     }
 
-    fn check(&self, core: &Core, state: &State, delta: Delta) -> S3Result<()> {
+    fn check(&self, core: &Core, state: &State, delta: Delta<'_>) -> S3Result<()> {
         state
             .check_fit(self.tenant, &self.path, delta, core.config.capacity)
             .map_err(|f| reply::full(core, &f))

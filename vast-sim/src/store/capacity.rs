@@ -18,10 +18,26 @@ pub(crate) const GRACE_EXPIRED: &str = "__grace_expired";
 
 /// What a write adds and what it replaces.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Delta {
+pub(crate) struct Delta<'a> {
     pub(crate) added: u64,
     pub(crate) replaced: u64,
     pub(crate) new_objects: u64,
+    /// Whose the new data is; nobody's has no user quota.
+    pub(crate) owner: &'a str,
+    /// What is replaced of what that user has.
+    pub(crate) own_replaced: u64,
+    /// How many objects that user has more of then.
+    pub(crate) own_new_objects: u64,
+}
+
+/// Whether what is used, and a change of it, go beyond the limits of a row. Writes that add nothing always may.
+fn overruns(rule: &Row, used: Usage, added: u64, replaced: u64, new_objects: u64) -> bool {
+    let bytes = lowest(rule, "hard_limit", "soft_limit");
+    let inodes = lowest(rule, "hard_limit_inodes", "soft_limit_inodes");
+    let grows = added > replaced;
+    let bytes_then = used.bytes.saturating_sub(replaced).saturating_add(added);
+    bytes.is_some_and(|l| grows && bytes_then > l)
+        || inodes.is_some_and(|l| new_objects > 0 && used.objects + new_objects > l)
 }
 
 /// The limit that holds for writes now.
@@ -48,21 +64,28 @@ impl State {
     }
 
     /// Whether a write to a path fits into every quota over it and into a cluster of `capacity` bytes.
-    pub(crate) fn check_fit(&self, tenant: u64, path: &str, delta: Delta, capacity: u64) -> Result<(), Full> {
+    pub(crate) fn check_fit(
+        &self,
+        tenant: u64,
+        path: &str,
+        delta: Delta<'_>,
+        capacity: u64,
+    ) -> Result<(), Full> {
         let exceeds = |used: u64, limit: u64| {
             delta.added > delta.replaced
                 && used.saturating_sub(delta.replaced).saturating_add(delta.added) > limit
         };
-        for (_, row) in self.quotas_over(tenant, path) {
-            let limit = lowest(row, "hard_limit", "soft_limit");
-            let inodes = lowest(row, "hard_limit_inodes", "soft_limit_inodes");
-            if limit.is_none() && inodes.is_none() {
-                continue;
-            }
-            let used = self.usage(tenant, text(row, "path"));
-            let too_many = |l| delta.new_objects > 0 && used.objects + delta.new_objects > l;
-            if limit.is_some_and(|l| exceeds(used.bytes, l)) || inodes.is_some_and(too_many) {
-                return Err(Full::Quota(text(row, "path").to_owned()));
+        for (id, row) in self.quotas_over(tenant, path) {
+            let path = text(row, "path");
+            let of_all =
+                overruns(row, self.usage(tenant, path), delta.added, delta.replaced, delta.new_objects);
+            let of_user = || {
+                let rule = self.user_rule(id, row, delta.owner)?;
+                let used = self.files(tenant).usage_of(path, delta.owner);
+                Some(overruns(rule, used, delta.added, delta.own_replaced, delta.own_new_objects))
+            };
+            if of_all || of_user().unwrap_or(false) {
+                return Err(Full::Quota(path.to_owned()));
             }
         }
         let rules = self.vms.row("tenants", tenant).and_then(|t| t.get("capacity_rules")?.as_object());

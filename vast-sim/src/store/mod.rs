@@ -12,6 +12,7 @@ mod journal;
 mod load;
 pub(crate) mod namespace;
 pub(crate) mod object;
+mod owners;
 pub(crate) mod pack;
 mod records;
 pub(crate) mod registry;
@@ -22,6 +23,7 @@ pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub(crate) mod user_quotas;
 pub(crate) mod version;
 
 use std::path::Path;

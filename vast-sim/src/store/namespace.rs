@@ -8,6 +8,7 @@ use std::ops::{AddAssign, SubAssign};
 use serde::{Deserialize, Serialize};
 
 use super::object::Upload;
+use super::owners::Counted;
 use super::version::{Content, Entry, Version};
 
 /// What lies under a path.
@@ -66,6 +67,9 @@ impl SubAssign for Usage {
     }
 }
 
+/// Whose directories are.
+const NOBODY: &str = "";
+
 /// A directory that was made as such; those that objects imply need no making.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DirectoryInfo {
@@ -110,11 +114,17 @@ pub(crate) struct Namespace {
     /// By path, then upload id.
     uploads: BTreeMap<String, BTreeMap<String, Upload>>,
     directories: BTreeMap<String, Directory>,
+    pub(super) counted: Counted,
 }
 
 impl Namespace {
     pub(super) const fn new() -> Self {
-        Self { entries: BTreeMap::new(), uploads: BTreeMap::new(), directories: BTreeMap::new() }
+        Self {
+            entries: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            directories: BTreeMap::new(),
+            counted: Counted::new(),
+        }
     }
 
     /// Everything by path.
@@ -207,8 +217,11 @@ impl Namespace {
             .filter(|name| !name.is_empty() && !name.contains('/'))
     }
 
-    fn account(&mut self, path: &str, plus: Usage, minus: Usage) {
+    fn account(&mut self, path: &str, owner: &str, plus: Usage, minus: Usage) {
         for dir in above(path) {
+            if owner != NOBODY {
+                self.counted.account(dir, owner, plus, minus);
+            }
             if !self.directories.contains_key(dir) {
                 self.directories.insert(dir.to_owned(), Directory::default());
             }
@@ -223,7 +236,7 @@ impl Namespace {
     }
 
     pub(super) fn insert(&mut self, path: &str, version: Version) {
-        self.account(path, Usage::of_version(&version), Usage::default());
+        self.account(path, version.owner(), Usage::of_version(&version), Usage::default());
         if let Some(entry) = self.entries.get_mut(path) {
             entry.push(version);
         } else {
@@ -239,7 +252,7 @@ impl Namespace {
         if entry.is_empty() {
             self.entries.remove(path);
         }
-        self.account(path, Usage::default(), Usage::of_version(&version));
+        self.account(path, version.owner(), Usage::default(), Usage::of_version(&version));
         Some(version)
     }
 
@@ -248,7 +261,7 @@ impl Namespace {
     }
 
     pub(super) fn insert_upload(&mut self, path: &str, id: &str, upload: Upload) {
-        self.account(path, Usage::UPLOAD, Usage::default());
+        self.account(path, &upload.attributes.owner, Usage::UPLOAD, Usage::default());
         self.uploads.entry(path.to_owned()).or_default().insert(id.to_owned(), upload);
     }
 
@@ -261,10 +274,10 @@ impl Namespace {
         part: super::object::Part,
     ) -> Option<super::object::Part> {
         let upload = self.uploads.get_mut(path)?.get_mut(id)?;
-        let size = part.size;
+        let (size, owner) = (part.size, upload.attributes.owner.clone());
         let old = upload.parts.insert(number, part);
         let minus = Usage::of_bytes(old.as_ref().map_or(0, |p| p.size));
-        self.account(path, Usage::of_bytes(size), minus);
+        self.account(path, &owner, Usage::of_bytes(size), minus);
         old
     }
 
@@ -276,7 +289,7 @@ impl Namespace {
         }
         let mut minus = Usage::UPLOAD;
         minus.bytes = upload.parts.values().map(|p| p.size).sum();
-        self.account(path, Usage::default(), minus);
+        self.account(path, &upload.attributes.owner, Usage::default(), minus);
         Some(upload)
     }
 
@@ -285,7 +298,7 @@ impl Namespace {
         let path = normal(path);
         let before = self.directories.entry(path.to_owned()).or_default().made.replace(info);
         if before.is_none() {
-            self.account(path, Usage::DIRECTORY, Usage::default());
+            self.account(path, NOBODY, Usage::DIRECTORY, Usage::default());
         }
     }
 
@@ -299,7 +312,7 @@ impl Namespace {
         if directory.usage == Usage::default() {
             self.directories.remove(path);
         }
-        self.account(path, Usage::default(), Usage::DIRECTORY);
+        self.account(path, NOBODY, Usage::default(), Usage::DIRECTORY);
         true
     }
 }

@@ -24,7 +24,7 @@ fn object(id: u64, size: usize) -> Object {
         size: size as u64,
         etag: String::new(),
         modified: 1,
-        attributes: Attributes::default(),
+        attributes: Attributes { owner: format!("user-{}", id % 2), ..Attributes::default() },
         checksum: None,
         parts: Vec::new(),
         upload: None,
@@ -35,7 +35,7 @@ fn object(id: u64, size: usize) -> Object {
 fn upload() -> Upload {
     Upload {
         initiated: 1,
-        attributes: Attributes::default(),
+        attributes: Attributes { owner: "user-0".to_owned(), ..Attributes::default() },
         algorithm: None,
         full_object_checksum: false,
         parts: std::collections::BTreeMap::new(),
@@ -186,6 +186,8 @@ proptest! {
             carry_out(&mut state, n as u64, step);
             for dir in ["", "/a", "/b", "/a/a", "/a/b", "/b/a/b"] {
                 prop_assert_eq!(state.usage(1, dir), scanned(&state, dir), "{}", dir);
+                let files = state.files(1);
+                prop_assert_eq!(files.owners(dir), super::owners::count(files, dir), "{}", dir);
             }
             prop_assert_eq!(state.physical_bytes(), referenced(&state));
         }

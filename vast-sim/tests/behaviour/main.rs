@@ -34,6 +34,7 @@ mod policy;
 mod policy_keys;
 mod qos;
 mod quota;
+mod quota_users;
 #[path = "../../src/random.rs"]
 mod random;
 mod reset;

@@ -148,6 +148,7 @@ fn check_target(
         added: frozen.bytes,
         replaced,
         new_objects: (frozen.objects.len() as u64).saturating_sub(if replaces { usage.objects } else { 0 }),
+        ..Delta::default()
     };
     // A file right below the target stands for all of them.
     state.check_fit(tenant, &format!("{to}/x"), delta, core.config.capacity).map_err(|full| {

@@ -28,6 +28,7 @@ pub(crate) mod s3policies;
 mod schedule;
 pub(crate) mod snapshots;
 pub(crate) mod tenants;
+mod userquotas;
 pub(crate) mod users;
 pub(crate) mod versions;
 pub(crate) mod view_paths;
@@ -84,6 +85,7 @@ static ALL: &[&dyn Resource] = &[
     &s3lifecyclerules::S3LifecycleRules,
     &tenants::Tenants,
     &users::LocalProviders,
+    &userquotas::UserQuotas,
     &users::Users,
     &versions::Versions,
     &viewpolicies::ViewPolicies,

@@ -61,7 +61,7 @@ pub(crate) static ALL: &[&dyn Resource] = plain!(
     "fans" "hosts" "iamroles" "kafkabrokers" "kerberos" "ldaps" "licenses" "modules"
     "nicports" "nics" "nis" "nvrams" "oidcs" "ports" "psus" "quotaentityinfos" "racks"
     "replicationpolicies" "replicationrestorepoints" "snapshotpolicies" "ssds"
-    "supportbundles" "switches" "tlscertificates" "userquotas" "vpntunnels" "webhooks"
+    "supportbundles" "switches" "tlscertificates" "vpntunnels" "webhooks"
 );
 
 /// Resources of which a cluster that serves S3 alone has none: empty lists.

@@ -11,7 +11,7 @@ use super::super::engine::{self, Call, Reply, Resource};
 use super::super::error::ApiError;
 use super::super::events::{self, Happening, Severity};
 use super::super::spans;
-use super::tenants;
+use super::{tenants, userquotas};
 use crate::background::Job;
 use crate::core::Core;
 use crate::store::capacity::GRACE_EXPIRED;
@@ -48,7 +48,7 @@ fn grace(row: &Row) -> Option<u64> {
     spans::parse(str_of(row, "grace_period")).filter(|_| !str_of(row, "grace_period").is_empty())
 }
 
-fn check(row: &Row) -> Result<(), ApiError> {
+pub(super) fn check(row: &Row) -> Result<(), ApiError> {
     for (soft, hard) in [("soft_limit", "hard_limit"), ("soft_limit_inodes", "hard_limit_inodes")] {
         for field in [soft, hard] {
             if row.get(field).and_then(Value::as_i64).is_some_and(|l| l < 0) {
@@ -69,7 +69,7 @@ fn check(row: &Row) -> Result<(), ApiError> {
 }
 
 /// Share of a limit in whole percent.
-fn percent(used: u64, limit: Option<u64>) -> Value {
+pub(super) fn percent(used: u64, limit: Option<u64>) -> Value {
     limit.map_or(Value::Null, |l| {
         (u128::from(used) * 100 / u128::from(l)).to_string().parse::<u64>().unwrap_or(100).into()
     })
@@ -93,7 +93,7 @@ fn shown_usage(core: &Core, state: &State, row: &Row) -> (u64, u64) {
 }
 
 /// The state of a quota under some usage.
-fn state_of(row: &Row, (bytes, objects): (u64, u64), now: u64) -> &'static str {
+pub(super) fn state_of(row: &Row, (bytes, objects): (u64, u64), now: u64) -> &'static str {
     let over = |field: &str, used: u64| limit(row, field).is_some_and(|l| used >= l);
     match (over("hard_limit", bytes), over("hard_limit_inodes", objects)) {
         (true, true) => return "HARD_BOTH_EXCEEDED",
@@ -115,18 +115,22 @@ fn grace_ends(row: &Row) -> Option<u64> {
     number(row, SOFT_SINCE)?.checked_add(grace(row)?)
 }
 
-/// Counts what lies under a quota and makes known what has changed.
-fn review(core: &Core, state: &mut State, id: u64) {
-    let Some(row) = state.vms.row("quotas", id).cloned() else { return };
-    let now = core.now_ms();
-    let Usage { bytes, objects, .. } = state.usage(tenant_of(&row), str_of(&row, "path"));
-    let mut changes = Row::new();
-    if !core.config.monitoring.quota_lag.is_zero() && row.get(COUNTED) != Some(&json!([bytes, objects])) {
-        changes.insert(COUNTED.to_owned(), json!([bytes, objects]));
-    }
-    let over = |field: &str, used: u64| limit(&row, field).is_some_and(|l| used >= l);
+/// How long until an exceeded soft limit becomes a hard one.
+pub(super) fn time_to_block(row: &Row, condition: &str, now: u64) -> Option<String> {
+    let left = grace_left(row, condition, now)?;
+    Some(spans::clock_text(std::time::Duration::from_millis(left)))
+}
+
+fn grace_left(row: &Row, condition: &str, now: u64) -> Option<u64> {
+    grace_ends(row).filter(|_| condition != "OK").map(|end| end.saturating_sub(now))
+}
+
+/// What changes in the row of a quota of a path or user because a soft limit is exceeded, or no longer.
+pub(super) fn soft_changes(row: &Row, (bytes, objects): (u64, u64), now: u64) -> Row {
+    let over = |field: &str, used: u64| limit(row, field).is_some_and(|l| used >= l);
     let soft = over("soft_limit", bytes) || over("soft_limit_inodes", objects);
-    match (soft, number(&row, SOFT_SINCE)) {
+    let mut changes = Row::new();
+    match (soft, number(row, SOFT_SINCE)) {
         (true, None) => {
             changes.insert(SOFT_SINCE.to_owned(), now.into());
         }
@@ -138,9 +142,25 @@ fn review(core: &Core, state: &mut State, id: u64) {
     let mut new = row.clone();
     new.extend(changes.clone());
     let expired = soft && grace_ends(&new).is_some_and(|end| end <= now);
-    if flag(&row, GRACE_EXPIRED) != expired {
+    if flag(row, GRACE_EXPIRED) != expired {
         changes.insert(GRACE_EXPIRED.to_owned(), expired.into());
     }
+    changes
+}
+
+/// Counts what lies under a quota and makes known what has changed.
+fn review(core: &Core, state: &mut State, id: u64) {
+    let Some(row) = state.vms.row("quotas", id).cloned() else { return };
+    let now = core.now_ms();
+    userquotas::review(state, id, now);
+    let Usage { bytes, objects, .. } = state.usage(tenant_of(&row), str_of(&row, "path"));
+    let mut changes = Row::new();
+    if !core.config.monitoring.quota_lag.is_zero() && row.get(COUNTED) != Some(&json!([bytes, objects])) {
+        changes.insert(COUNTED.to_owned(), json!([bytes, objects]));
+    }
+    changes.extend(soft_changes(&row, (bytes, objects), now));
+    let mut new = row.clone();
+    new.extend(changes.clone());
     let before = row.get(KNOWN_STATE).and_then(Value::as_str).unwrap_or("OK").to_owned();
     let after = state_of(&new, (bytes, objects), now);
     if before != after {
@@ -190,7 +210,10 @@ impl Job for Reviews {
 
     fn next_due(&self, core: &Core) -> Option<u64> {
         let ends = |(_, row): (u64, &Row)| grace_ends(row).filter(|_| !flag(row, GRACE_EXPIRED));
-        let grace = core.store.read(|state| state.vms.rows("quotas").filter_map(ends).min());
+        let grace = core.store.read(|state| {
+            let of_users = state.vms.rows("userquotas").filter(|(_, row)| number(row, "quota_id").is_some());
+            state.vms.rows("quotas").chain(of_users).filter_map(ends).min()
+        });
         core.metrics.review_due().into_iter().chain(grace).min()
     }
 
@@ -202,6 +225,20 @@ impl Job for Reviews {
                 review(core, state, id);
             }
         });
+    }
+}
+
+/// Takes in what was given for users.
+fn set_users(core: &Arc<Core>, state: &mut State, id: u64, users: Option<Vec<Row>>) {
+    let has_default = state
+        .vms
+        .row("quotas", id)
+        .is_some_and(|q| q.get("default_user_quota").is_some_and(Value::is_object));
+    if has_default || users.as_ref().is_some_and(|users| !users.is_empty()) {
+        userquotas::turn_on(state, id);
+    }
+    if let Some(users) = users {
+        userquotas::replace(core, state, id, users);
     }
 }
 
@@ -237,6 +274,7 @@ impl Resource for Quotas {
         row.insert("path".to_owned(), path.into());
         row.entry("tenant_id").or_insert_with(|| tenants::DEFAULT.into());
         check(&row)?;
+        let users = userquotas::take_given(&mut row)?;
         engine::refuse_duplicate(state, "quotas", "path", &row, None)?;
         if flag(&row, "create_dir") && !state.files(tenant_of(&row)).is_directory(str_of(&row, "path")) {
             let info =
@@ -245,6 +283,7 @@ impl Resource for Quotas {
         }
         let id = engine::insert(core, state, "quotas", row);
         state.vms.update("quotas", id, fields(json!({ "system_id": id })));
+        set_users(core, state, id, users);
         review(core, state, id);
         core.background.wake();
         Ok(id)
@@ -253,17 +292,23 @@ impl Resource for Quotas {
     fn update(&self, core: &Arc<Core>, state: &mut State, id: u64, mut changes: Row) -> Result<(), ApiError> {
         let old = state.vms.row("quotas", id).cloned().ok_or_else(ApiError::not_found)?;
         changes.remove("path");
+        let users = userquotas::take_given(&mut changes)?;
         let mut new = old;
         new.extend(changes.clone());
         check(&new)?;
         state.vms.update("quotas", id, changes);
+        set_users(core, state, id, users);
         review(core, state, id);
         core.background.wake();
         Ok(())
     }
 
     fn delete(&self, _: &Arc<Core>, state: &mut State, id: u64, _: &Call) -> Result<(), ApiError> {
+        if let Some(row) = state.vms.row("quotas", id).cloned() {
+            state.forget_owners(tenant_of(&row), str_of(&row, "path"));
+        }
         state.vms.remove("quotas", id);
+        userquotas::remove_of(state, id);
         for alarm in ["QUOTA_SOFT_EXCEEDED", "QUOTA_HARD_EXCEEDED", "QUOTA_GRACE_EXPIRED"] {
             events::resolve(state, alarm, "quotas", id);
         }
@@ -276,11 +321,11 @@ impl Resource for Quotas {
         let stored = number(row, "id").and_then(|id| state.vms.row("quotas", id)).unwrap_or(row);
         let (bytes, objects) = shown_usage(core, state, stored);
         let condition = state_of(stored, (bytes, objects), now);
-        let left = match condition {
-            "OK" => None,
-            _ => grace_ends(stored).map(|end| end.saturating_sub(now)),
-        };
+        let left = grace_left(stored, condition, now);
+        let users = number(row, "id").map(|id| userquotas::of_quota(core, state, id, stored));
+        let block = time_to_block(stored, condition, now);
         let pretty = grace(row).map(spans::pretty);
+        row.extend(users.unwrap_or_default());
         row.extend(fields(json!({
             "percent_capacity": percent(bytes, limit(row, "hard_limit")),
             "percent_inodes": percent(objects, limit(row, "hard_limit_inodes")),
@@ -289,7 +334,7 @@ impl Resource for Quotas {
             "used_inodes": objects,
             "used_capacity_tb": terabytes(bytes), "used_effective_capacity_tb": terabytes(bytes),
             "pretty_grace_period": pretty, "pretty_grace_period_expiration": left.map(spans::pretty),
-            "time_to_block": left.map(|ms| spans::clock_text(std::time::Duration::from_millis(ms))),
+            "time_to_block": block,
         })));
     }
 }
