@@ -258,3 +258,41 @@ fn certificates(config: &Config, dir: &Path) -> Result<tls::Tls, StartError> {
     }
     tls::make(&names, &addresses, dir, config.data_dir.is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn status(cluster: &Cluster, request: &str, headers: &str) -> String {
+        let address = cluster.s3_urls()[0].trim_start_matches("http://").to_owned();
+        let mut connection = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let head = format!("{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn no_answer_tells_of_what_may_be_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { data_dir: Some(dir.path().to_owned()), ..Config::default() };
+        let cluster = Cluster::start(config).await.unwrap();
+        let preflight = "origin: http://o\r\naccess-control-request-method: GET\r\n";
+        let requests = [
+            ("GET /bucket/key", "", "403"),
+            ("HEAD /bucket/key", "", "403"),
+            ("GET /", "authorization: AWS no:no\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n", "403"),
+            ("OPTIONS /bucket/key", preflight, "404"),
+        ];
+        for (request, headers, answer) in requests {
+            assert_eq!(status(&cluster, request, headers).await, answer, "{request}");
+        }
+        cluster.core.store.lose_a_change();
+        for (request, headers, _) in requests {
+            assert_eq!(status(&cluster, request, headers).await, "500", "{request}");
+        }
+    }
+}

@@ -174,12 +174,14 @@ impl S3Edge {
                 refused(&trouble::refusal(403, code, message), &about)
             }
             None if parts.method == http::Method::OPTIONS => {
-                cors::preflight(&self.core, &bucket, &parts.headers)
-                    .unwrap_or_else(|error| refusal::answer(error, &about))
+                let preflight = cors::preflight(&self.core, &bucket, &parts.headers);
+                let answer = preflight.unwrap_or_else(|error| refusal::answer(error, &about));
+                self.settled(answer, &about).await
             }
             None => {
                 let request = (parts, body, bucket.as_str(), bucket_of_host.as_deref());
-                self.served(request, &about, &mut trouble, counting, ending).await
+                let answer = self.served(request, &about, &mut trouble, counting, ending).await;
+                self.settled(answer, &about).await
             }
         };
         if ending.is_reset() {
@@ -209,6 +211,14 @@ impl S3Edge {
             };
             AnswerBody::new(body, Arc::clone(counting))
         }))
+    }
+
+    /// An answer when it may leave: what the request changed or saw is durable, whether it was done or refused.
+    async fn settled(&self, answer: Response<s3s::Body>, about: &About) -> Response<s3s::Body> {
+        match self.core.store.settled().await {
+            Ok(()) => answer,
+            Err(error) => refusal::answer(S3Error::internal_error(error), about),
+        }
     }
 
     /// What the cluster answers when nothing is in the way but limits.

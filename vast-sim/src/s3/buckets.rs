@@ -55,7 +55,6 @@ pub(crate) async fn list(
         })
         .collect()
     });
-    reply::settle(core).await?;
     let more = max.is_some_and(|max| buckets.len() > max);
     buckets.truncate(max.unwrap_or(usize::MAX));
     let last = buckets.last().and_then(|b| b.name.as_deref());
@@ -98,7 +97,6 @@ pub(crate) async fn create(
         }
         Ok(())
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{name}")) }))
 }
 
@@ -127,7 +125,6 @@ pub(crate) async fn delete(
         events::record_change(core, state, &caller.name, "views", view, &gone, "OBJECT_DELETED");
         Ok(())
     })?;
-    reply::settle(core).await?;
     Ok(reply::with_status(DeleteBucketOutput {}, http::StatusCode::NO_CONTENT))
 }
 
@@ -137,7 +134,6 @@ pub(crate) async fn head(
 ) -> S3Result<S3Response<HeadBucketOutput>> {
     let caller = Caller::of(&req)?;
     core.store.read(|state| caller.open(state, &req.input.bucket).map(|_| ()))?;
-    reply::settle(core).await?;
     Ok(S3Response::new(HeadBucketOutput {
         bucket_region: Some(REGION.to_owned()),
         ..HeadBucketOutput::default()
@@ -150,7 +146,6 @@ pub(crate) async fn location(
 ) -> S3Result<S3Response<GetBucketLocationOutput>> {
     let caller = Caller::of(&req)?;
     core.store.read(|state| caller.open(state, &req.input.bucket).map(|_| ()))?;
-    reply::settle(core).await?;
     // An empty constraint is how S3 names us-east-1.
     let location_constraint = Some(BucketLocationConstraint::from(String::new()));
     Ok(S3Response::new(GetBucketLocationOutput { location_constraint }))

@@ -261,7 +261,6 @@ pub(crate) async fn complete(
         completed.version_id = versions::written(&place, version);
         Ok(completed)
     })?;
-    reply::settle(core).await?;
     let mut output = CompleteMultipartUploadOutput {
         location: Some(address),
         bucket: Some(name),

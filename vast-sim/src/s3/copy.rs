@@ -161,7 +161,6 @@ async fn copy(
         let id = state.put_object(place.tenant, &place.path, copy, place.versioned);
         Ok::<_, S3Error>((versions::written(&place, id), expiration))
     })?;
-    reply::settle(core).await?;
     let mut answer = answer(&found, &etag, modified, checksum.as_ref(), version_id);
     answer.output.server_side_encryption = storage::encryption(encrypted);
     answer.output.expiration = expiration;
@@ -230,7 +229,6 @@ async fn rename(
         }
         Ok::<_, S3Error>((found, versions::written(&target, id)))
     })?;
-    reply::settle(core).await?;
     let object = &found.object;
     Ok(answer(&found, &object.etag, object.modified, object.checksum.as_ref(), version_id))
 }
@@ -361,7 +359,6 @@ pub(crate) async fn part(
         state.put_part(place.tenant, &place.path, &input.upload_id, number, part);
         Ok::<_, S3Error>(())
     })?;
-    reply::settle(core).await?;
     let mut result = CopyPartResult {
         e_tag: reply::etag(&etag),
         last_modified: reply::stamp(modified),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::documents;
-use super::reply::{self, CoreRef};
+use super::reply::CoreRef;
 use crate::core::Core;
 
 /// Name of the bucket document with the rules.
@@ -198,7 +198,7 @@ pub(crate) async fn put(
     let rules: Vec<Rule> = req.input.cors_configuration.cors_rules.iter().cloned().map(Rule::from).collect();
     check(&rules).map_err(|message| S3Error::with_message(S3ErrorCode::InvalidRequest, message))?;
     let document = serde_json::to_value(rules).map_err(S3Error::internal_error)?;
-    documents::write(core, &req, &req.input.bucket, DOCUMENT, Some(document)).await?;
+    documents::write(core, &req, &req.input.bucket, DOCUMENT, Some(document))?;
     Ok(S3Response::new(PutBucketCorsOutput::default()))
 }
 
@@ -207,7 +207,6 @@ pub(crate) async fn get(
     req: S3Request<GetBucketCorsInput>,
 ) -> S3Result<S3Response<GetBucketCorsOutput>> {
     let stored = documents::read(core, &req, &req.input.bucket, DOCUMENT)?;
-    reply::settle(core).await?;
     let rules: Vec<Rule> = stored.and_then(|d| serde_json::from_value(d).ok()).ok_or_else(|| {
         documents::absent("NoSuchCORSConfiguration", "The CORS configuration does not exist")
     })?;

@@ -87,7 +87,6 @@ pub(crate) async fn one(
         }
         delete_one(core, state, &caller, &place, version, bypass)
     })?;
-    reply::settle(core).await?;
     let output = DeleteObjectOutput {
         delete_marker: deleted.marker.then_some(true),
         version_id: deleted.version.map(|id| id.to_string()),
@@ -143,7 +142,6 @@ pub(crate) async fn many(
         }
         Ok::<_, s3s::S3Error>((deleted, errors))
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(DeleteObjectsOutput {
         deleted: (!quiet).then_some(deleted),
         errors: (!errors.is_empty()).then_some(errors),

@@ -52,7 +52,7 @@ pub(super) fn read<T>(
     core.store.read(|state| Ok(caller.open(state, bucket)?.documents.get(name).cloned()))
 }
 
-pub(super) async fn write<T>(
+pub(super) fn write<T>(
     core: CoreRef<'_>,
     req: &S3Request<T>,
     bucket: &str,
@@ -63,9 +63,8 @@ pub(super) async fn write<T>(
     core.store.write(|state| {
         caller.open(state, bucket)?;
         state.set_document(bucket, name, value);
-        Ok::<_, S3Error>(())
-    })?;
-    reply::settle(core).await
+        Ok(())
+    })
 }
 
 /// The stored form of a document that is only kept: its XML.
@@ -89,7 +88,7 @@ macro_rules! kept {
             req: S3Request<$put_in>,
         ) -> S3Result<S3Response<$put_out>> {
             let value = to_xml(&req.input.$field)?;
-            write(core, &req, &req.input.bucket, $name, Some(value)).await?;
+            write(core, &req, &req.input.bucket, $name, Some(value))?;
             Ok(S3Response::new($put_out::default()))
         }
 
@@ -98,7 +97,6 @@ macro_rules! kept {
             req: S3Request<$get_in>,
         ) -> S3Result<S3Response<$get_out>> {
             let stored = read(core, &req, &req.input.bucket, $name)?;
-            reply::settle(core).await?;
             let answer: fn(Option<$document>) -> S3Result<$get_out> = $answer;
             answer(from_xml(stored.as_ref())?).map(S3Response::new)
         }
@@ -112,7 +110,7 @@ macro_rules! removed {
             core: CoreRef<'_>,
             req: S3Request<$input>,
         ) -> S3Result<S3Response<$output>> {
-            write(core, &req, &req.input.bucket, $name, None).await?;
+            write(core, &req, &req.input.bucket, $name, None)?;
             Ok(reply::with_status($output {}, http::StatusCode::NO_CONTENT))
         }
     };
@@ -189,7 +187,7 @@ pub(crate) async fn put_tagging(
         }
     }
     let value = to_xml(&req.input.tagging)?;
-    write(core, &req, &req.input.bucket, "tagging", Some(value)).await?;
+    write(core, &req, &req.input.bucket, "tagging", Some(value))?;
     Ok(reply::with_status(PutBucketTaggingOutput::default(), http::StatusCode::NO_CONTENT))
 }
 
@@ -198,7 +196,6 @@ pub(crate) async fn get_tagging(
     req: S3Request<GetBucketTaggingInput>,
 ) -> S3Result<S3Response<GetBucketTaggingOutput>> {
     let stored = read(core, &req, &req.input.bucket, "tagging")?;
-    reply::settle(core).await?;
     match from_xml::<Tagging>(stored.as_ref())? {
         Some(tagging) => Ok(S3Response::new(GetBucketTaggingOutput { tag_set: tagging.tag_set })),
         None => Err(absent("NoSuchTagSet", "The TagSet does not exist")),
@@ -213,7 +210,7 @@ pub(crate) async fn put_policy(
     let (bucket, text) = (&req.input.bucket, &req.input.policy);
     Policy::read(text, Attached::Bucket(bucket))
         .map_err(|e| S3Error::with_message(S3ErrorCode::MalformedPolicy, e))?;
-    write(core, &req, bucket, "policy", Some(text.clone().into())).await?;
+    write(core, &req, bucket, "policy", Some(text.clone().into()))?;
     Ok(reply::with_status(PutBucketPolicyOutput {}, http::StatusCode::NO_CONTENT))
 }
 
@@ -226,7 +223,6 @@ pub(crate) async fn get_policy(
     req: S3Request<GetBucketPolicyInput>,
 ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
     let stored = read(core, &req, &req.input.bucket, "policy")?;
-    reply::settle(core).await?;
     let policy = stored.as_ref().and_then(Value::as_str).map(str::to_owned).ok_or_else(no_policy)?;
     Ok(S3Response::new(GetBucketPolicyOutput { policy: Some(policy) }))
 }
@@ -237,7 +233,6 @@ pub(crate) async fn get_policy_status(
     req: S3Request<GetBucketPolicyStatusInput>,
 ) -> S3Result<S3Response<GetBucketPolicyStatusOutput>> {
     let stored = read(core, &req, &req.input.bucket, "policy")?;
-    reply::settle(core).await?;
     let text = stored.as_ref().and_then(Value::as_str).ok_or_else(no_policy)?;
     let public = Policy::read(text, Attached::Bucket(&req.input.bucket)).is_ok_and(|p| p.is_public());
     let policy_status = Some(PolicyStatus { is_public: Some(public) });
@@ -259,7 +254,7 @@ pub(crate) async fn put_ownership(
         }
         _ => return Err(s3_error!(MalformedXML, "One rule with a known ObjectOwnership is needed.")),
     };
-    write(core, &req, &req.input.bucket, "ownershipControls", Some(rule.into())).await?;
+    write(core, &req, &req.input.bucket, "ownershipControls", Some(rule.into()))?;
     Ok(S3Response::new(PutBucketOwnershipControlsOutput::default()))
 }
 
@@ -268,7 +263,6 @@ pub(crate) async fn get_ownership(
     req: S3Request<GetBucketOwnershipControlsInput>,
 ) -> S3Result<S3Response<GetBucketOwnershipControlsOutput>> {
     let stored = read(core, &req, &req.input.bucket, "ownershipControls")?;
-    reply::settle(core).await?;
     let rule = stored.as_ref().and_then(Value::as_str).ok_or_else(|| {
         absent("OwnershipControlsNotFoundError", "The bucket ownership controls were not found")
     })?;

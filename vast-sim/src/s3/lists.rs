@@ -9,7 +9,7 @@ use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 use super::access;
 use super::acl::Acl;
 use super::caller::Caller;
-use super::reply::{self, CoreRef};
+use super::reply::CoreRef;
 use crate::store::object::{Bucket, Object};
 use crate::store::state::State;
 use crate::store::version::VersionId;
@@ -49,7 +49,6 @@ pub(crate) async fn get_bucket(
         let bucket = caller.open(state, &req.input.bucket)?;
         Ok::<_, S3Error>(Acl::stored(bucket.documents.get("acl"), &bucket.owner))
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(GetBucketAclOutput { grants: Some(acl.grants()), owner: acl.owner_dto() }))
 }
 
@@ -68,7 +67,6 @@ pub(crate) async fn put_bucket(
         state.set_document(&input.bucket, "acl", Some(acl.to_value()));
         Ok::<_, S3Error>(())
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(PutBucketAclOutput {}))
 }
 
@@ -102,7 +100,6 @@ pub(crate) async fn get_object(
         let (_, object) = version(state, bucket, &input.key, input.version_id.as_deref())?;
         Ok::<_, S3Error>(Acl::stored(object.attributes.acl.as_ref(), &object.attributes.owner))
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(GetObjectAclOutput {
         grants: Some(acl.grants()),
         owner: acl.owner_dto(),
@@ -128,6 +125,5 @@ pub(crate) async fn put_object(
         state.change_object(tenant, &path, id, |attributes| attributes.acl = Some(acl.to_value()));
         Ok::<_, S3Error>(())
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(PutObjectAclOutput::default()))
 }

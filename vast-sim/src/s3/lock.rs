@@ -252,7 +252,6 @@ pub(crate) async fn put_retention(
         state.change_object(place.tenant, &place.path, found.id, |a| a.lock.retention = new);
         Ok(())
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(PutObjectRetentionOutput::default()))
 }
 
@@ -285,7 +284,6 @@ pub(crate) async fn get_retention(
     let caller = Caller::of(&req)?;
     let input = req.input;
     let lock = read_lock(core, &caller, &input.bucket, &input.key, input.version_id.as_deref())?;
-    reply::settle(core).await?;
     let retention = lock.retention.ok_or_else(without_lock)?;
     let retention = ObjectLockRetention {
         mode: Some(ObjectLockRetentionMode::from_static(mode_name(retention.mode))),
@@ -318,7 +316,6 @@ pub(crate) async fn put_legal_hold(
         state.change_object(place.tenant, &place.path, found.id, |a| a.lock.legal_hold = Some(on));
         Ok(())
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(PutObjectLegalHoldOutput::default()))
 }
 
@@ -334,7 +331,6 @@ pub(crate) async fn get_legal_hold(
     let caller = Caller::of(&req)?;
     let input = req.input;
     let lock = read_lock(core, &caller, &input.bucket, &input.key, input.version_id.as_deref())?;
-    reply::settle(core).await?;
     let on = lock.legal_hold.ok_or_else(without_lock)?;
     let status = Some(ObjectLockLegalHoldStatus::from_static(hold_name(on)));
     Ok(S3Response::new(GetObjectLegalHoldOutput { legal_hold: Some(ObjectLockLegalHold { status }) }))
@@ -395,7 +391,6 @@ pub(crate) async fn put_configuration(
         state.vms.update("views", view, fields);
         Ok(())
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(PutObjectLockConfigurationOutput::default()))
 }
 
@@ -410,7 +405,6 @@ pub(crate) async fn get_configuration(
         let in_years = view.is_some_and(|v| text(v, "default_retention_period").ends_with('y'));
         Ok::<_, S3Error>((LockRules::of(state, bucket), in_years))
     })?;
-    reply::settle(core).await?;
     if !rules.enabled {
         return Err(s3_error!(
             ObjectLockConfigurationNotFoundError,

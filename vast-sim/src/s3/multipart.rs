@@ -82,7 +82,6 @@ pub(crate) async fn create(
         state.create_upload(place.tenant, &place.path, &id, upload);
         Ok::<_, S3Error>(())
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(CreateMultipartUploadOutput {
         bucket: Some(name),
         key: Some(key),
@@ -143,7 +142,6 @@ pub(crate) async fn part(
     });
     blob.abandon();
     stored?;
-    reply::settle(core).await?;
     let mut output = UploadPartOutput {
         e_tag: reply::etag(&etag),
         server_side_encryption: storage::encryption(encrypted),
@@ -174,6 +172,5 @@ pub(crate) async fn abort(
         state.remove_upload(place.tenant, &place.path, &input.upload_id);
         Ok::<_, S3Error>(())
     })?;
-    reply::settle(core).await?;
     Ok(reply::with_status(AbortMultipartUploadOutput::default(), http::StatusCode::NO_CONTENT))
 }

@@ -138,7 +138,6 @@ pub(crate) async fn put(
     });
     blob.abandon();
     let (version_id, expiration) = stored?;
-    reply::settle(core).await?;
     let mut output =
         PutObjectOutput { e_tag: reply::etag(&etag), version_id, expiration, ..PutObjectOutput::default() };
     output.server_side_encryption = storage::encryption(encrypted);

@@ -117,7 +117,6 @@ async fn reading(
         let expiration = lifecycle::expiration_header(state, bucket, key, &found);
         Ok::<_, s3s::S3Error>((found, expiration))
     })?;
-    reply::settle(core).await?;
     conditions.check(core, &found.object, false)?;
     let range = range.filter(|_| range_counts(headers, &found.object));
     let piece = piece(&found.object, range, part)?;
@@ -284,7 +283,6 @@ pub(crate) async fn attributes(
     let caller = Caller::of(&req)?;
     let input = req.input;
     let found = versions::find(core, &caller, &input.bucket, &input.key, input.version_id.as_deref())?;
-    reply::settle(core).await?;
     // Several attributes may come in one header, with commas.
     let asked: Vec<String> = input
         .object_attributes

@@ -11,11 +11,10 @@ use futures::Stream;
 use http::StatusCode;
 use s3s::dto::{ETag, Owner, StreamingBlob, Timestamp};
 use s3s::stream::{ByteStream, RemainingLength};
-use s3s::{S3Error, S3ErrorCode, S3Response, S3Result, StdError};
+use s3s::{S3Error, S3ErrorCode, S3Response, StdError};
 
 use crate::core::Core;
 use crate::env::from_millis;
-use crate::store::JournalError;
 use crate::store::blob::{Extent, READ_CHUNK, read_file, to_usize};
 use crate::store::capacity::Full;
 
@@ -67,11 +66,6 @@ pub(crate) fn full(core: &Core, full: &Full) -> S3Error {
     let mut error = S3Error::with_message(S3ErrorCode::Custom(answer.code.as_str().into()), message);
     error.set_status_code(StatusCode::from_u16(answer.status).unwrap_or(StatusCode::FORBIDDEN));
     error
-}
-
-/// Waits until what the request changed or saw is durable; every answer goes through here.
-pub(crate) async fn settle(core: &Core) -> S3Result<()> {
-    core.store.settled().await.map_err(|e: JournalError| S3Error::internal_error(e))
 }
 
 /// Fills the five checksum fields that many outputs have.

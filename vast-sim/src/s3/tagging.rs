@@ -107,7 +107,6 @@ pub(crate) async fn put(
     let input = req.input;
     let tags = of_set(input.tagging.tag_set)?;
     let version_id = replace(core, &caller, (&input.bucket, &input.key, input.version_id.as_deref()), tags)?;
-    reply::settle(core).await?;
     Ok(S3Response::new(PutObjectTaggingOutput { version_id }))
 }
 
@@ -119,7 +118,6 @@ pub(crate) async fn delete(
     let input = req.input;
     let version_id =
         replace(core, &caller, (&input.bucket, &input.key, input.version_id.as_deref()), Tags::new())?;
-    reply::settle(core).await?;
     Ok(reply::with_status(DeleteObjectTaggingOutput { version_id }, http::StatusCode::NO_CONTENT))
 }
 
@@ -130,7 +128,6 @@ pub(crate) async fn get(
     let caller = Caller::of(&req)?;
     let input = req.input;
     let found = versions::find(core, &caller, &input.bucket, &input.key, input.version_id.as_deref())?;
-    reply::settle(core).await?;
     Ok(S3Response::new(GetObjectTaggingOutput {
         tag_set: to_set(&found.object.attributes.tags),
         version_id: found.version(),

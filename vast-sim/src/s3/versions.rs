@@ -13,7 +13,7 @@ use super::caller::Caller;
 use super::lock::refuse_if_indestructible;
 use super::place::Place;
 use super::refusal::Detailed as _;
-use super::reply::{self, CoreRef};
+use super::reply::CoreRef;
 use crate::core::Core;
 use crate::store::frozen::SnapshotKey;
 use crate::store::object::{Bucket, Object};
@@ -137,7 +137,6 @@ pub(crate) async fn get_versioning(
     let on = core
         .store
         .read(|state| Ok::<_, S3Error>(state.is_versioned(caller.open(state, &req.input.bucket)?)))?;
-    reply::settle(core).await?;
     let status = on.then(|| BucketVersioningStatus::from_static(BucketVersioningStatus::ENABLED));
     Ok(S3Response::new(GetBucketVersioningOutput { status, ..GetBucketVersioningOutput::default() }))
 }
@@ -173,6 +172,5 @@ pub(crate) async fn put_versioning(
             )),
         }
     })?;
-    reply::settle(core).await?;
     Ok(S3Response::new(PutBucketVersioningOutput {}))
 }

@@ -101,6 +101,15 @@ impl Journal {
         }
     }
 
+    /// Counts a change that the writer never gets, and ends the writer.
+    #[cfg(test)]
+    pub(crate) fn lose_a_change(&self) {
+        if let Self::Redb(journal) = self {
+            journal.appended.fetch_add(1, Ordering::AcqRel);
+            journal.close();
+        }
+    }
+
     /// Finishes what was handed over and ends the writer.
     pub(crate) fn close(&self) {
         if let Self::Redb(journal) = self {

@@ -95,6 +95,12 @@ impl Store {
         self.journal.barrier().await
     }
 
+    /// A change that was made never becomes durable, and nothing after it.
+    #[cfg(test)]
+    pub(crate) fn lose_a_change(&self) {
+        self.journal.lose_a_change();
+    }
+
     pub(crate) fn blobs(&self) -> &BlobStore {
         &self.blobs
     }

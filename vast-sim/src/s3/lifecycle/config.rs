@@ -193,7 +193,6 @@ pub(crate) async fn put(
         Ok(())
     })?;
     core.background.wake();
-    reply::settle(core).await?;
     Ok(S3Response::new(PutBucketLifecycleConfigurationOutput::default()))
 }
 
@@ -260,7 +259,6 @@ pub(crate) async fn get(
         let view_id = caller.open(state, &req.input.bucket)?.view_id;
         Ok::<_, S3Error>(rows_of_view(state, view_id))
     })?;
-    reply::settle(core).await?;
     if rows.is_empty() {
         return Err(s3_error!(NoSuchLifecycleConfiguration, "The lifecycle configuration does not exist"));
     }
@@ -280,6 +278,5 @@ pub(crate) async fn delete(
         clear(state, view_id);
         Ok::<_, S3Error>(())
     })?;
-    reply::settle(core).await?;
     Ok(reply::with_status(DeleteBucketLifecycleOutput {}, http::StatusCode::NO_CONTENT))
 }

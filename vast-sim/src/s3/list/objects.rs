@@ -63,7 +63,6 @@ pub(crate) async fn v1(
     )?;
     let marker = input.marker.clone().unwrap_or_default();
     let found = object_page(core, &caller, &input.bucket, &listing.ask("", &marker, None))?;
-    reply::settle(core).await?;
     let truncated = found.next.is_some();
     let mut output = ListObjectsOutput {
         name: Some(input.bucket),
@@ -95,7 +94,6 @@ pub(crate) async fn v2(
         None => input.start_after.clone().unwrap_or_default(),
     };
     let found = object_page(core, &caller, &input.bucket, &listing.ask("", &after, None))?;
-    reply::settle(core).await?;
     let truncated = found.next.is_some();
     let count = found.items.len() + found.prefixes.len();
     let mut output = ListObjectsV2Output {

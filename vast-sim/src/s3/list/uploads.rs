@@ -55,7 +55,6 @@ pub(crate) async fn uploads(
         };
         Ok::<_, s3s::S3Error>(page(state.files(bucket.tenant_id).uploads(), &ask, expand))
     })?;
-    reply::settle(core).await?;
     let keyed = |(key, upload): (String, MultipartUpload)| MultipartUpload {
         key: Some(listing.text(&key)),
         ..upload
@@ -106,7 +105,6 @@ pub(crate) async fn parts(
         let kind = upload.algorithm.and_then(|_| reply::checksum_type(!upload.full_object_checksum));
         Ok::<_, s3s::S3Error>((upload.attributes.owner.clone(), (upload.algorithm, kind), parts))
     })?;
-    reply::settle(core).await?;
     let truncated = parts.len() > max;
     parts.truncate(max);
     Ok(S3Response::new(ListPartsOutput {

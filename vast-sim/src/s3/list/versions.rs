@@ -98,7 +98,6 @@ pub(crate) async fn versions(
         let ask = listing.ask(&base, &key_marker, version_marker.as_deref());
         Ok::<_, S3Error>(page(state.files(bucket.tenant_id).entries(), &ask, lines))
     })?;
-    reply::settle(core).await?;
     let (mut versions, mut markers) = (Vec::new(), Vec::new());
     for (key, line) in found.items {
         let key = Some(listing.text(&key));
