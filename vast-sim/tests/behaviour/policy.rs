@@ -68,6 +68,13 @@ async fn bucket_policies_allow_and_deny() {
     let malformed = bucket_policy("Allow", &principal, &json!("s3:*"), "other", &Value::Null);
     owner.send("PUT", "/data?policy", &[], malformed).await.is(400, "MalformedPolicy");
     owner.send("PUT", "/data?policy", &[], "{").await.is(400, "MalformedPolicy");
+    for unknown in ["s3:GetObjekt", "s3:Fetch*", "s3:"] {
+        let actions = json!(["s3:GetObject", unknown]);
+        let policy = bucket_policy("Allow", &principal, &actions, "data", &Value::Null);
+        owner.send("PUT", "/data?policy", &[], policy).await.is(400, "MalformedPolicy");
+    }
+    let actions = json!(["s3:getobject", "s3:PutAccelerateConfiguration", "s3:*Acl", "*"]);
+    set_policy(&owner, bucket_policy("Allow", &principal, &actions, "data", &Value::Null)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Policies: JSON documents that allow or deny, attached to users and groups, or to buckets.
 
+mod actions;
 mod condition;
 mod pattern;
 
@@ -164,9 +165,12 @@ impl Statement {
         let principals = Patterns::read(statement, "Principal")?;
         let actions = Patterns::read(statement, "Action")?.ok_or("Missing required field Action")?;
         let resources = Patterns::read(statement, "Resource")?.ok_or("Missing required field Resource")?;
-        if let Some(bad) =
-            actions.patterns.iter().find(|a| *a != "*" && !a.to_ascii_lowercase().starts_with("s3:"))
-        {
+        let of_buckets = matches!(attached, Attached::Bucket(_));
+        let is_action = |a: &str| {
+            let name = a.get(3..).filter(|_| a.to_ascii_lowercase().starts_with("s3:"));
+            a == "*" || name.is_some_and(|name| !of_buckets || actions::is_known(name))
+        };
+        if let Some(bad) = actions.patterns.iter().find(|a| !is_action(a)) {
             return Err(format!("Policy has invalid action {bad}"));
         }
         match (attached, &principals) {
