@@ -26,6 +26,10 @@ async fn parts_become_one_object() {
     let page = s3.get(&format!("/data/big?uploadId={id}&max-parts=1&part-number-marker=1")).await.ok();
     assert_eq!(page.between("<PartNumber>", "</PartNumber>"), ["2"]);
     assert_eq!(page.between("<IsTruncated>", "</IsTruncated>"), ["true"]);
+    // Who asks for nothing would ask for ever if more were to come.
+    let nothing = s3.get(&format!("/data/big?uploadId={id}&max-parts=0")).await.ok();
+    assert_eq!(nothing.between("<IsTruncated>", "</IsTruncated>"), ["false"]);
+    assert!(!nothing.text().contains("<PartNumber>"), "{}", nothing.text());
     assert_eq!(
         s3.get("/data?uploads").await.ok().between("<UploadId>", "</UploadId>"),
         std::slice::from_ref(&id)

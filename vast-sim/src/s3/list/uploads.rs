@@ -105,7 +105,8 @@ pub(crate) async fn parts(
         let kind = upload.algorithm.and_then(|_| reply::checksum_type(!upload.full_object_checksum));
         Ok::<_, s3s::S3Error>((upload.attributes.owner.clone(), (upload.algorithm, kind), parts))
     })?;
-    let truncated = parts.len() > max;
+    // Nothing was asked for: there is no next page of nothing.
+    let truncated = max > 0 && parts.len() > max;
     parts.truncate(max);
     Ok(S3Response::new(ListPartsOutput {
         bucket: Some(input.bucket),
