@@ -22,6 +22,7 @@ use crate::s3::cors::{self, Visitor};
 use crate::s3::document_digest;
 use crate::s3::form;
 use crate::s3::host::bucket_of;
+use crate::s3::objects::drop_unreadable_expires;
 use crate::s3::operation::{Asked, classify};
 use crate::s3::read::drop_unusable_range;
 use crate::s3::refusal::{self, About, complete};
@@ -252,7 +253,10 @@ impl S3Edge {
         };
         if form {
             return match form::unfold(&self.core, &mut parts, body, bucket, bucket_of_host).await {
-                Ok((form, file)) => form.answer(self.ask(parts, s3s::Body::from(file), about).await),
+                Ok((form, file)) => {
+                    drop_unreadable_expires(&mut parts.headers);
+                    form.answer(self.ask(parts, s3s::Body::from(file), about).await)
+                }
                 Err(error) => refusal::answer(error, about),
             };
         }
@@ -261,6 +265,7 @@ impl S3Edge {
             None => body,
         };
         drop_unusable_range(&mut parts.headers);
+        drop_unreadable_expires(&mut parts.headers);
         document_digest::examine(&mut parts, &mut body, about.asked.operation).await;
         self.ask(parts, body, about).await
     }

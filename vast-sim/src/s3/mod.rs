@@ -9,7 +9,8 @@
 //! * [`refusal`]: the elements of errors beside code and message, and the messages that it leaves out;
 //! * [`document_digest`]: digests of documents, which it does not look at;
 //! * [`cors`]: preflights, which it has no operation for;
-//! * [`read::drop_unusable_range`]: ranges that HTTP tells a server to skip and that it refuses.
+//! * [`read::drop_unusable_range`]: ranges that HTTP tells a server to skip and that it refuses;
+//! * [`objects::drop_unreadable_expires`]: an `Expires` that is no date, which it refuses.
 
 #![allow(clippy::unused_async, reason = "all operations are called alike, and some wait for data")]
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use s3s::dto::{PutObjectInput, PutObjectOutput};
+use http::header::EXPIRES;
+use s3s::dto::{PutObjectInput, PutObjectOutput, Timestamp, TimestampFormat};
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::caller::Caller;
@@ -46,6 +47,20 @@ pub(crate) fn without_chunking(encoding: &str) -> Option<String> {
     let rest: Vec<&str> =
         encoding.split(',').map(str::trim).filter(|e| *e != "aws-chunked" && !e.is_empty()).collect();
     (!rest.is_empty()).then(|| rest.join(","))
+}
+
+/// Whether a request has an `Expires` that is no date, as HTTP allows: `0` is a common one. The protocol library would
+/// refuse it.
+pub(crate) fn has_unreadable_expires(headers: &HeaderMap) -> bool {
+    let is_date = |text: &str| Timestamp::parse(TimestampFormat::HttpDate, text).is_ok();
+    headers.get_all(EXPIRES).iter().any(|value| !value.to_str().is_ok_and(is_date))
+}
+
+/// Takes such a header away, so that the object is stored without it; only from a request whose signature was verified.
+pub(crate) fn drop_unreadable_expires(headers: &mut HeaderMap) {
+    if has_unreadable_expires(headers) {
+        headers.remove(EXPIRES);
+    }
 }
 
 /// The algorithm that the client asks for or announces in a trailer, and whether a trailer will carry it.

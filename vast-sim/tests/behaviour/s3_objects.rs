@@ -294,3 +294,23 @@ async fn what_is_missing_says_so_and_is_counted() {
     assert_eq!(cluster.raw_state().bucket("data").unwrap().objects.len(), 1);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_of_expiry_may_be_any_text() {
+    let (cluster, _, s3) = start().await;
+    for text in ["0", "-1", "never", "2030-01-01T00:00:00Z"] {
+        s3.send("PUT", "/data/k", &[("expires", text)], text.to_owned()).await.ok();
+        assert_eq!(s3.get("/data/k").await.ok().text(), text);
+        s3.send("POST", "/data/m?uploads", &[("expires", text)], "").await.ok();
+        let copied =
+            [("x-amz-copy-source", "/data/k"), ("x-amz-metadata-directive", "REPLACE"), ("expires", text)];
+        s3.send("PUT", "/data/copy", &copied, "").await.ok();
+        let forged =
+            S3 { keys: vast_sim::KeyPair { secret_key: "no".to_owned(), ..s3.keys.clone() }, ..s3.clone() };
+        forged.send("PUT", "/data/k", &[("expires", text)], "").await.is(403, "SignatureDoesNotMatch");
+    }
+    let date = "Tue, 01 Jan 2030 00:00:00 GMT";
+    s3.send("PUT", "/data/k", &[("expires", date)], "").await.ok();
+    assert_eq!(s3.head("/data/k").await.ok().header("expires"), date);
+    cluster.stop().await;
+}

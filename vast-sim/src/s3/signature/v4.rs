@@ -13,6 +13,7 @@ use super::chunks::Chunks;
 use super::{OwnKey, check_date, dates, hex_bytes, mismatch, secret};
 use crate::core::Core;
 use crate::env;
+use crate::s3::objects::has_unreadable_expires;
 use crate::s3::read::has_unusable_range;
 
 /// The parameters that make up a presigned URL.
@@ -171,7 +172,7 @@ pub(super) fn header(core: &Core, parts: &mut Parts, query: &Query) -> S3Result<
     let region = Credential::parse(field("Credential")?).ok_or_else(malformed)?.region;
     let usual = canonical::path(parts.uri.path()) == parts.uri.path() && is_usual_region(region);
     // What is taken away after this must have been verified before.
-    let kept = !has_unusable_range(&parts.headers);
+    let kept = !has_unusable_range(&parts.headers) && !has_unreadable_expires(&parts.headers);
     if usual && kept && !chunks_signed {
         return Ok(None);
     }
