@@ -7,6 +7,8 @@ in braces and more that only the simulator needs. Access `r` is what clients see
 import os
 
 FOLDER = os.path.join(os.path.dirname(__file__), "..", "..", "vast-sim", "src", "vms", "tables")
+# Fields of which one must be given; a table knows only those that must.
+ONE_OF = {"userquotas": ["name", "identifier"]}
 TYPES = {"text": str, "int": int, "float": (int, float), "bool": bool, "object": dict, "list": list, "any": object}
 
 
@@ -39,7 +41,7 @@ class Table:
             one = ids.get(kind, 1) if kind else choices[0] if choices else values.get(inner or outer, "contract")
             return [one] if outer == "list" else one
 
-        return {name: value(name) for name in self.required()}
+        return {name: value(name) for name in self.required() + ONE_OF.get(self.kind, [])[:1]}
 
     def complaints(self, row):
         """What is wrong with an object as it was answered."""
