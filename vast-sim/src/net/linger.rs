@@ -23,6 +23,8 @@ pub(super) struct Patience {
 impl Patience {
     /// Starts now.
     pub(super) fn new() -> Self {
+        // A limit and no wait: a client that neither sends nor closes gives no other sign. On the runtime's clock, since it
+        // guards a real connection.
         Self { left: BYTES, over: Box::pin(tokio::time::sleep(TIME)) }
     }
 
