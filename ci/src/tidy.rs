@@ -8,14 +8,15 @@ use crate::step::{self, Failure};
 /// Lines that a Rust file may have, tests included.
 const LINES_MAX: usize = 600;
 
-/// Folders whose code may be `unsafe`: the C boundary, and the harness's processes.
-const UNSAFE_ALLOWED: [&str; 6] = [
+/// Folders and files whose code may be `unsafe`: the C boundary, the harness's processes, and one socket option.
+const UNSAFE_ALLOWED: [&str; 7] = [
     "driver/ost-abi/",
     "driver/plugin/",
     "driver/st/",
     "driver/mt/",
     "nbu-harness/src/bpstsinfo/",
     "nbu-harness/src/nbu/",
+    "vast-sim/src/net/low_water.rs",
 ];
 
 /// Text that stays out of the repository, with the reason. Written in two halves so that this file passes.

@@ -6,11 +6,8 @@ use crate::client::{self, Target};
 use crate::server::Server;
 use crate::{CONNECTIONS, Gate, MIB, median};
 
-/// CPU seconds per GB over those of the bare server: what they shall be at most. Reads hold it; writes
-/// are between 1.1 and 1.33, so they do not hold it reliably.
-const CPU_GOAL: f64 = 1.2;
-/// What fails the gate: a regression that no noise explains.
-const CPU_LIMIT: f64 = 1.5;
+/// CPU seconds per GB over those of the bare server, at most.
+const CPU_LIMIT: f64 = 1.2;
 /// Paired rounds.
 const ROUNDS: usize = 15;
 /// Objects each connection writes over and over, to bound the memory held.
@@ -61,9 +58,6 @@ pub(crate) async fn large(method: &'static str) -> Vec<Gate> {
     // the servers and not the disturbances.
     let least = |pick: fn(&(Round, Round)) -> f64| rounds.iter().map(pick).fold(f64::INFINITY, f64::min);
     let ratio = least(|r| r.1.cpu) / least(|r| r.0.cpu);
-    if ratio > CPU_GOAL {
-        println!("{method} CPU over bare hyper: {ratio:.3} misses the goal of {CPU_GOAL}");
-    }
     vec![Gate::new(format!("{method} CPU over bare hyper"), ratio, CPU_LIMIT)]
 }
 

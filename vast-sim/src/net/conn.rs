@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::linger::Patience;
+use super::low_water::{Inflow, LowWater};
 use super::network::Stream;
 use crate::counters::{VipCounting, add};
 
@@ -86,12 +87,20 @@ pub(crate) struct Connection {
     counting: Arc<VipCounting>,
     /// While it is closing: our side is closed, the client's not yet.
     lingers: Option<Patience>,
+    inflow: Inflow,
+    low_water: LowWater,
 }
 
 impl Connection {
     pub(crate) fn new(stream: Box<dyn Stream>, counting: Arc<VipCounting>) -> Self {
         counting.connected();
-        Self { stream, ending: Ending::default(), counting, lingers: None }
+        let inflow = Inflow::default();
+        let low_water = LowWater::new(inflow.clone());
+        Self { stream, ending: Ending::default(), counting, lingers: None, inflow, low_water }
+    }
+
+    pub(crate) fn inflow(&self) -> Inflow {
+        self.inflow.clone()
     }
 
     pub(crate) fn ending(&self) -> Ending {
@@ -116,10 +125,20 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        add(&self.counting.wire_in, (buf.filled().len() - before) as u64);
-        polled
+        let this = &mut *self;
+        loop {
+            this.low_water.before_read(|bytes| this.stream.readable_from(bytes));
+            let before = buf.filled().len();
+            let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+            let read = (buf.filled().len() - before) as u64;
+            if polled.is_ready() {
+                add(&this.counting.wire_in, read);
+                this.low_water.took(read);
+            } else if this.low_water.is_tired(cx) {
+                continue;
+            }
+            return polled;
+        }
     }
 }
 

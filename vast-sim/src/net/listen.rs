@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::conn::{Connection, Ending, Peer, ResetNow};
+
 use super::network::{Listener, Network, Stream};
 use crate::counters::VipCounting;
 use crate::error::StartError;
@@ -201,28 +203,33 @@ async fn work<S, F, B>(
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let inflow = connection.inflow();
+    let handle = move |mut request: Request<Incoming>, ending: Ending| {
+        // What is not declared says nothing of when it ends.
+        inflow.announce(request.body().size_hint().exact().unwrap_or(0));
+        request.extensions_mut().insert(peer);
+        service(request, ending)
+    };
     match tls {
-        None => http(connection, peer, ending, drain, service).await,
+        None => http(connection, ending, drain, handle).await,
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(connection)).await {
-            Ok(Ok(stream)) => http(stream, peer, ending, drain, service).await,
+            Ok(Ok(stream)) => http(stream, ending, drain, handle).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake timed out"),
         },
     }
 }
 
-async fn http<I, S, F, B>(io: I, peer: Peer, ending: Ending, mut drain: watch::Receiver<bool>, service: S)
+async fn http<I, S, F, B>(io: I, ending: Ending, mut drain: watch::Receiver<bool>, service: S)
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    S: Fn(Request<Incoming>, Ending) -> F + Clone + Send + Sync + 'static,
+    S: Fn(Request<Incoming>, Ending) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Response<B>, ResetNow>> + Send + 'static,
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let handler = hyper::service::service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        service(request, ending.clone())
-    });
+    let handler =
+        hyper::service::service_fn(|request: Request<Incoming>| service(request, ending.clone()));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(READ_BUFFER);
     // Answers are dated by the cluster's clock.

@@ -6,6 +6,7 @@ pub(crate) mod conn;
 pub(crate) mod date;
 mod linger;
 pub(crate) mod listen;
+pub(crate) mod low_water;
 pub(crate) mod management;
 mod meddle;
 pub(crate) mod network;

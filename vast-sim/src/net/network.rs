@@ -11,6 +11,8 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::low_water;
+
 /// Connections that wait to be accepted by one listener.
 const BACKLOG: u32 = 1024;
 
@@ -50,6 +52,12 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// The same, but what was written before still arrives, where the network can tell.
     fn reset_behind(&self) {
         self.close_by_reset();
+    }
+
+    /// From now on the connection is readable only when so many bytes are there, or it ended. False if the network cannot
+    /// do that; then it is readable as ever.
+    fn readable_from(&self, _bytes: u64) -> bool {
+        false
     }
 }
 
@@ -99,5 +107,9 @@ impl Stream for TcpStream {
                 let _ = tokio::time::timeout(DELIVERY_TIME, held.writable()).await;
             });
         }
+    }
+
+    fn readable_from(&self, bytes: u64) -> bool {
+        low_water::set(self, bytes)
     }
 }
