@@ -8,7 +8,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use image_store::object_store::{Got, ObjectStore, Page, Payload, Precondition, Put, StoreError};
+use image_store::object_store::{
+    BucketKind, Got, GroupPage, Head, ObjectStore, Page, Payload, Precondition, Put, Retention, StoreError,
+    UploadPage, UploadsNext, VersionPage, VersionsNext,
+};
 use image_store::{
     AppendOutcome, Clock, Close, Entropy, Environment, ImageIdentity, ImageStore, Silent, StoreConfig,
 };
@@ -17,11 +20,25 @@ use image_store::{
 struct Discard;
 
 impl ObjectStore for Discard {
-    async fn put(&self, _key: &str, _body: Payload, _condition: Precondition) -> Result<Put, StoreError> {
-        Ok(Put { etag: String::new() })
+    fn bucket(&self) -> &'static str {
+        "discard"
+    }
+
+    async fn put(
+        &self,
+        _key: &str,
+        _body: Payload,
+        _condition: Precondition,
+        _retention: Option<Retention>,
+    ) -> Result<Put, StoreError> {
+        Ok(Put { etag: String::new(), version: None })
     }
 
     async fn get(&self, key: &str, _range: Option<Range<u64>>) -> Result<Got, StoreError> {
+        Err(StoreError::NotFound(key.to_owned()))
+    }
+
+    async fn head(&self, key: &str) -> Result<Head, StoreError> {
         Err(StoreError::NotFound(key.to_owned()))
     }
 
@@ -36,6 +53,78 @@ impl ObjectStore for Discard {
     async fn list(&self, _prefix: &str, _next: Option<&str>) -> Result<Page, StoreError> {
         Ok(Page::default())
     }
+
+    async fn list_groups(&self, _prefix: &str, _next: Option<&str>) -> Result<GroupPage, StoreError> {
+        Err(unused())
+    }
+
+    async fn copy_from(
+        &self,
+        _source_bucket: &str,
+        _source_key: &str,
+        _key: &str,
+    ) -> Result<Put, StoreError> {
+        Err(unused())
+    }
+
+    async fn kind(&self) -> Result<BucketKind, StoreError> {
+        Ok(BucketKind::default())
+    }
+
+    async fn list_versions(
+        &self,
+        _prefix: &str,
+        _next: Option<VersionsNext>,
+    ) -> Result<VersionPage, StoreError> {
+        Err(unused())
+    }
+
+    async fn delete_versions(&self, _versions: &[(String, String)]) -> Result<(), StoreError> {
+        Err(unused())
+    }
+
+    async fn retain(
+        &self,
+        _key: &str,
+        _version: Option<&str>,
+        _retention: Retention,
+    ) -> Result<(), StoreError> {
+        Err(unused())
+    }
+
+    async fn begin_upload(&self, _key: &str, _retention: Option<Retention>) -> Result<String, StoreError> {
+        Err(unused())
+    }
+
+    async fn list_uploads(
+        &self,
+        _prefix: &str,
+        _next: Option<UploadsNext>,
+    ) -> Result<UploadPage, StoreError> {
+        Err(unused())
+    }
+
+    async fn abort_upload(&self, _key: &str, _upload: &str) -> Result<(), StoreError> {
+        Err(unused())
+    }
+
+    async fn upload_part(
+        &self,
+        _key: &str,
+        _upload: &str,
+        _number: u32,
+        _body: Payload,
+    ) -> Result<String, StoreError> {
+        Err(unused())
+    }
+
+    async fn complete_upload(&self, _key: &str, _upload: &str, _parts: &[String]) -> Result<Put, StoreError> {
+        Err(unused())
+    }
+}
+
+fn unused() -> StoreError {
+    StoreError::Unsupported("nothing is kept".to_owned())
 }
 
 struct Zero;

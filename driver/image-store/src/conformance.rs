@@ -54,15 +54,15 @@ async fn write_and_read<S: ObjectStore>(store: &S, seen: &mut Checks) {
     const KEY: &str = "conformance/object";
     let got = store.get(KEY, None).await;
     seen.expect("a missing object is not found", matches!(got, Err(StoreError::NotFound(_))), &got);
-    let put = store.put(KEY, body(&[b"0123", b"", b"456789"]), Precondition::None).await;
+    let put = store.put(KEY, body(&[b"0123", b"", b"456789"]), Precondition::None, None).await;
     seen.expect("a put of several parts succeeds", put.is_ok(), &put);
     let got = store.get(KEY, None).await;
     let same = |got: &Result<_, _>, expected: &[u8]| {
         let got: &Result<crate::object_store::Got, StoreError> = got;
-        got.as_ref().is_ok_and(|got| got.data == expected && got.size == 10)
+        got.as_ref().is_ok_and(|got| got.data == expected && got.head.size == 10)
     };
     seen.expect("the parts are one object", same(&got, b"0123456789"), &got);
-    let etags = put.as_ref().ok().map(|put| &put.etag) == got.as_ref().ok().map(|got| &got.etag);
+    let etags = put.as_ref().ok().map(|put| &put.etag) == got.as_ref().ok().map(|got| &got.head.etag);
     seen.expect("put and get give the same entity tag", etags, &(&put, &got));
     let got = store.get(KEY, Some(2..5)).await;
     seen.expect("a range is end exclusive, the size is the object's", same(&got, b"234"), &got);
@@ -72,7 +72,7 @@ async fn write_and_read<S: ObjectStore>(store: &S, seen: &mut Checks) {
         let got = store.get(KEY, Some(range)).await;
         seen.expect("a range outside is an error", matches!(got, Err(StoreError::Range(_))), &got);
     }
-    let put = store.put(KEY, body(&[]), Precondition::None).await;
+    let put = store.put(KEY, body(&[]), Precondition::None, None).await;
     seen.expect("an empty object can be written over another", put.is_ok(), &put);
     let got = store.get(KEY, None).await;
     seen.expect("an empty object is empty", got.as_ref().is_ok_and(|got| got.data.is_empty()), &got);
@@ -86,9 +86,9 @@ async fn write_and_read<S: ObjectStore>(store: &S, seen: &mut Checks) {
 
 async fn conditions<S: ObjectStore>(store: &S, seen: &mut Checks) {
     const KEY: &str = "conformance/condition";
-    let first = store.put(KEY, body(&[b"one"]), Precondition::Absent).await;
+    let first = store.put(KEY, body(&[b"one"]), Precondition::Absent, None).await;
     if matches!(first, Err(StoreError::Unsupported(_))) {
-        let matches = store.put(KEY, body(&[b"one"]), Precondition::Matches("\"x\"".to_owned())).await;
+        let matches = store.put(KEY, body(&[b"one"]), Precondition::Matches("\"x\"".to_owned()), None).await;
         let consistent = matches!(matches, Err(StoreError::Unsupported(_)));
         seen.expect("conditional writes are offered wholly or not at all", consistent, &matches);
         return;
@@ -98,22 +98,22 @@ async fn conditions<S: ObjectStore>(store: &S, seen: &mut Checks) {
         return;
     };
     let refused = |put: &Result<_, StoreError>| matches!(put, Err(StoreError::Precondition(_)));
-    let second = store.put(KEY, body(&[b"two"]), Precondition::Absent).await;
+    let second = store.put(KEY, body(&[b"two"]), Precondition::Absent, None).await;
     seen.expect("a put on the condition of absence fails on a present object", refused(&second), &second);
-    let wrong = store.put(KEY, body(&[b"two"]), Precondition::Matches("\"0123\"".to_owned())).await;
+    let wrong = store.put(KEY, body(&[b"two"]), Precondition::Matches("\"0123\"".to_owned()), None).await;
     seen.expect("a put with another entity tag fails", refused(&wrong), &wrong);
     let got = store.get(KEY, None).await;
     let kept = got.as_ref().is_ok_and(|got| got.data == b"one"[..]);
     seen.expect("a refused put changes nothing", kept, &got);
-    let right = store.put(KEY, body(&[b"two"]), Precondition::Matches(first.etag.clone())).await;
+    let right = store.put(KEY, body(&[b"two"]), Precondition::Matches(first.etag.clone()), None).await;
     seen.expect("a put with the entity tag of the object succeeds", right.is_ok(), &right);
-    let stale = store.put(KEY, body(&[b"three"]), Precondition::Matches(first.etag)).await;
+    let stale = store.put(KEY, body(&[b"three"]), Precondition::Matches(first.etag), None).await;
     seen.expect("a stale entity tag fails", refused(&stale), &stale);
     let _ = store.delete(KEY).await;
-    let gone = store.put(KEY, body(&[b"two"]), Precondition::Matches("\"0123\"".to_owned())).await;
+    let gone = store.put(KEY, body(&[b"two"]), Precondition::Matches("\"0123\"".to_owned()), None).await;
     let failed = matches!(gone, Err(StoreError::Precondition(_) | StoreError::NotFound(_)));
     seen.expect("an entity tag on a missing object fails", failed, &gone);
-    let again = store.put(KEY, body(&[b"one"]), Precondition::Absent).await;
+    let again = store.put(KEY, body(&[b"one"]), Precondition::Absent, None).await;
     seen.expect("a deleted object is absent", again.is_ok(), &again);
     let _ = store.delete(KEY).await;
 }
@@ -122,7 +122,7 @@ async fn damaged_bodies<S: ObjectStore>(store: &S, seen: &mut Checks) {
     const KEY: &str = "conformance/damaged";
     let mut damaged = body(&[b"content"]);
     damaged.crc32c ^= 1;
-    let put = store.put(KEY, damaged, Precondition::None).await;
+    let put = store.put(KEY, damaged, Precondition::None, None).await;
     seen.expect("a body that does not match its checksum is refused", put.is_err(), &put);
     let got = store.get(KEY, None).await;
     seen.expect("a refused body is not stored", matches!(got, Err(StoreError::NotFound(_))), &got);
@@ -132,7 +132,7 @@ async fn odd_keys<S: ObjectStore>(store: &S, seen: &mut Checks) {
     let long = format!("conformance/{}", "k".repeat(1024 - 12));
     let keys = ["conformance/a%2Fb", "conformance/%", "conformance/%2E./1/%2E", "conformance/#12", &long];
     for key in keys {
-        let put = store.put(key, body(&[b"x"]), Precondition::None).await;
+        let put = store.put(key, body(&[b"x"]), Precondition::None, None).await;
         let got = store.get(key, None).await;
         let list = store.list(key, None).await;
         let listed = list.as_ref().is_ok_and(|page| page.objects.len() == 1 && page.objects[0].key == key);
@@ -147,7 +147,7 @@ async fn odd_keys<S: ObjectStore>(store: &S, seen: &mut Checks) {
 async fn listing_and_deleting<S: ObjectStore>(store: &S, seen: &mut Checks) {
     let keys: Vec<String> = (0..1005).map(|number| format!("conformance/list/{number:04}")).collect();
     for key in &keys {
-        if let Err(error) = store.put(key, body(&[b"data"]), Precondition::None).await {
+        if let Err(error) = store.put(key, body(&[b"data"]), Precondition::None, None).await {
             seen.expect("many objects can be written", false, &error);
             return;
         }

@@ -71,9 +71,9 @@ impl<S: ObjectStore> StateObjects<S> {
         let content = Bytes::from_static(b"probe");
         let crc32c = checksum::crc32c(&content);
         let payload = || Payload { parts: vec![content.clone()], crc32c };
-        let mut second = self.store.put(&key, payload(), Precondition::Absent).await;
+        let mut second = self.store.put(&key, payload(), Precondition::Absent, None).await;
         if second.is_ok() {
-            second = self.store.put(&key, payload(), Precondition::Absent).await;
+            second = self.store.put(&key, payload(), Precondition::Absent, None).await;
         }
         match second {
             Err(StoreError::Precondition(_)) => self.proven.store(true, Ordering::Relaxed),
@@ -114,7 +114,7 @@ impl<S: ObjectStore> StateObjects<S> {
         loop {
             let Some(got) = self.read(image, key).await? else { return Ok(None) };
             match Manifest::decode(&got.data) {
-                Ok((manifest, tail)) => return Ok(Some(Loaded { manifest, tail, etag: got.etag })),
+                Ok((manifest, tail)) => return Ok(Some(Loaded { manifest, tail, etag: got.head.etag })),
                 Err(problem) if again < self.reads_again => {
                     again += 1;
                     self.notices.notice(Notice::ReadAgain { key: key.to_owned(), what: problem });
@@ -141,7 +141,7 @@ impl<S: ObjectStore> StateObjects<S> {
             None => Precondition::Absent,
             Some(etag) => Precondition::Matches(etag.to_owned()),
         };
-        match self.store.put(&key, new.payload(), condition).await {
+        match self.store.put(&key, new.payload(), condition, None).await {
             Ok(put) => Ok(Exchange::Done(put.etag)),
             Err(StoreError::Precondition(_)) => self.resolve(image, &key, new).await,
             // A server may answer a condition on a missing object with "no such object".
@@ -162,10 +162,10 @@ impl<S: ObjectStore> StateObjects<S> {
         expected: Option<&str>,
     ) -> Result<Exchange, ImageError> {
         let there = self.read(image, key).await?;
-        if there.as_ref().map(|got| got.etag.as_str()) != expected {
+        if there.as_ref().map(|got| got.head.etag.as_str()) != expected {
             return self.resolve(image, key, new).await;
         }
-        match self.store.put(key, new.payload(), Precondition::None).await {
+        match self.store.put(key, new.payload(), Precondition::None, None).await {
             Ok(put) => Ok(Exchange::Done(put.etag)),
             Err(error) => self.resolve_unknown(image, key, new, error).await,
         }
@@ -189,7 +189,7 @@ impl<S: ObjectStore> StateObjects<S> {
 
     async fn resolve(&self, image: &ImageIdentity, key: &str, new: &Encoded) -> Result<Exchange, ImageError> {
         match self.read(image, key).await? {
-            Some(got) if new.is(&got.data) => Ok(Exchange::Done(got.etag)),
+            Some(got) if new.is(&got.data) => Ok(Exchange::Done(got.head.etag)),
             Some(_) => Ok(Exchange::Lost(self.load(image).await?)),
             None => Ok(Exchange::Lost(None)),
         }

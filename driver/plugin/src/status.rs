@@ -16,13 +16,13 @@ pub(crate) fn client_fault(error: &Error) -> Fault {
     let code = match error {
         Error::Config(_) => STS_ECONFIG,
         Error::Auth(_) => STS_EAUTH,
-        Error::Denied(_) => STS_EACCESS,
+        Error::Denied(_) | Error::Locked(_) => STS_EACCESS,
         Error::NotFound(..) => STS_ENOENT,
         Error::NoSpace(_) => STS_ENOSPC,
         Error::Unsupported(_) => STS_ENOTSUP,
         Error::Timeout(_) => STS_ETIMEDOUT,
         Error::Unreachable(_) | Error::Tls(_) => STS_ESOCKET,
-        Error::Precondition(_) | Error::Range(_) => STS_ESOFTWARE,
+        Error::Precondition(_) | Error::Range(_) | Error::NoUpload(_) => STS_ESOFTWARE,
         Error::Protocol(_) => STS_EPLUGIN,
     };
     Fault::new(code, error)
@@ -31,9 +31,9 @@ pub(crate) fn client_fault(error: &Error) -> Fault {
 fn store_code(error: &StoreError) -> i32 {
     match error {
         StoreError::NotFound(_) | StoreError::NoBucket(_) => STS_ENOENT,
-        StoreError::Precondition(_) | StoreError::Range(_) => STS_ESOFTWARE,
+        StoreError::Precondition(_) | StoreError::Range(_) | StoreError::NoUpload(_) => STS_ESOFTWARE,
         StoreError::NoSpace(_) => STS_ENOSPC,
-        StoreError::Denied(_) => STS_EACCESS,
+        StoreError::Denied(_) | StoreError::Locked(_) => STS_EACCESS,
         StoreError::Unsupported(_) => STS_ENOTSUP,
         StoreError::Unreachable(_) => STS_ESOCKET,
         StoreError::Timeout(_) => STS_ETIMEDOUT,

@@ -64,7 +64,7 @@ async fn ours(bucket: S3Bucket, method: Method) {
     let part = Bytes::from(vec![1_u8; OBJECT_BYTES / 4]);
     for _ in 0..OBJECTS {
         if method == Method::PUT {
-            bucket.put_object("k", vec![part.clone(); 4], 0, &Condition::None).await.unwrap();
+            bucket.put_object("k", vec![part.clone(); 4], 0, &Condition::None, None).await.unwrap();
         } else {
             let got = bucket.get_object("k", Some(0..OBJECT_BYTES as u64)).await.unwrap();
             assert_eq!(got.data.len(), OBJECT_BYTES);

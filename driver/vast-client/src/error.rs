@@ -146,6 +146,13 @@ pub enum Error {
     /// [`Detail::after_unknown`].
     #[error("precondition failed: {0}")]
     Precondition(Box<Detail>),
+    /// Object lock keeps the version: it can be neither deleted nor kept for a shorter time. Nothing was changed.
+    #[error("locked: {0}")]
+    Locked(Box<Detail>),
+    /// The multipart upload is not there: completed, aborted, or never was. After a repeated completion it may be
+    /// the call's own success; see [`Detail::after_unknown`].
+    #[error("no such upload: {0}")]
+    NoUpload(Box<Detail>),
     /// The range begins at or past the end of the object.
     #[error("range outside the object: {0}")]
     Range(Box<Detail>),
@@ -177,6 +184,8 @@ impl Error {
             | Self::NotFound(_, d)
             | Self::NoSpace(d)
             | Self::Precondition(d)
+            | Self::Locked(d)
+            | Self::NoUpload(d)
             | Self::Range(d)
             | Self::Unsupported(d)
             | Self::Unreachable(d)

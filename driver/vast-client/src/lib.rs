@@ -33,10 +33,11 @@ pub use environment::{BoxFuture, Clock, Connector, Entropy, Environment, Log, Re
 pub use error::{Delivery, Detail, Error, Result, Thing};
 pub use lsu::{CapacitySource, Lsu};
 pub use s3::actions::get_object::GetOutput;
-pub use s3::actions::head_object::HeadOutput;
 pub use s3::actions::list_objects_v2::{ListPage, ListedObject};
 pub use s3::actions::put_object::{Condition, PutOutput};
 pub use s3::bucket::S3Bucket;
+pub use s3::info::ObjectInfo;
+pub use s3::lock::{Retention, RetentionMode};
 pub use s3::time::ServerTime;
 pub use secret::Secret;
 pub use system::{NoLog, SystemClock, SystemEntropy, SystemResolver, TcpConnector};

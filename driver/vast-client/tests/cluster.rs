@@ -58,7 +58,7 @@ async fn login_lsus_and_their_capacity() {
 
     let data = Bytes::from(vec![9_u8; 100_000]);
     let sum = crc(&data);
-    client.bucket("backup").put_object("k", vec![data], sum, &Condition::None).await.unwrap();
+    client.bucket("backup").put_object("k", vec![data], sum, &Condition::None, None).await.unwrap();
     assert_eq!(client.lsu("backup").await.unwrap().used_bytes, 100_000);
     assert!(matches!(client.lsu("nope").await, Err(Error::NotFound(Thing::Lsu, _))));
     cluster.stop().await;
@@ -84,14 +84,14 @@ async fn objects_on_every_vip(scheme: Scheme) {
     for (i, key) in keys.iter().enumerate() {
         let data = Bytes::from(vec![u8::try_from(i).unwrap(); 70_000]);
         let parts = vec![data.slice(..1), data.slice(1..65_000), data.slice(65_000..)];
-        let put = bucket.put_object(key, parts, crc(&data), &Condition::Absent).await.unwrap();
+        let put = bucket.put_object(key, parts, crc(&data), &Condition::Absent, None).await.unwrap();
         let got = bucket.get_object(key, None).await.unwrap();
-        assert_eq!((&got.data, &got.etag, got.size), (&data, &put.etag, 70_000));
+        assert_eq!((&got.data, &got.info.etag, got.info.size), (&data, &put.etag, 70_000));
         let part = bucket.get_object(key, Some(69_990..80_000)).await.unwrap();
-        assert_eq!((part.data.len(), part.size), (10, 70_000));
+        assert_eq!((part.data.len(), part.info.size), (10, 70_000));
         let head = bucket.head_object(key).await.unwrap();
         assert_eq!((head.size, &head.etag), (70_000, &put.etag));
-        assert!(head.modified > 0 && head.server_time.is_some());
+        assert!(head.modified.is_some() && head.server_time.is_some());
     }
     let page = bucket.list_objects("dir/", None).await.unwrap();
     assert_eq!(
@@ -130,7 +130,7 @@ async fn conditions_checksums_ranges_and_rights_are_judged_by_the_server() {
     let (_cluster, client) = start(Scheme::Http).await;
     let bucket = client.bucket("backup");
     let put = async |data: &'static [u8], crc32c, condition: Condition| {
-        bucket.put_object("k", vec![Bytes::from_static(data)], crc32c, &condition).await
+        bucket.put_object("k", vec![Bytes::from_static(data)], crc32c, &condition, None).await
     };
     let first = put(b"one", crc(b"one"), Condition::Absent).await.unwrap();
     assert!(matches!(put(b"two", crc(b"two"), Condition::Absent).await, Err(Error::Precondition(_))));
@@ -153,7 +153,7 @@ async fn a_listing_of_many_objects_has_pages() {
     let (_cluster, client) = start(Scheme::Http).await;
     let bucket = client.bucket("backup");
     for i in 0..1001 {
-        bucket.put_object(&format!("o/{i:04}"), vec![], 0, &Condition::None).await.unwrap();
+        bucket.put_object(&format!("o/{i:04}"), vec![], 0, &Condition::None, None).await.unwrap();
     }
     let first = bucket.list_objects("o/", None).await.unwrap();
     assert_eq!(first.objects.len(), 1000);
@@ -170,7 +170,8 @@ async fn a_full_quota_and_a_wrong_key_have_their_own_errors() {
     let client = VastClient::new(&config, &Environment::system()).unwrap();
     let data = Bytes::from(vec![1_u8; 2000]);
     let sum = crc(&data);
-    let error = client.bucket("small").put_object("k", vec![data], sum, &Condition::None).await.unwrap_err();
+    let error =
+        client.bucket("small").put_object("k", vec![data], sum, &Condition::None, None).await.unwrap_err();
     assert!(matches!(&error, Error::NoSpace(detail) if detail.request_id.is_some()), "{error}");
 
     config.s3.keys = KeyPair::new(&backup.keys.access_key, "wrong");

@@ -99,7 +99,7 @@ async fn session(watch: &Arc<Watch>) {
     let data = Bytes::from(vec![3_u8; 1 << 20]);
     for _ in 0..4 {
         let sum = crc(&data);
-        client.bucket("lsu1").put_object("k", vec![data.clone()], sum, &Condition::None).await.unwrap();
+        client.bucket("lsu1").put_object("k", vec![data.clone()], sum, &Condition::None, None).await.unwrap();
     }
     let counters = client.counters();
     assert_eq!((counters.logins, counters.refreshes), (1, 1));

@@ -28,7 +28,7 @@ fn bucket(servers: &[&Server]) -> (VastClient, S3Bucket) {
 }
 
 async fn put(bucket: &S3Bucket, data: &'static [u8]) -> Result<String, Error> {
-    let put = bucket.put_object("k", vec![Bytes::from_static(data)], crc(data), &Condition::None).await;
+    let put = bucket.put_object("k", vec![Bytes::from_static(data)], crc(data), &Condition::None, None).await;
     put.map(|output| output.etag)
 }
 
@@ -41,7 +41,8 @@ async fn a_put_is_signed_and_carries_its_checksum() {
     let server = Server::script(vec![stored()]).await;
     let (client, bucket) = bucket(&[&server]);
     let parts = vec![Bytes::from_static(b"hello "), Bytes::new(), Bytes::from_static(b"world")];
-    let output = bucket.put_object("a b/%2F", parts, crc(b"hello world"), &Condition::Absent).await.unwrap();
+    let output =
+        bucket.put_object("a b/%2F", parts, crc(b"hello world"), &Condition::Absent, None).await.unwrap();
     assert_eq!(output.etag, "\"e1\"");
     assert!(output.server_time.is_some());
 
@@ -129,7 +130,7 @@ async fn a_truncated_body_is_fetched_again() {
     let server = Server::script(vec![cut, object(b"0123456789")]).await;
     let (client, bucket) = bucket(&[&server]);
     let got = bucket.get_object("k", None).await.unwrap();
-    assert_eq!((got.data.as_ref(), got.size), (&b"0123456789"[..], 10));
+    assert_eq!((got.data.as_ref(), got.info.size), (&b"0123456789"[..], 10));
     assert_eq!(client.counters().retries, 1);
 }
 
@@ -152,7 +153,7 @@ async fn a_wrong_range_is_fetched_elsewhere() {
     let right = Server::start(|_| partial("bytes 2-5/10", b"2345")).await;
     let (_, bucket) = bucket(&[&wrong, &right]);
     let got = bucket.get_object("k", Some(2..6)).await.unwrap();
-    assert_eq!((got.data.as_ref(), got.size), (&b"2345"[..], 10));
+    assert_eq!((got.data.as_ref(), got.info.size), (&b"2345"[..], 10));
     assert_eq!((wrong.count(), right.count()), (1, 1));
     assert_eq!(right.received()[0].header("range"), "bytes=2-5");
 }
@@ -180,7 +181,7 @@ async fn a_reset_in_mid_upload_is_retried_with_the_same_bytes() {
     let server = Server::start(|_| stored()).await;
     let (_, bucket) = bucket(&[&rude, &server]);
     let part = Bytes::from(vec![0x5a_u8; 4 << 20]);
-    bucket.put_object("k", vec![part.clone(), part.clone()], 0, &Condition::None).await.unwrap();
+    bucket.put_object("k", vec![part.clone(), part.clone()], 0, &Condition::None, None).await.unwrap();
     assert_eq!((rude.count(), server.count()), (1, 1));
     let body = &server.received()[0].body;
     assert!(body.len() == 8 << 20 && body.iter().all(|&byte| byte == 0x5a));
@@ -206,7 +207,7 @@ async fn an_early_refusal_of_a_large_body_ends_in_success_once_the_server_takes_
     .await;
     let (_, bucket) = bucket(&[&server]);
     let part = Bytes::from(vec![1_u8; 16 << 20]);
-    bucket.put_object("k", vec![part], 0, &Condition::None).await.unwrap();
+    bucket.put_object("k", vec![part], 0, &Condition::None, None).await.unwrap();
     assert_eq!(server.received()[2].body.len(), 16 << 20);
 }
 
@@ -232,7 +233,8 @@ async fn slow_down_is_retried_and_then_reported() {
 async fn a_precondition_that_fails_is_final() {
     let server = Server::script(vec![s3_error(412, "PreconditionFailed")]).await;
     let (_, bucket) = bucket(&[&server]);
-    let error = bucket.put_object("k", vec![], 0, &Condition::Matches("\"e0\"".into())).await.unwrap_err();
+    let error =
+        bucket.put_object("k", vec![], 0, &Condition::Matches("\"e0\"".into()), None).await.unwrap_err();
     assert!(matches!(&error, Error::Precondition(detail) if !detail.after_unknown), "{error}");
     assert_eq!(server.received()[0].header("if-match"), "\"e0\"");
     assert_eq!(server.count(), 1);
@@ -242,7 +244,7 @@ async fn a_precondition_that_fails_is_final() {
 async fn a_precondition_that_fails_after_a_reset_says_that_it_may_be_our_own_success() {
     let server = Server::script(vec![Step::Reset, s3_error(412, "PreconditionFailed")]).await;
     let (_, bucket) = bucket(&[&server]);
-    let error = bucket.put_object("k", vec![], 0, &Condition::Absent).await.unwrap_err();
+    let error = bucket.put_object("k", vec![], 0, &Condition::Absent, None).await.unwrap_err();
     assert!(matches!(&error, Error::Precondition(detail) if detail.after_unknown), "{error}");
 }
 

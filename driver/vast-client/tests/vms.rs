@@ -338,7 +338,7 @@ async fn pooled(s3: &Server, pool: &str) -> (Arc<Vms>, Server, ClientConfig) {
 }
 
 async fn put(client: &VastClient) -> Result<(), Error> {
-    client.bucket("lsu1").put_object("k", vec![], 0, &Condition::None).await.map(|_| ())
+    client.bucket("lsu1").put_object("k", vec![], 0, &Condition::None, None).await.map(|_| ())
 }
 
 #[tokio::test]

@@ -265,7 +265,7 @@ impl<S: ObjectStore> Writer<S> {
         let store = Arc::clone(&self.shared.store);
         let key = segment_key(writer, shape.index);
         self.uploads.spawn(async move {
-            let result = store.put(&key, payload, Precondition::None).await;
+            let result = store.put(&key, payload, Precondition::None, None).await;
             (key, result.map(|_| ()))
         });
         Ok(())

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use image_store::object_store::{Got, ObjectStore, Page, Payload, Precondition, Put, StoreError};
+use image_store::object_store::{
+    BucketKind, Got, GroupPage, Head, ObjectStore, Page, Payload, Precondition, Put, Retention, StoreError,
+    UploadPage, UploadsNext, VersionPage, VersionsNext,
+};
 use image_store::{Close, ImageError, ImageStore, StoreConfig};
 
 use crate::support::{assert_no_orphans, block_on, bytes, environment, identity, image_store, small};
@@ -20,10 +23,20 @@ struct Thin {
 }
 
 impl ObjectStore for Thin {
-    async fn put(&self, key: &str, body: Payload, condition: Precondition) -> Result<Put, StoreError> {
+    fn bucket(&self) -> &str {
+        self.memory.bucket()
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        body: Payload,
+        condition: Precondition,
+        retention: Option<Retention>,
+    ) -> Result<Put, StoreError> {
         self.puts.fetch_add(1, Ordering::Relaxed);
         if !key.starts_with("segment/") {
-            return self.memory.put(key, body, condition).await;
+            return self.memory.put(key, body, condition, retention).await;
         }
         // All data is zeros: only the footer is kept.
         let len: usize = body.parts.iter().map(Bytes::len).sum();
@@ -31,7 +44,7 @@ impl ObjectStore for Thin {
         let mut kept = (len as u64).to_le_bytes().to_vec();
         kept.extend_from_slice(&footer);
         let crc32c = crc_fast::crc32_iscsi(&kept);
-        self.memory.put(key, Payload { parts: vec![kept.into()], crc32c }, condition).await
+        self.memory.put(key, Payload { parts: vec![kept.into()], crc32c }, condition, retention).await
     }
 
     async fn get(&self, key: &str, range: Option<std::ops::Range<u64>>) -> Result<Got, StoreError> {
@@ -46,7 +59,12 @@ impl ObjectStore for Thin {
         let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap().min(len);
         let mut object = vec![0; len];
         object[len - footer.len()..].copy_from_slice(&footer);
-        Ok(Got { data: Bytes::from(object).slice(range), etag: kept.etag, size: len as u64 })
+        let head = Head { size: len as u64, ..kept.head };
+        Ok(Got { data: Bytes::from(object).slice(range), head })
+    }
+
+    async fn head(&self, key: &str) -> Result<Head, StoreError> {
+        self.memory.head(key).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
@@ -59,6 +77,60 @@ impl ObjectStore for Thin {
 
     async fn list(&self, prefix: &str, next: Option<&str>) -> Result<Page, StoreError> {
         self.memory.list(prefix, next).await
+    }
+
+    async fn list_groups(&self, prefix: &str, next: Option<&str>) -> Result<GroupPage, StoreError> {
+        self.memory.list_groups(prefix, next).await
+    }
+
+    async fn copy_from(&self, source_bucket: &str, source_key: &str, key: &str) -> Result<Put, StoreError> {
+        self.memory.copy_from(source_bucket, source_key, key).await
+    }
+
+    async fn kind(&self) -> Result<BucketKind, StoreError> {
+        self.memory.kind().await
+    }
+
+    async fn list_versions(
+        &self,
+        prefix: &str,
+        next: Option<VersionsNext>,
+    ) -> Result<VersionPage, StoreError> {
+        self.memory.list_versions(prefix, next).await
+    }
+
+    async fn delete_versions(&self, versions: &[(String, String)]) -> Result<(), StoreError> {
+        self.memory.delete_versions(versions).await
+    }
+
+    async fn retain(&self, key: &str, version: Option<&str>, retention: Retention) -> Result<(), StoreError> {
+        self.memory.retain(key, version, retention).await
+    }
+
+    async fn begin_upload(&self, key: &str, retention: Option<Retention>) -> Result<String, StoreError> {
+        self.memory.begin_upload(key, retention).await
+    }
+
+    async fn list_uploads(&self, prefix: &str, next: Option<UploadsNext>) -> Result<UploadPage, StoreError> {
+        self.memory.list_uploads(prefix, next).await
+    }
+
+    async fn abort_upload(&self, key: &str, upload: &str) -> Result<(), StoreError> {
+        self.memory.abort_upload(key, upload).await
+    }
+
+    async fn upload_part(
+        &self,
+        key: &str,
+        upload: &str,
+        number: u32,
+        body: Payload,
+    ) -> Result<String, StoreError> {
+        self.memory.upload_part(key, upload, number, body).await
+    }
+
+    async fn complete_upload(&self, key: &str, upload: &str, parts: &[String]) -> Result<Put, StoreError> {
+        self.memory.complete_upload(key, upload, parts).await
     }
 }
 

@@ -265,7 +265,7 @@ fn listing_pages_through_all_names() {
 
 async fn put_foreign(memory: &MemoryStore) {
     use image_store::object_store::{ObjectStore, Payload, Precondition};
-    memory.put("image/not one of ours", Payload::default(), Precondition::None).await.unwrap();
+    memory.put("image/not one of ours", Payload::default(), Precondition::None, None).await.unwrap();
 }
 
 #[test]

@@ -10,10 +10,12 @@ use crate::s3::actions::delete_object::DeleteObject;
 use crate::s3::actions::delete_objects::{DeleteObjects, KEYS_MAX, Undeleted, fits_xml};
 use crate::s3::actions::get_object::{GetObject, GetOutput};
 use crate::s3::actions::head_bucket::HeadBucket;
-use crate::s3::actions::head_object::{HeadObject, HeadOutput};
+use crate::s3::actions::head_object::HeadObject;
 use crate::s3::actions::list_objects_v2::{ListObjectsV2, ListPage};
 use crate::s3::actions::put_object::{Condition, PutObject, PutOutput};
 use crate::s3::executor::S3;
+use crate::s3::info::ObjectInfo;
+use crate::s3::lock::Retention;
 
 /// One bucket of a cluster. Cheap to clone; all calls may be made from any task of the client's runtime.
 #[derive(Debug, Clone)]
@@ -45,8 +47,9 @@ impl S3Bucket {
         parts: Vec<Bytes>,
         crc32c: u32,
         condition: &Condition,
+        retention: Option<Retention>,
     ) -> Result<PutOutput> {
-        self.s3.run(&self.name, &PutObject { key, parts, crc32c, condition }).await
+        self.s3.run(&self.name, &PutObject { key, parts, crc32c, condition, retention }).await
     }
 
     /// Reads `range` (byte offsets, end exclusive), or the whole object.
@@ -66,7 +69,7 @@ impl S3Bucket {
     }
 
     /// What is known of an object, without its bytes.
-    pub async fn head_object(&self, key: &str) -> Result<HeadOutput> {
+    pub async fn head_object(&self, key: &str) -> Result<ObjectInfo> {
         self.s3.run(&self.name, &HeadObject { key }).await
     }
 

@@ -4,6 +4,8 @@ pub(crate) mod actions;
 pub(crate) mod answer;
 pub(crate) mod bucket;
 pub(crate) mod executor;
+pub(crate) mod info;
+pub(crate) mod lock;
 pub(crate) mod sign;
 pub(crate) mod time;
 pub(crate) mod vips;

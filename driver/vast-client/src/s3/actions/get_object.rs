@@ -5,23 +5,19 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
-use super::{Action, Flaw, Outgoing, etag, object_path};
+use super::{Action, Flaw, Outgoing, object_path};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
-use crate::s3::time::{ServerTime, server_time};
+use crate::s3::info::ObjectInfo;
 
 /// The answer to a get.
 #[derive(Debug, Clone)]
 pub struct GetOutput {
     /// The bytes asked for; shorter than asked only at the end of the object.
     pub data: Bytes,
-    /// Entity tag of the object the bytes belong to, as the server wrote it.
-    pub etag: String,
-    /// Size in bytes of the whole object.
-    pub size: u64,
-    /// The server's clock when it answered.
-    pub server_time: ServerTime,
+    /// What is known of the object they belong to.
+    pub info: ObjectInfo,
 }
 
 #[derive(Debug)]
@@ -60,7 +56,7 @@ impl Action for GetObject<'_> {
             (Some(range), StatusCode::PARTIAL_CONTENT) => partial(&answer, range, length)?,
             (_, status) => return Err(Flaw(format!("HTTP {status} is no answer to what was asked"))),
         };
-        Ok(GetOutput { etag: etag(&answer)?, size, server_time: server_time(&answer), data: answer.body })
+        Ok(GetOutput { info: ObjectInfo::read(&answer, size)?, data: answer.body })
     }
 
     fn body_max(&self) -> Option<u64> {
@@ -119,8 +115,8 @@ mod tests {
             get(Some(2..6)).parse(answer(status, &[("etag", "e"), ("content-range", content_range)], body))
         };
         let got = ask(206, "bytes 2-5/9", "2345").unwrap();
-        assert_eq!((got.data.as_ref(), got.size), (&b"2345"[..], 9));
-        assert_eq!(ask(206, "bytes 2-4/5", "234").unwrap().size, 5, "shorter at the end of the object");
+        assert_eq!((got.data.as_ref(), got.info.size), (&b"2345"[..], 9));
+        assert_eq!(ask(206, "bytes 2-4/5", "234").unwrap().info.size, 5, "shorter at the end of the object");
         for (status, range, body) in [
             (206, "bytes 2-4/9", "234"),
             (206, "bytes 2-5/9", "234"),
@@ -139,8 +135,8 @@ mod tests {
     #[test]
     fn a_whole_object_must_announce_its_end() {
         let parse = |headers: &[(&'static str, &str)]| get(None).parse(answer(200, headers, "abc"));
-        assert_eq!(parse(&[("etag", "e"), ("content-length", "3")]).unwrap().size, 3);
-        assert_eq!(parse(&[("etag", "e"), ("transfer-encoding", "chunked")]).unwrap().size, 3);
+        assert_eq!(parse(&[("etag", "e"), ("content-length", "3")]).unwrap().info.size, 3);
+        assert_eq!(parse(&[("etag", "e"), ("transfer-encoding", "chunked")]).unwrap().info.size, 3);
         assert!(parse(&[("etag", "e")]).is_err());
         assert!(parse(&[("content-length", "3")]).is_err());
         assert!(get(None).parse(answer(206, &[("etag", "e"), ("content-length", "3")], "abc")).is_err());

@@ -2,24 +2,11 @@
 
 use http::Method;
 
-use super::{Action, Flaw, Outgoing, etag, object_path};
+use super::{Action, Flaw, Outgoing, object_path};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
-use crate::s3::time::{ServerTime, http_date, server_time};
-
-/// What is known of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeadOutput {
-    /// Entity tag, as the server wrote it.
-    pub etag: String,
-    /// Size in bytes.
-    pub size: u64,
-    /// Last modification in seconds since the epoch, by the server's clock; 0 when the server does not say.
-    pub modified: u64,
-    /// The server's clock when it answered.
-    pub server_time: ServerTime,
-}
+use crate::s3::info::ObjectInfo;
 
 #[derive(Debug)]
 pub(crate) struct HeadObject<'a> {
@@ -27,7 +14,7 @@ pub(crate) struct HeadObject<'a> {
 }
 
 impl Action for HeadObject<'_> {
-    type Output = HeadOutput;
+    type Output = ObjectInfo;
 
     const OPERATION: Operation = Operation::HeadObject;
 
@@ -39,17 +26,12 @@ impl Action for HeadObject<'_> {
         Ok(Outgoing::new(Method::HEAD, object_path(bucket, self.key)?))
     }
 
-    fn parse(&self, answer: Answer) -> std::result::Result<HeadOutput, Flaw> {
+    fn parse(&self, answer: Answer) -> std::result::Result<ObjectInfo, Flaw> {
         let size = answer
             .header("content-length")
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| Flaw("the answer does not say how large the object is".to_owned()))?;
-        Ok(HeadOutput {
-            etag: etag(&answer)?,
-            size,
-            modified: answer.header("last-modified").and_then(http_date).unwrap_or(0),
-            server_time: server_time(&answer),
-        })
+        ObjectInfo::read(&answer, size)
     }
 }
 
@@ -57,6 +39,7 @@ impl Action for HeadObject<'_> {
 mod tests {
     use super::*;
     use crate::s3::actions::testing::answer;
+    use crate::s3::lock::{Retention, RetentionMode};
 
     #[test]
     fn size_and_time_come_from_the_headers() {
@@ -64,8 +47,25 @@ mod tests {
         let date = "Wed, 21 Oct 2015 07:28:00 GMT";
         let headers = [("etag", "\"e\""), ("content-length", "12"), ("last-modified", date), ("date", date)];
         let got = head.parse(answer(200, &headers, "")).unwrap();
-        assert_eq!((got.size, got.modified, got.server_time), (12, 1_445_412_480, Some(1_445_412_480)));
+        let then = Some(1_445_412_480);
+        assert_eq!((got.size, got.modified, got.server_time), (12, then, then));
+        assert_eq!((got.version, got.retention), (None, None));
         assert!(head.parse(answer(200, &[("etag", "e")], "")).is_err());
         assert_eq!(head.build("b").unwrap().method, Method::HEAD);
+    }
+
+    #[test]
+    fn version_and_retention_come_from_the_headers() {
+        let headers = [
+            ("etag", "\"e\""),
+            ("content-length", "12"),
+            ("x-amz-version-id", "3HL4kqtJ"),
+            ("x-amz-object-lock-mode", "COMPLIANCE"),
+            ("x-amz-object-lock-retain-until-date", "2009-10-12T17:50:30Z"),
+        ];
+        let got = HeadObject { key: "k" }.parse(answer(200, &headers, "")).unwrap();
+        assert_eq!(got.version.as_deref(), Some("3HL4kqtJ"));
+        let kept = Retention { until: 1_255_369_830, mode: RetentionMode::Compliance };
+        assert_eq!((got.retention, got.modified), (Some(kept), None));
     }
 }

@@ -99,6 +99,11 @@ pub(crate) fn etag(answer: &Answer) -> std::result::Result<String, Flaw> {
     answer.header("etag").map(str::to_owned).ok_or_else(|| Flaw("the answer has no ETag".to_owned()))
 }
 
+/// The version id that an answer names. `null` is S3's name for the only version of an object that has none.
+pub(crate) fn version(answer: &Answer) -> Option<String> {
+    answer.header("x-amz-version-id").filter(|id| !id.is_empty()).map(str::to_owned)
+}
+
 /// CRC-32C in the form of the `x-amz-checksum-crc32c` header: base64 of the big-endian value.
 pub(crate) fn crc32c_header(crc: u32) -> String {
     use base64::Engine as _;

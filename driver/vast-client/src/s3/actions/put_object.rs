@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use http::Method;
 
-use super::{Action, Flaw, Outgoing, crc32c_header, etag, object_path};
+use super::{Action, Flaw, Outgoing, crc32c_header, etag, object_path, version};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
+use crate::s3::lock::{Retention, with_retention};
 use crate::s3::time::{ServerTime, server_time};
 
 /// What must hold of a key for a put to happen.
@@ -26,6 +27,8 @@ pub enum Condition {
 pub struct PutOutput {
     /// Entity tag of the new object, as the server wrote it.
     pub etag: String,
+    /// Version id of the new object, where the bucket keeps versions.
+    pub version: Option<String>,
     /// The server's clock when it answered.
     pub server_time: ServerTime,
 }
@@ -36,6 +39,7 @@ pub(crate) struct PutObject<'a> {
     pub(crate) parts: Vec<Bytes>,
     pub(crate) crc32c: u32,
     pub(crate) condition: &'a Condition,
+    pub(crate) retention: Option<Retention>,
 }
 
 impl Action for PutObject<'_> {
@@ -51,6 +55,7 @@ impl Action for PutObject<'_> {
         let request = Outgoing::new(Method::PUT, object_path(bucket, self.key)?)
             .header("content-type", "application/octet-stream")?
             .header("x-amz-checksum-crc32c", &crc32c_header(self.crc32c))?;
+        let request = with_retention(request, self.retention)?;
         let mut request = match self.condition {
             Condition::None => request,
             Condition::Absent => request.header("if-none-match", "*")?,
@@ -62,7 +67,7 @@ impl Action for PutObject<'_> {
     }
 
     fn parse(&self, answer: Answer) -> std::result::Result<PutOutput, Flaw> {
-        Ok(PutOutput { etag: etag(&answer)?, server_time: server_time(&answer) })
+        Ok(PutOutput { etag: etag(&answer)?, version: version(&answer), server_time: server_time(&answer) })
     }
 }
 
@@ -70,9 +75,16 @@ impl Action for PutObject<'_> {
 mod tests {
     use super::*;
     use crate::s3::actions::testing::answer;
+    use crate::s3::lock::RetentionMode;
 
     fn put(condition: &Condition) -> PutObject<'_> {
-        PutObject { key: "a b", parts: vec![Bytes::from_static(b"hello")], crc32c: 1, condition }
+        PutObject {
+            key: "a b",
+            parts: vec![Bytes::from_static(b"hello")],
+            crc32c: 1,
+            condition,
+            retention: None,
+        }
     }
 
     #[test]
@@ -88,9 +100,18 @@ mod tests {
     }
 
     #[test]
+    fn a_retention_becomes_headers() {
+        let retention = Some(Retention { until: 1_255_369_830, mode: RetentionMode::Compliance });
+        let request = PutObject { retention, ..put(&Condition::None) }.build("lsu").unwrap();
+        assert_eq!(request.headers["x-amz-object-lock-mode"], "COMPLIANCE");
+        assert_eq!(request.headers["x-amz-object-lock-retain-until-date"], "2009-10-12T17:50:30Z");
+    }
+
+    #[test]
     fn an_answer_without_etag_is_flawed() {
-        let output = put(&Condition::None).parse(answer(200, &[("etag", "\"e\"")], "")).unwrap();
-        assert_eq!(output.etag, "\"e\"");
+        let headers = [("etag", "\"e\""), ("x-amz-version-id", "v1")];
+        let output = put(&Condition::None).parse(answer(200, &headers, "")).unwrap();
+        assert_eq!((output.etag.as_str(), output.version.as_deref()), ("\"e\"", Some("v1")));
         assert!(put(&Condition::None).parse(answer(200, &[], "")).is_err());
     }
 }
