@@ -19,13 +19,35 @@ pub enum Operation {
     ListObjectsV2,
     /// S3 HeadBucket.
     HeadBucket,
+    /// S3 CopyObject.
+    CopyObject,
+    /// S3 CreateMultipartUpload.
+    CreateMultipartUpload,
+    /// S3 UploadPart.
+    UploadPart,
+    /// S3 CompleteMultipartUpload.
+    CompleteMultipartUpload,
+    /// S3 AbortMultipartUpload.
+    AbortMultipartUpload,
+    /// S3 ListMultipartUploads.
+    ListMultipartUploads,
+    /// S3 ListObjectVersions.
+    ListObjectVersions,
+    /// S3 GetBucketVersioning.
+    GetBucketVersioning,
+    /// S3 GetObjectLockConfiguration.
+    GetObjectLockConfiguration,
+    /// S3 PutObjectRetention.
+    PutObjectRetention,
+    /// S3 GetObjectRetention.
+    GetObjectRetention,
     /// Any request to VMS, token calls included.
     Vms,
 }
 
 impl Operation {
     /// All of them, in the order of [`CountersSnapshot::requests`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 19] = [
         Self::PutObject,
         Self::GetObject,
         Self::HeadObject,
@@ -33,6 +55,17 @@ impl Operation {
         Self::DeleteObjects,
         Self::ListObjectsV2,
         Self::HeadBucket,
+        Self::CopyObject,
+        Self::CreateMultipartUpload,
+        Self::UploadPart,
+        Self::CompleteMultipartUpload,
+        Self::AbortMultipartUpload,
+        Self::ListMultipartUploads,
+        Self::ListObjectVersions,
+        Self::GetBucketVersioning,
+        Self::GetObjectLockConfiguration,
+        Self::PutObjectRetention,
+        Self::GetObjectRetention,
         Self::Vms,
     ];
 }

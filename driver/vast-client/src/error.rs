@@ -49,8 +49,9 @@ pub struct Detail {
     pub delivery: Delivery,
     /// Requests that were tried, the first included.
     pub attempts: u32,
-    /// An earlier attempt of this same call ended with an unknown outcome: a refused precondition may be the
-    /// call's own earlier success.
+    /// An earlier attempt of this same call ended with an unknown outcome, and it matters: a refused precondition or
+    /// a missing upload may be the call's own earlier success, an upload may have begun. Never set for calls that
+    /// can be repeated without a difference.
     pub after_unknown: bool,
 }
 

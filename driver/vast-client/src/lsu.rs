@@ -1,6 +1,7 @@
 //! LSUs: S3 views with a bucket, and how full they are.
 
 use crate::error::{Detail, Error, Result, Thing};
+use crate::s3::lock::RetentionMode;
 use crate::vms::Vms;
 use crate::vms::resources::{Cluster, Quota, View};
 
@@ -38,6 +39,50 @@ pub struct Lsu {
     pub versioning: bool,
     /// The bucket can lock objects (WORM).
     pub locking: bool,
+    /// For how long it locks them.
+    pub retention: RetentionRules,
+}
+
+/// What a view says about how long object versions are locked. Periods are seconds.
+///
+/// VAST writes them as `30d`; its years have 365 days here. The unit `m` is documented as minutes in one place and as
+/// months in others; it is taken for minutes, since the server has the last word on a period that is too short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RetentionRules {
+    /// The mode that a version gets whose writer asks for none; `None` if it then gets no retention.
+    pub default_mode: Option<RetentionMode>,
+    /// For how long a version is locked whose writer does not say.
+    pub default_seconds: Option<u64>,
+    /// The shortest period that a version can be locked for.
+    pub min_seconds: Option<u64>,
+    /// The longest period that a version can be locked for.
+    pub max_seconds: Option<u64>,
+}
+
+impl RetentionRules {
+    fn of(view: &View) -> Self {
+        let seconds = |field: &Option<String>| field.as_deref().and_then(period);
+        Self {
+            default_mode: view.s3_locks_retention_mode.as_deref().and_then(RetentionMode::from_name),
+            default_seconds: seconds(&view.default_retention_period),
+            min_seconds: seconds(&view.min_retention_period),
+            max_seconds: seconds(&view.max_retention_period),
+        }
+    }
+}
+
+/// A period as views have it, a number and one of the units m, h, d and y, in seconds.
+fn period(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (at, unit) = text.char_indices().last()?;
+    let seconds = match unit {
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        'y' => 365 * 24 * 60 * 60,
+        _ => return None,
+    };
+    text[..at].parse::<u64>().ok()?.checked_mul(seconds).filter(|&period| period > 0)
 }
 
 /// All LSUs, in the order of their names.
@@ -111,6 +156,7 @@ fn lsu_of(view: &View, quotas: &[Quota], cluster: &Cluster) -> Option<Lsu> {
         capacity_source,
         versioning: view.s3_versioning.unwrap_or(false),
         locking: view.locking.unwrap_or(false),
+        retention: RetentionRules::of(view),
     })
 }
 
@@ -229,6 +275,36 @@ mod tests {
         assert!(spoilt(|v| v.bucket = None).is_none());
         let lsu = spoilt(|_| ()).unwrap();
         assert!(lsu.versioning && !lsu.locking && lsu.physical_used_bytes == 4);
+    }
+
+    #[test]
+    fn the_rules_of_locks_are_read_where_a_view_has_them() {
+        let plain = lsu_of(&view("/x"), &[], &cluster()).unwrap();
+        assert_eq!(plain.retention, RetentionRules::default());
+        let locking: View = serde_json::from_value(json!({
+            "path": "/x", "bucket": "b1", "protocols": ["S3"], "locking": true,
+            "s3_locks_retention_mode": "Governance", "default_retention_period": "2d",
+            "min_retention_period": "1h", "max_retention_period": "2y",
+        }))
+        .unwrap();
+        let lsu = lsu_of(&locking, &[], &cluster()).unwrap();
+        let expected = RetentionRules {
+            default_mode: Some(RetentionMode::Governance),
+            default_seconds: Some(172_800),
+            min_seconds: Some(3600),
+            max_seconds: Some(63_072_000),
+        };
+        assert!(lsu.locking);
+        assert_eq!(lsu.retention, expected);
+    }
+
+    #[test]
+    fn periods_have_one_of_four_units() {
+        assert_eq!((period("5m"), period(" 1y ")), (Some(300), Some(31_536_000)));
+        for other in ["", "d", "0d", "5", "5w", "-5d", "1.5d", "5 d", "99999999999999999999y", "5é"] {
+            assert_eq!(period(other), None, "{other}");
+        }
+        assert_eq!(period("999999999999999999y"), None);
     }
 
     #[test]

@@ -28,7 +28,25 @@ struct Document {
     request_id: Option<String>,
 }
 
+/// The status of an error that came late, in a successful answer.
+const LATE: u16 = 200;
+
 impl S3Error {
+    /// The error in an answer that began as a success: some operations answer before they know how they end.
+    pub(crate) fn late(answer: &Answer) -> Option<Self> {
+        let text = std::str::from_utf8(&answer.body).ok()?;
+        // Not inside another document: the error is the whole answer, perhaps behind spaces and a declaration.
+        let text = text.trim_start();
+        let root = if text.starts_with("<?xml") { text.split_once("?>")?.1.trim_start() } else { text };
+        let is_error = root.starts_with("<Error>") || root.starts_with("<Error ");
+        is_error.then(|| Self::parse(answer))
+    }
+
+    /// Whether the server may have carried the request out in spite of the error.
+    pub(crate) fn may_have_happened(&self) -> bool {
+        self.status >= 500 || self.status == LATE
+    }
+
     pub(crate) fn parse(answer: &Answer) -> Self {
         let document: Document = std::str::from_utf8(&answer.body)
             .ok()
@@ -68,6 +86,16 @@ impl S3Error {
         }
     }
 
+    /// What a refusal means that is about object lock. There is no code of its own for that.
+    fn about_locks(&self) -> Option<(Kind, &'static str)> {
+        match self.code.as_str() {
+            _ if !speaks_of_locks(&self.message) => None,
+            "AccessDenied" => Some((Error::Locked, "")),
+            "InvalidRequest" => Some((Error::Unsupported, "enable object lock on the view")),
+            _ => None,
+        }
+    }
+
     fn is_no_space(&self, codes: &[String]) -> bool {
         self.status == 507 || codes.contains(&self.code)
     }
@@ -89,38 +117,43 @@ impl S3Error {
         };
         detail.status = Some(self.status);
         detail.code = Some(self.code.clone()).filter(|code| !code.is_empty());
-        detail.request_id = self.request_id;
+        detail.request_id.clone_from(&self.request_id);
         detail.delivery = Delivery::Answered;
-        let (kind, advice) = kind(self.status, &self.code, operation, no_space, transient);
+        let known: Option<(Kind, &str)> = if no_space {
+            Some((Error::NoSpace, "free space on the view, or raise its quota"))
+        } else {
+            self.about_locks()
+        };
+        let (kind, advice) = known.unwrap_or_else(|| kind(self.status, &self.code, operation, transient));
         detail.advice = advice;
         kind(Box::new(detail))
     }
 }
 
+/// Whether a message is about object lock: AWS writes "because object protected by object lock" and "Bucket is missing
+/// Object Lock Configuration".
+pub(crate) fn speaks_of_locks(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["object lock", "legal hold", "worm"].iter().any(|word| message.contains(word))
+}
+
 type Kind = fn(Box<Detail>) -> Error;
 
-fn kind(
-    status: u16,
-    code: &str,
-    operation: Operation,
-    no_space: bool,
-    transient: bool,
-) -> (Kind, &'static str) {
+fn kind(status: u16, code: &str, operation: Operation, transient: bool) -> (Kind, &'static str) {
     const KEYS: &str = "check the key file against the VAST user's access keys, and the user's bucket policy";
-    if no_space {
-        return (Error::NoSpace, "free space on the view, or raise its quota");
-    }
     match (status, code) {
         (_, "NoSuchBucket") => (bucket_missing, "check that the view still has this bucket"),
         (404, _) if operation == Operation::HeadBucket => {
             (bucket_missing, "check that the view still has this bucket")
         }
-        (404, _) => (|d| Error::NotFound(Thing::Object, d), ""),
-        (412, _) => (Error::Precondition, ""),
+        (_, "NoSuchUpload") => (Error::NoUpload, ""),
+        (404, "") if operation == Operation::UploadPart => (Error::NoUpload, ""),
+        (404, _) | (_, "NoSuchKey" | "NoSuchVersion") => (|d| Error::NotFound(Thing::Object, d), ""),
+        (412, _) | (_, "PreconditionFailed") => (Error::Precondition, ""),
         (416, _) => (Error::Range, ""),
         (_, "NotImplemented") | (501 | 405, _) => (Error::Unsupported, ""),
         (_, "RequestTimeTooSkewed") => (Error::Denied, "set this host's and the cluster's clocks with NTP"),
-        (401 | 403, _) => (Error::Denied, KEYS),
+        (401 | 403, _) | (_, "AccessDenied") => (Error::Denied, KEYS),
         (301 | 302 | 307 | 308, _) => {
             (Error::Protocol, "check the S3 endpoints: this one sends clients elsewhere")
         }
@@ -166,6 +199,10 @@ mod tests {
             (400, "BadDigest", Transient, "Unreachable"),
             (400, "RequestTimeout", Transient, "Unreachable"),
             (409, "ConditionalRequestConflict", Transient, "Unreachable"),
+            (404, "NoSuchUpload", Final, "NoUpload"),
+            (200, "NoSuchUpload", Final, "NoUpload"),
+            (200, "InternalError", Transient, "Unreachable"),
+            (200, "AccessDenied", Final, "Denied"),
             (507, "", Final, "NoSpace"),
             (403, "QuotaExceeded", Final, "NoSpace"),
             (503, "InsufficientCapacity", Final, "NoSpace"),
@@ -192,6 +229,34 @@ mod tests {
         assert!(missing("", Operation::HeadObject).contains("Object"));
         assert!(missing("NoSuchBucket", Operation::PutObject).contains("Bucket"));
         assert!(missing("", Operation::HeadBucket).contains("Bucket"));
+    }
+
+    #[test]
+    fn refusals_for_locks_have_their_own_meaning() {
+        let read = |status: u16, code: &str, message: &str| {
+            let xml = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+            let error = S3Error::parse(&answer(status, &[], &xml));
+            error.into_error(Operation::DeleteObject, &codes(), Detail::new("w", ""))
+        };
+        let protected = "Access Denied because object protected by object lock.";
+        assert!(matches!(read(403, "AccessDenied", protected), Error::Locked(_)));
+        let policy = "User x is not authorized to perform: s3:PutObjectRetention";
+        assert!(matches!(read(403, "AccessDenied", policy), Error::Denied(_)));
+        let missing = "Bucket is missing Object Lock Configuration";
+        assert!(matches!(read(400, "InvalidRequest", missing), Error::Unsupported(_)));
+        assert!(matches!(read(400, "InvalidRequest", "no"), Error::Protocol(_)));
+    }
+
+    #[test]
+    fn an_error_in_a_successful_answer_is_found() {
+        let late = |body: &str| S3Error::late(&answer(200, &[], body)).map(|error| error.code);
+        let error = "<Error><Code>InternalError</Code></Error>";
+        assert_eq!(late(error).as_deref(), Some("InternalError"));
+        assert_eq!(late(&format!(" \n<?xml version=\"1.0\"?>\n {error}")).as_deref(), Some("InternalError"));
+        assert_eq!(late("<Error xmlns=\"x\"><Code>SlowDown</Code></Error>").as_deref(), Some("SlowDown"));
+        for other in ["", "  ", "<Errors/>", "<CopyObjectResult><Error>x</Error></CopyObjectResult>"] {
+            assert_eq!(late(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::{Delivery, Detail, Error, Result};
-use crate::s3::actions::delete_object::DeleteObject;
-use crate::s3::actions::delete_objects::{DeleteObjects, KEYS_MAX, Undeleted, fits_xml};
+use crate::error::{Error, Result};
+use crate::s3::actions::Action;
+use crate::s3::actions::delete_objects::Doomed;
 use crate::s3::actions::get_object::{GetObject, GetOutput};
 use crate::s3::actions::head_bucket::HeadBucket;
 use crate::s3::actions::head_object::HeadObject;
-use crate::s3::actions::list_objects_v2::{ListObjectsV2, ListPage};
+use crate::s3::actions::list_objects_v2::{GroupPage, ListObjectsV2, ListPage};
 use crate::s3::actions::put_object::{Condition, PutObject, PutOutput};
 use crate::s3::executor::S3;
 use crate::s3::info::ObjectInfo;
@@ -29,6 +29,10 @@ impl S3Bucket {
         Self { s3, name: name.into() }
     }
 
+    pub(crate) async fn run<A: Action>(&self, action: &A) -> Result<A::Output> {
+        self.s3.run(&self.name, action).await
+    }
+
     /// The bucket's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -36,10 +40,12 @@ impl S3Bucket {
     }
 
     /// Writes one object in a single request. The parts are sent one after another, without being joined or copied;
-    /// `crc32c` is the CRC-32C of all of them together, and the server refuses a body that does not match it.
+    /// `crc32c` is the CRC-32C of all of them together, and the server refuses a body that does not match it. The new
+    /// version is kept for `retention` if one is given.
     ///
     /// # Errors
-    /// [`Error::Precondition`] when the condition does not hold; if [`Detail::after_unknown`] is set, an earlier
+    /// [`Error::Unsupported`] for a retention where the bucket has no object lock.
+    /// [`Error::Precondition`] when the condition does not hold; if [`Detail::after_unknown`](crate::Detail::after_unknown) is set, an earlier
     /// attempt of this very call may have succeeded, and the caller finds out by reading the object back.
     pub async fn put_object(
         &self,
@@ -49,7 +55,7 @@ impl S3Bucket {
         condition: &Condition,
         retention: Option<Retention>,
     ) -> Result<PutOutput> {
-        self.s3.run(&self.name, &PutObject { key, parts, crc32c, condition, retention }).await
+        self.run(&PutObject { key, parts, crc32c, condition, retention }).await
     }
 
     /// Reads `range` (byte offsets, end exclusive), or the whole object.
@@ -65,72 +71,49 @@ impl S3Bucket {
                 return Err(Error::config(what, format!("a range has 1 to {max} bytes"), ""));
             }
         }
-        self.s3.run(&self.name, &GetObject { key, range, whole_max: self.s3.limits.object_bytes_max }).await
+        self.run(&GetObject { key, range, whole_max: self.s3.limits.object_bytes_max }).await
     }
 
     /// What is known of an object, without its bytes.
     pub async fn head_object(&self, key: &str) -> Result<ObjectInfo> {
-        self.s3.run(&self.name, &HeadObject { key }).await
+        self.head_version(key, None).await
     }
 
-    /// Deletes one object; a missing one is success.
+    /// What is known of a version (the latest if `None`), without its bytes.
+    pub async fn head_version(&self, key: &str, version: Option<&str>) -> Result<ObjectInfo> {
+        self.run(&HeadObject { key, version }).await
+    }
+
+    /// Deletes one object; a missing one is success. In a bucket with versions this only hides it behind a delete
+    /// marker.
     pub async fn delete_object(&self, key: &str) -> Result<()> {
-        match self.s3.run(&self.name, &DeleteObject { key }).await {
-            Err(Error::NotFound(crate::error::Thing::Object, _)) => Ok(()),
-            other => other,
-        }
+        self.delete_one(key, None).await
     }
 
-    /// Deletes any number of objects, 1,000 in a request; missing ones are success.
+    /// Deletes any number of objects, 1,000 in a request; missing ones are success. In a bucket with versions this
+    /// only hides them.
     ///
     /// # Errors
     /// All keys are tried; the error is that of the first one that could not be deleted.
     pub async fn delete_objects(&self, keys: &[String]) -> Result<()> {
-        let (together, alone): (Vec<&str>, Vec<&str>) =
-            keys.iter().map(String::as_str).partition(|key| fits_xml(key));
-        let mut first = Ok(());
-        for chunk in together.chunks(KEYS_MAX) {
-            let outcome = match self.s3.run(&self.name, &DeleteObjects { keys: chunk }).await {
-                Ok(left) => self.delete_left(left).await,
-                Err(error) => Err(error),
-            };
-            first = first.and(outcome);
-        }
-        for key in alone {
-            first = first.and(self.delete_object(key).await);
-        }
-        first
-    }
-
-    /// Tries those that the server did not delete once more, one by one: a single delete is retried on other VIPs.
-    async fn delete_left(&self, left: Vec<Undeleted>) -> Result<()> {
-        let mut first = Ok(());
-        for Undeleted { key, code, message } in left {
-            let outcome = if matches!(code.as_str(), "InternalError" | "SlowDown" | "ServiceUnavailable") {
-                self.delete_object(&key).await
-            } else {
-                let mut detail =
-                    Detail::new(format!("DELETE {}/{key}", self.name), format!("{code}: {message}"))
-                        .delivery(Delivery::Answered);
-                detail.code = Some(code.clone());
-                Err(if code == "AccessDenied" {
-                    Error::Denied(Box::new(detail))
-                } else {
-                    Error::Protocol(Box::new(detail))
-                })
-            };
-            first = first.and(outcome);
-        }
-        first
+        self.delete_all(keys.iter().map(|key| Doomed { key, version: None }).collect()).await
     }
 
     /// Lists keys that begin with `prefix`, from `next` of the page before.
     pub async fn list_objects(&self, prefix: &str, next: Option<&str>) -> Result<ListPage> {
-        self.s3.run(&self.name, &ListObjectsV2 { prefix, next }).await
+        let listing = self.run(&ListObjectsV2 { prefix, delimiter: None, next }).await?;
+        Ok(ListPage { objects: listing.objects, next: listing.next })
+    }
+
+    /// Lists the distinct beginnings of keys under `prefix`, each up to and including the first `/` after it, from
+    /// `next` of the page before. Keys without one are not told of.
+    pub async fn list_groups(&self, prefix: &str, next: Option<&str>) -> Result<GroupPage> {
+        let listing = self.run(&ListObjectsV2 { prefix, delimiter: Some("/"), next }).await?;
+        Ok(GroupPage { groups: listing.groups, next: listing.next })
     }
 
     /// Whether the bucket is there and may be used.
     pub async fn head_bucket(&self) -> Result<()> {
-        self.s3.run(&self.name, &HeadBucket).await
+        self.run(&HeadBucket).await
     }
 }

@@ -16,7 +16,7 @@ use crate::net::link::Answer;
 use crate::net::tls::TlsSettings;
 use crate::net::{Fault, NetError, net_error};
 use crate::retry::{Setback, Step, backoff, decide};
-use crate::s3::actions::{Action, Flaw};
+use crate::s3::actions::{Action, Again, Flaw};
 use crate::s3::answer::S3Error;
 use crate::s3::sign::{Signer, shifted};
 use crate::s3::vips::VipSource;
@@ -111,11 +111,17 @@ impl S3 {
             let failure = match outcome {
                 Ok(output) => {
                     lease.report(crate::retry::Verdict::Healthy, true);
+                    if call.after_unknown && action.again() == Again::Leftover {
+                        self.environment.log(
+                            Severity::Warning,
+                            format_args!("{} was repeated; the first one may be left behind", call.label),
+                        );
+                    }
                     return Ok(output);
                 }
                 Err(failure) => failure,
             };
-            self.recover::<A>(failure, lease, &mut call).await?;
+            self.recover(action, failure, lease, &mut call).await?;
         }
     }
 
@@ -176,14 +182,21 @@ impl S3 {
         self.counters.bytes_down.add(answer.body.len() as u64);
         lease.keep(link);
         if answer.status.is_success() {
-            parse(action, answer)
+            let late = if A::LATE_ERRORS { S3Error::late(&answer) } else { None };
+            late.map_or_else(|| parse(action, answer), |error| Err(Failure::Refused(error)))
         } else {
             Err(Failure::Refused(S3Error::parse(&answer)))
         }
     }
 
     /// Notes a failure and waits as the table says; an error ends the call.
-    async fn recover<A: Action>(&self, failure: Failure, lease: Lease, call: &mut Call) -> Result<()> {
+    async fn recover<A: Action>(
+        &self,
+        action: &A,
+        failure: Failure,
+        lease: Lease,
+        call: &mut Call,
+    ) -> Result<()> {
         let setback = match &failure {
             Failure::Fatal(error) => return Err(error.clone()),
             Failure::Net(error) => Setback::Net(error.fault),
@@ -206,10 +219,10 @@ impl S3 {
             step = Step::GiveUp;
         }
         if step == Step::GiveUp {
-            return Err(self.finish::<A>(failure, call));
+            return Err(self.finish(action, failure, call));
         }
         call.after_unknown |= matches!(&failure, Failure::Net(e) if e.delivery == Delivery::Unknown)
-            || matches!(&failure, Failure::Refused(e) if e.status >= 500);
+            || matches!(&failure, Failure::Refused(e) if e.may_have_happened());
         call.fresh = step == Step::Reconnect;
         self.counters.retries.add(1);
         self.environment.log(
@@ -219,7 +232,7 @@ impl S3 {
         if step == Step::AdjustClock {
             call.adjusted = true;
             if !self.adjust_clock(&failure) {
-                return Err(self.finish::<A>(failure, call));
+                return Err(self.finish(action, failure, call));
             }
             return Ok(());
         }
@@ -252,11 +265,11 @@ impl S3 {
     }
 
     /// The error that ends a call.
-    fn finish<A: Action>(&self, failure: Failure, call: &Call) -> Error {
+    fn finish<A: Action>(&self, action: &A, failure: Failure, call: &Call) -> Error {
         let mut detail = Detail::new(&call.label, failure.why());
         detail.at = call.at.map(|at| at.to_string());
         detail.attempts = call.attempts;
-        detail.after_unknown = call.after_unknown;
+        detail.after_unknown = call.after_unknown && action.again() != Again::Same;
         match failure {
             Failure::Fatal(error) => error,
             Failure::Refused(error) => error.into_error(A::OPERATION, &self.no_space_codes, detail),

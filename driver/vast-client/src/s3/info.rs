@@ -21,6 +21,8 @@ pub struct ObjectInfo {
     /// What object lock keeps the version for, as far as the server says it: a user without the right to see it is
     /// not told. May be over already.
     pub retention: Option<Retention>,
+    /// Whether a legal hold keeps the version, as far as the server says it.
+    pub legal_hold: bool,
 }
 
 impl ObjectInfo {
@@ -33,6 +35,9 @@ impl ObjectInfo {
             modified: answer.header("last-modified").and_then(http_date),
             server_time: server_time(answer),
             retention: retention_of(answer),
+            legal_hold: answer
+                .header("x-amz-object-lock-legal-hold")
+                .is_some_and(|status| status.eq_ignore_ascii_case("ON")),
         })
     }
 }

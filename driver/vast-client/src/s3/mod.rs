@@ -8,4 +8,6 @@ pub(crate) mod info;
 pub(crate) mod lock;
 pub(crate) mod sign;
 pub(crate) mod time;
+pub(crate) mod uploads;
+pub(crate) mod versions;
 pub(crate) mod vips;

@@ -47,6 +47,11 @@ pub(crate) struct View {
     pub(crate) physical_capacity: Option<u64>,
     pub(crate) s3_versioning: Option<bool>,
     pub(crate) locking: Option<bool>,
+    /// `GOVERNANCE`, `COMPLIANCE` or `NONE`: what new versions get by default.
+    pub(crate) s3_locks_retention_mode: Option<String>,
+    pub(crate) default_retention_period: Option<String>,
+    pub(crate) min_retention_period: Option<String>,
+    pub(crate) max_retention_period: Option<String>,
 }
 
 /// `/quotas/`

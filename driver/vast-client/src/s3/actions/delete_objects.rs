@@ -1,10 +1,9 @@
-//! DeleteObjects: up to 1,000 objects in one request; missing ones are success.
+//! DeleteObjects: up to 1,000 objects or versions of them in one request; missing ones are success.
 
-use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Flaw, Outgoing, bucket_path, crc32c_header};
+use super::{Action, Again, Flaw, Outgoing, bucket_path, read_document, with_document};
 use crate::counters::Operation;
 use crate::error::{Error, Result};
 use crate::net::link::Answer;
@@ -12,10 +11,19 @@ use crate::net::link::Answer;
 /// S3 takes this many keys in one request.
 pub(crate) const KEYS_MAX: usize = 1000;
 
-/// A key that the server did not delete.
+/// What to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Doomed<'a> {
+    pub(crate) key: &'a str,
+    /// This version or delete marker for good; if `None`, the object, which a bucket with versions only hides.
+    pub(crate) version: Option<&'a str>,
+}
+
+/// What the server did not delete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Undeleted {
     pub(crate) key: String,
+    pub(crate) version: Option<String>,
     pub(crate) code: String,
     pub(crate) message: String,
 }
@@ -27,8 +35,8 @@ pub(crate) fn fits_xml(key: &str) -> bool {
 
 #[derive(Debug)]
 pub(crate) struct DeleteObjects<'a> {
-    /// At most [`KEYS_MAX`], each of which [`fits_xml`].
-    pub(crate) keys: &'a [&'a str],
+    /// At most [`KEYS_MAX`], each with a key that [`fits_xml`].
+    pub(crate) doomed: &'a [Doomed<'a>],
 }
 
 #[derive(Serialize)]
@@ -42,6 +50,8 @@ struct Delete<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Object<'a> {
     key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +65,7 @@ struct DeleteResult {
 struct DeleteError {
     #[serde(default)]
     key: String,
+    version_id: Option<String>,
     #[serde(default)]
     code: String,
     #[serde(default)]
@@ -66,32 +77,34 @@ impl Action for DeleteObjects<'_> {
 
     const OPERATION: Operation = Operation::DeleteObjects;
 
+    fn again(&self) -> Again {
+        Again::Same
+    }
+
     fn label(&self, bucket: &str) -> String {
-        format!("DELETE of {} objects in {bucket}", self.keys.len())
+        format!("DELETE of {} objects in {bucket}", self.doomed.len())
     }
 
     fn build(&self, bucket: &str) -> Result<Outgoing> {
-        let delete = Delete { quiet: true, object: self.keys.iter().map(|key| Object { key }).collect() };
+        let object = self.doomed.iter().map(|&Doomed { key, version }| Object { key, version_id: version });
+        let delete = Delete { quiet: true, object: object.collect() };
         let body = quick_xml::se::to_string(&delete).map_err(|e| {
             Error::config(self.label(bucket), format!("the keys cannot be written as XML: {e}"), "")
         })?;
-        let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, body.as_bytes());
-        let crc = u32::try_from(crc).unwrap_or_default();
-        let mut request = Outgoing::new(Method::POST, format!("{}?delete=", bucket_path(bucket)))
-            .header("content-type", "application/xml")?
-            .header("x-amz-checksum-crc32c", &crc32c_header(crc))?
-            .header("x-amz-sdk-checksum-algorithm", "CRC32C")?;
-        request.body = vec![Bytes::from(body)];
-        Ok(request)
+        with_document(Outgoing::new(Method::POST, format!("{}?delete=", bucket_path(bucket))), body)
     }
 
     fn parse(&self, answer: Answer) -> std::result::Result<Vec<Undeleted>, Flaw> {
-        let text =
-            std::str::from_utf8(&answer.body).map_err(|e| Flaw(format!("the result is not UTF-8: {e}")))?;
-        let result: DeleteResult =
-            quick_xml::de::from_str(text).map_err(|e| Flaw(format!("the result cannot be read: {e}")))?;
-        let failed = result.errors.into_iter().filter(|error| error.code != "NoSuchKey");
-        Ok(failed.map(|e| Undeleted { key: e.key, code: e.code, message: e.message }).collect())
+        let result: DeleteResult = read_document(&answer, "the result")?;
+        let gone = ["NoSuchKey", "NoSuchVersion"];
+        let failed = result.errors.into_iter().filter(|error| !gone.contains(&error.code.as_str()));
+        let undeleted = failed.map(|e| Undeleted {
+            key: e.key,
+            version: e.version_id.filter(|id| !id.is_empty()),
+            code: e.code,
+            message: e.message,
+        });
+        Ok(undeleted.collect())
     }
 }
 
@@ -102,26 +115,37 @@ mod tests {
 
     #[test]
     fn keys_are_escaped_and_the_body_carries_its_checksum() {
-        let request = DeleteObjects { keys: &["a&b", "c<d>"] }.build("lsu").unwrap();
+        let doomed = [Doomed { key: "a&b", version: None }, Doomed { key: "c<d>", version: Some("v<1") }];
+        let request = DeleteObjects { doomed: &doomed }.build("lsu").unwrap();
         assert_eq!(request.target, "/lsu?delete=");
         let body = std::str::from_utf8(&request.body[0]).unwrap();
         assert_eq!(
             body,
-            "<Delete><Quiet>true</Quiet><Object><Key>a&amp;b</Key></Object><Object><Key>c&lt;d&gt;</Key></Object></Delete>"
+            "<Delete><Quiet>true</Quiet><Object><Key>a&amp;b</Key></Object><Object><Key>c&lt;d&gt;</Key>\
+             <VersionId>v&lt;1</VersionId></Object></Delete>"
         );
         let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, body.as_bytes());
-        assert_eq!(request.headers["x-amz-checksum-crc32c"], crc32c_header(u32::try_from(crc).unwrap()));
+        let crc = crate::s3::actions::crc32c_header(u32::try_from(crc).unwrap());
+        assert_eq!(request.headers["x-amz-checksum-crc32c"], crc);
+        assert!(request.headers.contains_key("content-md5"));
     }
 
     #[test]
     fn only_real_failures_are_reported() {
         let xml = "<DeleteResult><Deleted><Key>a</Key></Deleted>\
             <Error><Key>b</Key><Code>NoSuchKey</Code><Message>gone</Message></Error>\
-            <Deleted><Key>d</Key></Deleted><Error><Key>c</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>";
-        let left = DeleteObjects { keys: &[] }.parse(answer(200, &[], xml)).unwrap();
-        assert_eq!(left, [Undeleted { key: "c".into(), code: "AccessDenied".into(), message: "no".into() }]);
-        assert_eq!(DeleteObjects { keys: &[] }.parse(answer(200, &[], "<DeleteResult/>")), Ok(vec![]));
-        assert!(DeleteObjects { keys: &[] }.parse(answer(200, &[], "<Del")).is_err());
+            <Deleted><Key>d</Key></Deleted><Error><Key>c</Key><VersionId>v1</VersionId><Code>AccessDenied</Code>\
+            <Message>no</Message></Error><Error><Key>e</Key><Code>NoSuchVersion</Code></Error></DeleteResult>";
+        let left = DeleteObjects { doomed: &[] }.parse(answer(200, &[], xml)).unwrap();
+        let expected = Undeleted {
+            key: "c".into(),
+            version: Some("v1".into()),
+            code: "AccessDenied".into(),
+            message: "no".into(),
+        };
+        assert_eq!(left, [expected]);
+        assert_eq!(DeleteObjects { doomed: &[] }.parse(answer(200, &[], "<DeleteResult/>")), Ok(vec![]));
+        assert!(DeleteObjects { doomed: &[] }.parse(answer(200, &[], "<Del")).is_err());
     }
 
     #[test]

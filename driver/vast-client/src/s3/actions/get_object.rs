@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
-use super::{Action, Flaw, Outgoing, object_path};
+use super::{Action, Again, Flaw, Outgoing, object_path};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
@@ -33,6 +33,10 @@ impl Action for GetObject<'_> {
     type Output = GetOutput;
 
     const OPERATION: Operation = Operation::GetObject;
+
+    fn again(&self) -> Again {
+        Again::Same
+    }
 
     fn label(&self, bucket: &str) -> String {
         match &self.range {

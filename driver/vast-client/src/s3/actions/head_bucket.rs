@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::{Action, Flaw, Outgoing, bucket_path};
+use super::{Action, Again, Flaw, Outgoing, bucket_path};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
@@ -14,6 +14,10 @@ impl Action for HeadBucket {
     type Output = ();
 
     const OPERATION: Operation = Operation::HeadBucket;
+
+    fn again(&self) -> Again {
+        Again::Same
+    }
 
     fn label(&self, bucket: &str) -> String {
         format!("HEAD {bucket}")

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::{Action, Flaw, Outgoing, object_path};
+use super::{Action, Again, Flaw, Outgoing, object_path, version_query};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
@@ -11,6 +11,8 @@ use crate::s3::info::ObjectInfo;
 #[derive(Debug)]
 pub(crate) struct HeadObject<'a> {
     pub(crate) key: &'a str,
+    /// The latest if `None`.
+    pub(crate) version: Option<&'a str>,
 }
 
 impl Action for HeadObject<'_> {
@@ -18,12 +20,19 @@ impl Action for HeadObject<'_> {
 
     const OPERATION: Operation = Operation::HeadObject;
 
+    fn again(&self) -> Again {
+        Again::Same
+    }
+
     fn label(&self, bucket: &str) -> String {
         format!("HEAD {bucket}/{}", self.key)
     }
 
     fn build(&self, bucket: &str) -> Result<Outgoing> {
-        Ok(Outgoing::new(Method::HEAD, object_path(bucket, self.key)?))
+        Ok(Outgoing::new(
+            Method::HEAD,
+            format!("{}{}", object_path(bucket, self.key)?, version_query('?', self.version)),
+        ))
     }
 
     fn parse(&self, answer: Answer) -> std::result::Result<ObjectInfo, Flaw> {
@@ -43,7 +52,7 @@ mod tests {
 
     #[test]
     fn size_and_time_come_from_the_headers() {
-        let head = HeadObject { key: "k" };
+        let head = HeadObject { key: "k", version: None };
         let date = "Wed, 21 Oct 2015 07:28:00 GMT";
         let headers = [("etag", "\"e\""), ("content-length", "12"), ("last-modified", date), ("date", date)];
         let got = head.parse(answer(200, &headers, "")).unwrap();
@@ -63,7 +72,9 @@ mod tests {
             ("x-amz-object-lock-mode", "COMPLIANCE"),
             ("x-amz-object-lock-retain-until-date", "2009-10-12T17:50:30Z"),
         ];
-        let got = HeadObject { key: "k" }.parse(answer(200, &headers, "")).unwrap();
+        let head = HeadObject { key: "k", version: Some("3HL4kqtJ") };
+        assert_eq!(head.build("b").unwrap().target, "/b/k?versionId=3HL4kqtJ");
+        let got = head.parse(answer(200, &headers, "")).unwrap();
         assert_eq!(got.version.as_deref(), Some("3HL4kqtJ"));
         let kept = Retention { until: 1_255_369_830, mode: RetentionMode::Compliance };
         assert_eq!((got.retention, got.modified), (Some(kept), None));

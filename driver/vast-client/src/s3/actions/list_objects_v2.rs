@@ -1,9 +1,9 @@
-//! ListObjectsV2: one page of keys with a prefix.
+//! ListObjectsV2: one page of keys with a prefix, or of their distinct beginnings.
 
 use http::Method;
 use serde::Deserialize;
 
-use super::{Action, Flaw, Outgoing, bucket_path, query_value};
+use super::{Action, Again, Flaw, Outgoing, bucket_path, query_value, read_document};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
@@ -31,9 +31,29 @@ pub struct ListPage {
     pub next: Option<String>,
 }
 
-#[derive(Debug)]
+/// One page of the distinct beginnings of keys, in the server's order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupPage {
+    /// At most 1,000, each up to and including the delimiter. A page may be empty and not be the last.
+    pub groups: Vec<String>,
+    /// Pass it to the next call; `None` on the last page.
+    pub next: Option<String>,
+}
+
+/// What one page tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Listing {
+    pub(crate) objects: Vec<ListedObject>,
+    /// Empty without a delimiter.
+    pub(crate) groups: Vec<String>,
+    pub(crate) next: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct ListObjectsV2<'a> {
     pub(crate) prefix: &'a str,
+    /// Keys that have it behind the prefix are not listed, only what they begin with, once.
+    pub(crate) delimiter: Option<&'a str>,
     pub(crate) next: Option<&'a str>,
 }
 
@@ -45,6 +65,14 @@ struct ListBucketResult {
     next_continuation_token: Option<String>,
     #[serde(default)]
     contents: Vec<Contents>,
+    #[serde(default)]
+    common_prefixes: Vec<CommonPrefix>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CommonPrefix {
+    prefix: String,
 }
 
 #[derive(Deserialize)]
@@ -59,9 +87,13 @@ struct Contents {
 }
 
 impl Action for ListObjectsV2<'_> {
-    type Output = ListPage;
+    type Output = Listing;
 
     const OPERATION: Operation = Operation::ListObjectsV2;
+
+    fn again(&self) -> Again {
+        Again::Same
+    }
 
     fn label(&self, bucket: &str) -> String {
         format!("LIST {bucket}/{}*", self.prefix)
@@ -69,6 +101,10 @@ impl Action for ListObjectsV2<'_> {
 
     fn build(&self, bucket: &str) -> Result<Outgoing> {
         let mut target = format!("{}?list-type=2&prefix={}", bucket_path(bucket), query_value(self.prefix));
+        if let Some(delimiter) = self.delimiter {
+            target.push_str("&delimiter=");
+            target.push_str(&query_value(delimiter));
+        }
         if let Some(next) = self.next {
             target.push_str("&continuation-token=");
             target.push_str(&query_value(next));
@@ -76,11 +112,8 @@ impl Action for ListObjectsV2<'_> {
         Ok(Outgoing::new(Method::GET, target))
     }
 
-    fn parse(&self, answer: Answer) -> std::result::Result<ListPage, Flaw> {
-        let text =
-            std::str::from_utf8(&answer.body).map_err(|e| Flaw(format!("the listing is not UTF-8: {e}")))?;
-        let result: ListBucketResult =
-            quick_xml::de::from_str(text).map_err(|e| Flaw(format!("the listing cannot be read: {e}")))?;
+    fn parse(&self, answer: Answer) -> std::result::Result<Listing, Flaw> {
+        let result: ListBucketResult = read_document(&answer, "the listing")?;
         let next = match (result.is_truncated, result.next_continuation_token) {
             (false, _) => None,
             (true, Some(next)) if !next.is_empty() => Some(next),
@@ -92,7 +125,8 @@ impl Action for ListObjectsV2<'_> {
             size: object.size,
             etag: object.etag,
         });
-        Ok(ListPage { objects: objects.collect(), next })
+        let groups = result.common_prefixes.into_iter().map(|common| common.prefix).collect();
+        Ok(Listing { objects: objects.collect(), groups, next })
     }
 }
 
@@ -101,13 +135,17 @@ mod tests {
     use super::*;
     use crate::s3::actions::testing::answer;
 
-    const LIST: ListObjectsV2<'static> = ListObjectsV2 { prefix: "a b/", next: Some("t=1") };
+    const LIST: ListObjectsV2<'static> = ListObjectsV2 { prefix: "a b/", delimiter: None, next: Some("t=1") };
 
     #[test]
     fn prefix_and_token_are_encoded() {
         assert_eq!(
             LIST.build("lsu").unwrap().target,
             "/lsu?list-type=2&prefix=a%20b%2F&continuation-token=t%3D1"
+        );
+        assert_eq!(
+            ListObjectsV2 { delimiter: Some("/"), next: None, ..LIST }.build("lsu").unwrap().target,
+            "/lsu?list-type=2&prefix=a%20b%2F&delimiter=%2F"
         );
     }
 
@@ -133,12 +171,13 @@ mod tests {
             }
         );
         assert_eq!((page.objects[1].key.as_str(), page.objects[1].size), ("second", 5));
+        assert_eq!(page.groups, ["x"]);
     }
 
     #[test]
     fn an_empty_page_is_the_last() {
         let xml = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
-        assert_eq!(LIST.parse(answer(200, &[], xml)).unwrap(), ListPage::default());
+        assert_eq!(LIST.parse(answer(200, &[], xml)).unwrap(), Listing::default());
     }
 
     #[test]

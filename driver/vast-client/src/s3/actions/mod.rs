@@ -1,12 +1,23 @@
 //! One S3 operation per file: how its request is built and its answer read. No I/O here.
 
+pub(crate) mod abort_multipart_upload;
+pub(crate) mod complete_multipart_upload;
+pub(crate) mod copy_object;
+pub(crate) mod create_multipart_upload;
 pub(crate) mod delete_object;
 pub(crate) mod delete_objects;
+pub(crate) mod get_bucket_versioning;
 pub(crate) mod get_object;
+pub(crate) mod get_object_lock_configuration;
+pub(crate) mod get_object_retention;
 pub(crate) mod head_bucket;
 pub(crate) mod head_object;
+pub(crate) mod list_multipart_uploads;
+pub(crate) mod list_object_versions;
 pub(crate) mod list_objects_v2;
 pub(crate) mod put_object;
+pub(crate) mod put_object_retention;
+pub(crate) mod upload_part;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -32,11 +43,13 @@ pub(crate) struct Outgoing {
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<Bytes>,
+    /// The signature covers the body by its SHA-256, which the server then verifies. Costs a pass over the bytes.
+    pub(crate) body_signed: bool,
 }
 
 impl Outgoing {
     pub(crate) fn new(method: Method, target: String) -> Self {
-        Self { method, target, headers: HeaderMap::new(), body: Vec::new() }
+        Self { method, target, headers: HeaderMap::new(), body: Vec::new(), body_signed: false }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Result<Self> {
@@ -52,11 +65,29 @@ impl Outgoing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flaw(pub(crate) String);
 
+/// What carrying an operation out once more does, when the first time happened and its answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// The same answer, and things are as they were after the first time. In a bucket with versions there may be one
+    /// more version of the same content, or one more delete marker, which goes the way of the others.
+    Same,
+    /// Perhaps a refusal, which then means the call's own success.
+    Refused,
+    /// Something further is left behind, which nobody asked for.
+    Leftover,
+}
+
 /// An S3 operation.
 pub(crate) trait Action: Sync {
     type Output: Send;
 
     const OPERATION: Operation;
+
+    /// Whether the server may answer 200 before it knows the outcome, and then send an error document.
+    const LATE_ERRORS: bool = false;
+
+    /// What a retry after a lost answer does.
+    fn again(&self) -> Again;
 
     /// The request's method and target in messages: `PUT bucket/key`.
     fn label(&self, bucket: &str) -> String;
@@ -73,21 +104,29 @@ pub(crate) trait Action: Sync {
     }
 }
 
+/// Refuses keys that no object can have.
+pub(crate) fn check_key(key: &str) -> Result<()> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        let what = format!("object key of {} bytes", key.len());
+        return Err(Error::config(what, format!("a key has 1 to {KEY_BYTES_MAX} bytes"), ""));
+    }
+    Ok(())
+}
+
 /// The path-style target of an object.
 pub(crate) fn object_path(bucket: &str, key: &str) -> Result<String> {
-    if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        return Err(Error::config(
-            format!("object key of {} bytes", key.len()),
-            format!("a key has 1 to {KEY_BYTES_MAX} bytes"),
-            "",
-        ));
-    }
+    check_key(key)?;
     Ok(format!("/{}/{}", percent_encode(bucket.as_bytes(), QUERY), percent_encode(key.as_bytes(), PATH)))
 }
 
 /// The path-style target of a bucket.
 pub(crate) fn bucket_path(bucket: &str) -> String {
     format!("/{}", percent_encode(bucket.as_bytes(), QUERY))
+}
+
+/// `?versionId=...` or `&versionId=...`, for the version that a request is about; nothing for the latest.
+pub(crate) fn version_query(before: char, version: Option<&str>) -> String {
+    version.map_or_else(String::new, |id| format!("{before}versionId={}", query_value(id)))
 }
 
 pub(crate) fn query_value(text: &str) -> String {
@@ -108,6 +147,44 @@ pub(crate) fn version(answer: &Answer) -> Option<String> {
 pub(crate) fn crc32c_header(crc: u32) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(crc.to_be_bytes())
+}
+
+/// Makes a document the body of a request. S3 demands a digest of some documents: VAST documents `Content-MD5`,
+/// AWS takes that as well as its newer checksums, and whoever knows both verifies both.
+pub(crate) fn with_document(request: Outgoing, document: String) -> Result<Outgoing> {
+    use base64::Engine as _;
+    use md5::Digest as _;
+    let md5 = base64::engine::general_purpose::STANDARD.encode(md5::Md5::digest(document.as_bytes()));
+    let crc = crc_fast::crc32_iscsi(document.as_bytes());
+    let mut request = request
+        .header("content-type", "application/xml")?
+        .header("content-md5", &md5)?
+        .header("x-amz-checksum-crc32c", &crc32c_header(crc))?
+        .header("x-amz-sdk-checksum-algorithm", "CRC32C")?;
+    request.body = vec![Bytes::from(document)];
+    Ok(request)
+}
+
+/// Reads an answer's document; `what` names it in messages.
+pub(crate) fn read_document<'a, T: serde::Deserialize<'a>>(
+    answer: &'a Answer,
+    what: &str,
+) -> std::result::Result<T, Flaw> {
+    let text = std::str::from_utf8(&answer.body).map_err(|e| Flaw(format!("{what} is not UTF-8: {e}")))?;
+    quick_xml::de::from_str(text).map_err(|e| Flaw(format!("{what} cannot be read: {e}")))
+}
+
+/// A name in a listing whose server was asked for `encoding-type=url`, if it says that it did so.
+pub(crate) fn decoded(text: String, encoding: Option<&str>) -> std::result::Result<String, Flaw> {
+    if encoding != Some("url") {
+        return Ok(text);
+    }
+    // Spaces come as `%20` or, as in forms, as `+`; a plus sign is always encoded.
+    let spaced = text.replace('+', " ");
+    let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8();
+    decoded
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|e| Flaw(format!("the name {text:?} is not UTF-8: {e}")))
 }
 
 #[cfg(test)]
@@ -138,6 +215,23 @@ mod tests {
         assert!(object_path("b", "").is_err());
         assert!(object_path("b", &"k".repeat(1025)).is_err());
         assert_eq!(query_value("a/b c"), "a%2Fb%20c");
+    }
+
+    #[test]
+    fn encoded_names_are_decoded_only_if_the_server_says_so() {
+        let name = |encoding| decoded("a%2Fb%20c+d%2B%01".to_owned(), encoding).unwrap();
+        assert_eq!(name(Some("url")), "a/b c d+\u{1}");
+        assert_eq!(name(None), "a%2Fb%20c+d%2B%01");
+        assert!(decoded("%ff".to_owned(), Some("url")).is_err());
+    }
+
+    #[test]
+    fn a_document_carries_both_digests() {
+        let request = Outgoing::new(Method::PUT, "/b".into());
+        let request = with_document(request, "123456789".to_owned()).unwrap();
+        assert_eq!(request.headers["content-md5"], "JfnnlDI7RTiF9RgfG2JNCw==");
+        assert_eq!(request.headers["x-amz-checksum-crc32c"], "4waSgw==");
+        assert_eq!(request.body, [Bytes::from_static(b"123456789")]);
     }
 
     #[test]

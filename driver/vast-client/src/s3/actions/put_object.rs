@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Method;
 
-use super::{Action, Flaw, Outgoing, crc32c_header, etag, object_path, version};
+use super::{Action, Again, Flaw, Outgoing, crc32c_header, etag, object_path, version};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
@@ -46,6 +46,13 @@ impl Action for PutObject<'_> {
     type Output = PutOutput;
 
     const OPERATION: Operation = Operation::PutObject;
+
+    fn again(&self) -> Again {
+        match self.condition {
+            Condition::None => Again::Same,
+            Condition::Absent | Condition::Matches(_) => Again::Refused,
+        }
+    }
 
     fn label(&self, bucket: &str) -> String {
         format!("PUT {bucket}/{}", self.key)
