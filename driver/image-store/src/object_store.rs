@@ -129,7 +129,7 @@ pub struct ListedVersion {
     pub delete_marker: bool,
     /// Size in bytes.
     pub size: u64,
-    /// When it was made, in seconds since the epoch by the server's clock.
+    /// When it was made, in seconds since the epoch by the server's clock; 0 when the server does not say.
     pub modified: u64,
 }
 
@@ -142,7 +142,8 @@ pub struct VersionsNext {
     pub version: Option<String>,
 }
 
-/// One page of a listing of versions, in key order, the versions of one key from the newest to the oldest.
+/// One page of a listing of versions, in key order; those of one key from the newest to the oldest, as far as the
+/// server tells. Rely on `latest`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VersionPage {
     /// At most 1,000 versions and delete markers.
@@ -158,7 +159,7 @@ pub struct ListedUpload {
     pub key: String,
     /// Upload id.
     pub upload: String,
-    /// When it began, in seconds since the epoch by the server's clock.
+    /// When it began, in seconds since the epoch by the server's clock; 0 when the server does not say.
     pub initiated: u64,
 }
 

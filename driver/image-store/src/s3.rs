@@ -2,28 +2,34 @@
 
 use std::ops::Range;
 
-use vast_client::{Condition, Error, ObjectInfo, PutOutput, S3Bucket, Thing};
+use vast_client::{
+    Condition, CopySource, Error, ObjectInfo, PutOutput, S3Bucket, Thing, UploadMarker, VersionMarker,
+    Versioning,
+};
 
 use crate::object_store::{
-    BucketKind, Got, GroupPage, Head, Listed, ObjectStore, Page, Payload, Precondition, Put, Retention,
-    RetentionMode, StoreError, UploadPage, UploadsNext, VersionPage, VersionsNext,
+    BucketKind, Got, GroupPage, Head, Listed, ListedUpload, ListedVersion, ObjectStore, Page, Payload,
+    Precondition, Put, Retention, RetentionMode, StoreError, UploadPage, UploadsNext, VersionPage,
+    VersionsNext,
 };
 
 /// A bucket of a VAST cluster. Balances, fails over and retries as the client does.
 #[derive(Debug, Clone)]
 pub struct S3Store {
     bucket: S3Bucket,
+    kind: Option<BucketKind>,
 }
 
 impl S3Store {
     /// Wraps a bucket of the client.
     pub fn new(bucket: S3Bucket) -> Self {
-        Self { bucket }
+        Self { bucket, kind: None }
     }
 
-    /// The bucket's name, which is the LSU's.
-    pub fn name(&self) -> &str {
-        self.bucket.name()
+    /// Takes it from the caller what the bucket keeps, for example from VMS, and never asks the bucket.
+    #[must_use]
+    pub fn with_kind(self, kind: BucketKind) -> Self {
+        Self { kind: Some(kind), ..self }
     }
 }
 
@@ -79,77 +85,98 @@ impl ObjectStore for S3Store {
         Ok(Page { objects, next: page.next })
     }
 
-    async fn list_groups(&self, _prefix: &str, _next: Option<&str>) -> Result<GroupPage, StoreError> {
-        Err(todo())
+    async fn list_groups(&self, prefix: &str, next: Option<&str>) -> Result<GroupPage, StoreError> {
+        let page = self.bucket.list_groups(prefix, next).await.map_err(translate)?;
+        Ok(GroupPage { groups: page.groups, next: page.next })
     }
 
-    async fn copy_from(
-        &self,
-        _source_bucket: &str,
-        _source_key: &str,
-        _key: &str,
-    ) -> Result<Put, StoreError> {
-        Err(todo())
+    async fn copy_from(&self, source_bucket: &str, source_key: &str, key: &str) -> Result<Put, StoreError> {
+        let source = CopySource { bucket: source_bucket, key: source_key, version: None };
+        self.bucket.copy_object(source, key).await.map(put_in).map_err(translate)
     }
 
     async fn kind(&self) -> Result<BucketKind, StoreError> {
-        Err(todo())
+        if let Some(kind) = self.kind {
+            return Ok(kind);
+        }
+        let object_lock = match self.bucket.lock_configuration().await {
+            Ok(configuration) => configuration.is_some(),
+            // Who does not know the question does not have the thing.
+            Err(Error::Unsupported(_)) => false,
+            Err(error) => return Err(translate(error)),
+        };
+        let versioned = match self.bucket.versioning().await {
+            Ok(versioning) => versioning != Versioning::Off,
+            Err(Error::Unsupported(_)) => object_lock,
+            Err(error) => return Err(translate(error)),
+        };
+        Ok(BucketKind { versioned, object_lock })
     }
 
     async fn list_versions(
         &self,
-        _prefix: &str,
-        _next: Option<VersionsNext>,
+        prefix: &str,
+        next: Option<VersionsNext>,
     ) -> Result<VersionPage, StoreError> {
-        Err(todo())
+        let next = next.map(|next| VersionMarker { key: next.key, version: next.version });
+        let page = self.bucket.list_versions(prefix, next.as_ref()).await.map_err(translate)?;
+        let versions = page.versions.into_iter().map(|version| ListedVersion {
+            key: version.key,
+            version: version.version,
+            latest: version.latest,
+            delete_marker: version.delete_marker,
+            size: version.size,
+            modified: version.modified.unwrap_or_default(),
+        });
+        Ok(VersionPage {
+            versions: versions.collect(),
+            next: page.next.map(|next| VersionsNext { key: next.key, version: next.version }),
+        })
     }
 
-    async fn delete_versions(&self, _versions: &[(String, String)]) -> Result<(), StoreError> {
-        Err(todo())
+    async fn delete_versions(&self, versions: &[(String, String)]) -> Result<(), StoreError> {
+        self.bucket.delete_versions(versions).await.map_err(translate)
     }
 
-    async fn retain(
-        &self,
-        _key: &str,
-        _version: Option<&str>,
-        _retention: Retention,
-    ) -> Result<(), StoreError> {
-        Err(todo())
+    async fn retain(&self, key: &str, version: Option<&str>, retention: Retention) -> Result<(), StoreError> {
+        self.bucket.put_retention(key, version, retention_out(retention)).await.map_err(translate)
     }
 
-    async fn begin_upload(&self, _key: &str, _retention: Option<Retention>) -> Result<String, StoreError> {
-        Err(todo())
+    async fn begin_upload(&self, key: &str, retention: Option<Retention>) -> Result<String, StoreError> {
+        self.bucket.begin_upload(key, retention.map(retention_out)).await.map_err(translate)
     }
 
-    async fn list_uploads(
-        &self,
-        _prefix: &str,
-        _next: Option<UploadsNext>,
-    ) -> Result<UploadPage, StoreError> {
-        Err(todo())
+    async fn list_uploads(&self, prefix: &str, next: Option<UploadsNext>) -> Result<UploadPage, StoreError> {
+        let next = next.map(|next| UploadMarker { key: next.key, upload: next.upload });
+        let page = self.bucket.list_uploads(prefix, next.as_ref()).await.map_err(translate)?;
+        let uploads = page.uploads.into_iter().map(|upload| ListedUpload {
+            key: upload.key,
+            upload: upload.upload,
+            initiated: upload.initiated.unwrap_or_default(),
+        });
+        Ok(UploadPage {
+            uploads: uploads.collect(),
+            next: page.next.map(|next| UploadsNext { key: next.key, upload: next.upload }),
+        })
     }
 
-    async fn abort_upload(&self, _key: &str, _upload: &str) -> Result<(), StoreError> {
-        Err(todo())
+    async fn abort_upload(&self, key: &str, upload: &str) -> Result<(), StoreError> {
+        self.bucket.abort_upload(key, upload).await.map_err(translate)
     }
 
     async fn upload_part(
         &self,
-        _key: &str,
-        _upload: &str,
-        _number: u32,
-        _body: Payload,
+        key: &str,
+        upload: &str,
+        number: u32,
+        body: Payload,
     ) -> Result<String, StoreError> {
-        Err(todo())
+        self.bucket.upload_part(key, upload, number, body.parts, body.crc32c).await.map_err(translate)
     }
 
-    async fn complete_upload(&self, _key: &str, _upload: &str, _parts: &[String]) -> Result<Put, StoreError> {
-        Err(todo())
+    async fn complete_upload(&self, key: &str, upload: &str, parts: &[String]) -> Result<Put, StoreError> {
+        self.bucket.complete_upload(key, upload, parts).await.map(put_in).map_err(translate)
     }
-}
-
-fn todo() -> StoreError {
-    StoreError::Unsupported("not available yet".to_owned())
 }
 
 fn retention_out(retention: Retention) -> vast_client::Retention {
