@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vast_client::{
-    CapacitySource, ClientConfig, Condition, Environment, Error, KeyPair, Operation, S3Config, Scheme, Thing,
-    TlsConfig, VastClient, VmsConfig,
+    CapacitySource, ClientConfig, Condition, Environment, Error, KeyPair, Operation, Retention,
+    RetentionMode, RetentionRules, S3Config, Scheme, Thing, TlsConfig, VastClient, Versioning, VmsConfig,
 };
-use vast_sim::{Cluster, Config, Provisioned, VIP_POOL};
+use vast_sim::{Cluster, Config, Effect, Fault, Provisioned, VIP_POOL};
 
 fn crc(data: &[u8]) -> u32 {
     u32::try_from(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, data)).unwrap()
@@ -182,4 +182,68 @@ async fn a_full_quota_and_a_wrong_key_have_their_own_errors() {
         .await
         .unwrap_err();
     assert!(matches!(&error, Error::Denied(_)), "{error}");
+}
+
+#[tokio::test]
+async fn an_lsu_with_object_lock_says_for_how_long_and_keeps_its_word() {
+    let (cluster, client) = start(Scheme::Http).await;
+    let view = cluster.vms("GET", "views/?bucket=backup", &serde_json::Value::Null).unwrap();
+    let rules = serde_json::json!({
+        "s3_versioning": true, "locking": true, "s3_locks_retention_mode": "GOVERNANCE",
+        "default_retention_period": "2d", "min_retention_period": "1h", "max_retention_period": "1y",
+    });
+    cluster.vms("PATCH", &format!("views/{}", view[0]["id"]), &rules).unwrap();
+    let lsu = client.lsu("backup").await.unwrap();
+    assert!(lsu.locking && lsu.versioning);
+    let expected = RetentionRules {
+        default_mode: Some(RetentionMode::Governance),
+        default_seconds: Some(172_800),
+        min_seconds: Some(3600),
+        max_seconds: Some(31_536_000),
+    };
+    assert_eq!(lsu.retention, expected);
+
+    let bucket = client.bucket("backup");
+    assert_eq!(bucket.versioning().await, Ok(Versioning::Enabled));
+    let configuration = bucket.lock_configuration().await.unwrap().unwrap();
+    assert_eq!(configuration.default, Some((RetentionMode::Governance, 172_800)));
+    let put = bucket.put_object("k", vec![], 0, &Condition::None, None).await.unwrap();
+    let info = bucket.head_object("k").await.unwrap();
+    assert_eq!(info.version, put.version);
+    let retention = info.retention.unwrap();
+    assert_eq!(bucket.retention("k", put.version.as_deref()).await, Ok(Some(retention)));
+    assert_eq!(retention.mode, RetentionMode::Governance);
+    let ahead = retention.until - info.server_time.unwrap();
+    assert!((172_790..=172_800).contains(&ahead), "{ahead}");
+    let doomed = [("k".to_owned(), put.version.unwrap())];
+    assert!(matches!(bucket.delete_versions(&doomed).await, Err(Error::Locked(_))));
+    let beyond = Retention { until: retention.until + 31_536_000, ..retention };
+    assert!(matches!(bucket.put_retention("k", None, beyond).await, Err(Error::Protocol(_))));
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_lost_on_the_way_leaves_an_upload_or_its_object() {
+    let (cluster, client) = start(Scheme::Http).await;
+    let bucket = client.bucket("backup");
+    let lost = |operation: &str| {
+        cluster.faults().add(Fault::s3(Effect::AnswerLost).on(operation).times(1)).unwrap();
+    };
+    lost("CreateMultipartUpload");
+    let upload = bucket.begin_upload("k", None).await.unwrap();
+    let page = bucket.list_uploads("k", None).await.unwrap();
+    assert_eq!(page.uploads.len(), 2, "the first one is left behind");
+    for left in page.uploads.iter().filter(|left| left.upload != upload) {
+        lost("AbortMultipartUpload");
+        bucket.abort_upload("k", &left.upload).await.unwrap();
+    }
+    lost("UploadPart");
+    let part = bucket.upload_part("k", &upload, 1, vec![Bytes::from_static(b"data")], crc(b"data")).await;
+    lost("CompleteMultipartUpload");
+    let done = bucket.complete_upload("k", &upload, &[part.unwrap()]).await;
+    // The cluster remembers what it made; a server that does not would say that there is no such upload.
+    assert!(matches!(&done, Ok(_) | Err(Error::NoUpload(_))), "{done:?}");
+    assert_eq!(bucket.get_object("k", None).await.unwrap().data, "data");
+    assert_eq!(bucket.list_uploads("", None).await.unwrap().uploads, []);
+    cluster.stop().await;
 }
