@@ -66,6 +66,21 @@
 // Provenance: training (that the array exists), provisional (its size).
 #define STS_SRV_CAP_WORDS 4
 
+// Most replication targets, or sources, that one LSU can name.
+//
+// Provenance: provisional.
+#define STS_MAX_REP 16
+
+// Size of the name of an asynchronous operation, in bytes, with the terminating NUL.
+//
+// Provenance: provisional.
+#define STS_MAX_OPNAME 256
+
+// Largest metadata of one image, in bytes (64 KiB).
+//
+// Provenance: provisional.
+#define STS_MAX_IMAGE_META 65536
+
 // A 64-bit figure that the plug-in cannot tell without unreasonable work.
 //
 // Provenance: provisional.
@@ -111,6 +126,36 @@
 // Provenance: training (name and meaning), provisional (value).
 #define STS_II_BUSY_WRITE 4
 
+// Lock flag: the image is locked, `lock_until` is ahead of the cluster's clock.
+//
+// Provenance: provisional.
+#define STS_LOCKF_LOCKED 1
+
+// Lock flag: nobody can take the lock back before it ends. Clear: the storage's administrator could.
+//
+// Provenance: documented (the two modes), provisional (name and value).
+#define STS_LOCKF_COMPLIANCE 2
+
+// Event flag of an asynchronous copy: this image is named in the event's payload.
+//
+// Provenance: training (INCLUDE and its meaning), provisional (full name and value).
+#define STS_EVF_INCLUDE 1
+
+// Event flag of an asynchronous copy: when this image is complete, the event of its image set is due.
+//
+// Provenance: training (TRIGGER and its meaning), provisional (full name and value).
+#define STS_EVF_TRIGGER 2
+
+// Event type: images were replicated to this LSU.
+//
+// Provenance: training (name and meaning), provisional (value).
+#define STS_EVT_IMG_REP 1
+
+// Sequence number from which an event channel delivers everything that is stored.
+//
+// Provenance: training.
+#define STS_EV_SEQNO_START 0
+
 // Server flag: images can be listed.
 //
 // Provenance: documented (name in sample outputs), provisional (value).
@@ -126,6 +171,21 @@
 // Provenance: provisional.
 #define STS_SRV_DISK 4
 
+// Server flag: event channels resume by sequence number.
+//
+// Provenance: documented (name in sample outputs), provisional (value, meaning).
+#define STS_SRV_EVSYNC 8
+
+// Server flag: events are stored until they are deleted.
+//
+// Provenance: training (name and meaning), provisional (value).
+#define STS_SRV_STORED_EV 16
+
+// Server flag: whole images can be copied.
+//
+// Provenance: documented (name in sample outputs), provisional (value).
+#define STS_SRV_IMAGE_COPY 32
+
 // Capability index: an image closed incomplete can be reopened for writing (checkpoint restart).
 //
 // Provenance: provisional.
@@ -136,6 +196,66 @@
 // Provenance: provisional.
 #define STS_SRVC_FLUSH 1
 
+// Capability index: `stspi_write_image` takes any offset, not only the image's size.
+//
+// Provenance: provisional (a name close to it is in third-party notes).
+#define STS_SRVC_WRITE_IMAGE_RANDOM 2
+
+// Capability index: ranges of complete images can be included in a new one.
+//
+// Provenance: provisional (that the call exists is known).
+#define STS_SRVC_INCLUDE_IN_IMAGE 3
+
+// Capability index: whole images can be copied, to a target server as well.
+//
+// Provenance: training (the call), provisional (value; a name close to it is in third-party notes).
+#define STS_SRVC_COPY_IMAGE 4
+
+// Capability index: extents of an image can be copied, to a target server as well.
+//
+// Provenance: training (the call), provisional (name and value).
+#define STS_SRVC_COPY_EXTENT 5
+
+// Capability index: `stspi_async_copy_image` with `stspi_async_wait` and `stspi_async_cancel`.
+//
+// Provenance: training (that the three have a capability), provisional (name and value).
+#define STS_SRVC_ASYNC_COPY 6
+
+// Capability index: `stspi_named_async_copy_image`.
+//
+// Provenance: provisional.
+#define STS_SRVC_NAMED_ASYNC_COPY 7
+
+// Capability index: event channels, and payloads read separately.
+//
+// Provenance: training (that they have a capability), provisional (name and value).
+#define STS_SRVC_EVENTS 8
+
+// Capability index: `stspi_get_lsu_replication_prop`.
+//
+// Provenance: training (that it has a capability), provisional (name and value).
+#define STS_SRVC_LSU_REPLICATION_PROP 9
+
+// Capability index: asynchronous copies of one image set make one event.
+//
+// Provenance: training (that image sets have a capability), provisional (name and value).
+#define STS_SRVC_IMAGE_SET 10
+
+// Capability index: an image carries metadata of its own.
+//
+// Provenance: provisional.
+#define STS_SRVC_IMAGE_META 11
+
+// Capability index: LSUs can be labelled.
+//
+// Provenance: provisional.
+#define STS_SRVC_LABEL_LSU 12
+
+// Capability index: images can be locked against deletion, on LSUs that show `STS_LSUF_WORM`.
+//
+// Provenance: documented (that NetBackup learns of WORM through the plug-in), provisional (name and value).
+#define STS_SRVC_WORM 13
+
 // LSU media flag: disk.
 //
 // Provenance: documented (name in sample outputs), provisional (value).
@@ -145,6 +265,31 @@
 //
 // Provenance: documented (name in sample outputs), provisional (value).
 #define STS_LSUF_ACTIVE 2
+
+// LSU media flag: a delete does not return its capacity at once.
+//
+// Provenance: documented (name in sample outputs), provisional (value).
+#define STS_LSUF_STORAGE_NOT_FREED 4
+
+// LSU media flag: the LSU takes part in replication.
+//
+// Provenance: training (name and meaning), provisional (value).
+#define STS_LSUF_REP_ENABLED 8
+
+// LSU media flag: images are replicated from here.
+//
+// Provenance: training (name and meaning), provisional (value).
+#define STS_LSUF_REP_SOURCE 16
+
+// LSU media flag: images are replicated to here.
+//
+// Provenance: training (name and meaning), provisional (value).
+#define STS_LSUF_REP_TARGET 32
+
+// LSU media flag: images can be locked, within the LSU's minimum and maximum.
+//
+// Provenance: documented (that an LSU is WORM-capable or not), provisional (name and value).
+#define STS_LSUF_WORM 64
 
 // LSU allocation type: the LSU exists before NetBackup uses it.
 //
@@ -231,6 +376,11 @@
 // Provenance: provisional.
 #define STS_ESYSCALL 2060017
 
+// file not found.
+//
+// Provenance: provisional.
+#define STS_ENOFILE 2060018
+
 // error occurred on network socket.
 //
 // Provenance: provisional.
@@ -310,6 +460,36 @@
 //
 // Provenance: provisional.
 #define STS_EFENCED 2060054
+
+// events out of sequence.
+//
+// Provenance: provisional.
+#define STS_EEVSEQ 2060057
+
+// WORM invalid min.
+//
+// Provenance: log.
+#define STS_EWORMMIN 2060064
+
+// WORM invalid max.
+//
+// Provenance: documented.
+#define STS_EWORMMAX 2060065
+
+// WORM-locked image cannot be deleted.
+//
+// Provenance: log.
+#define STS_EWORMLOCKED 2060069
+
+// A copy begun by `stspi_begin_copy_image`. Opaque; owned by the plug-in; valid on the thread that made it.
+//
+// Provenance: provisional.
+typedef struct bstsp_copy_handle_s bstsp_copy_handle_s;
+
+// An event channel. Opaque; owned by the plug-in; valid on the thread that made it.
+//
+// Provenance: training (that channels are opened), provisional (the name).
+typedef struct bstsp_evchannel_handle_s bstsp_evchannel_handle_s;
 
 // An open image. Opaque; owned by the plug-in; valid on the thread that made it.
 //
@@ -410,7 +590,7 @@ typedef struct sts_server_info_t {
   char description[STS_MAX_TEXT];
 } sts_server_info_t;
 
-// Which LSUs an enumeration shall name.
+// Which LSUs an enumeration shall name. Who replicates to whom is in `sts_lsu_replication_t`.
 //
 // Provenance: training (type name and `sld_flags`), provisional (layout).
 typedef struct sts_lsu_def_t {
@@ -446,8 +626,8 @@ typedef struct sts_lsu_t {
 
 // Properties of an LSU. Byte figures may be `STS_UNKNOWN`.
 //
-// Provenance: training (`lsu_used`, `lsu_used_phys`, `lsu_capacity`), documented (the figures `bpstsinfo -li` prints),
-// provisional (layout).
+// Provenance: training (`lsu_used`, `lsu_used_phys`, `lsu_capacity`), documented (the figures `bpstsinfo -li` prints, and
+// that NetBackup learns of minimum and maximum lock times here), provisional (layout).
 typedef struct sts_lsu_info_t {
   // `sizeof` this structure, set by the caller.
   uint32_t size;
@@ -475,10 +655,16 @@ typedef struct sts_lsu_info_t {
   uint64_t lsu_used_phys;
   // Number of images.
   uint64_t images;
+  // Shortest time that an image can be locked for, in seconds; 0 = any. Means nothing without `STS_LSUF_WORM`.
+  uint64_t worm_min;
+  // Longest time that an image can be locked for, in seconds; `STS_UNKNOWN` = any.
+  uint64_t worm_max;
   // LSU name.
   char name[STS_MAX_LSUNAME];
   // One line for an administrator.
   char description[STS_MAX_TEXT];
+  // What `stspi_label_lsu` set last; empty if nothing.
+  char label[STS_MAX_TEXT];
 } sts_lsu_info_t;
 
 // Identity of an image.
@@ -508,9 +694,37 @@ typedef struct sts_stat_t {
   uint32_t content;
 } sts_stat_t;
 
+// The lock of an image.
+//
+// Provenance: documented (that locks have an end and a mode), provisional (all names, layout).
+typedef struct sts_image_lock_t {
+  // `sizeof` this structure, set by the caller.
+  uint32_t size;
+  // `STS_LOCKF_*`; 0 = not locked, also when a lock has ended.
+  uint32_t lock_flags;
+  // When the lock ends, or ended, in seconds since the epoch by the cluster's clock; 0 = there never was one.
+  uint64_t lock_until;
+} sts_image_lock_t;
+
+// What NetBackup knows of the backup that an image belongs to, as far as replication carries it along.
+//
+// Provenance: training (`bi_master_server`, `isi_slpname`, the copy number, image sets), provisional (layout).
+typedef struct sts_backup_info_t {
+  // `sizeof` this structure, set by the caller.
+  uint32_t size;
+  // Copy number; 1 for a replica; 0 = not known.
+  uint32_t bi_copy;
+  // Number of the image set, the same for all images of one backup; chosen by the host; 0 = no set.
+  uint64_t isi_id;
+  // Master server of the domain that the backup was made in; may be empty.
+  char bi_master_server[STS_MAX_STSNAME];
+  // Name of the storage life-cycle policy; may be empty.
+  char isi_slpname[STS_MAX_POLICYNAME];
+} sts_backup_info_t;
+
 // Properties of an image.
 //
-// Provenance: training (`imo_size`, the status bits), provisional (layout).
+// Provenance: training (`imo_size`, the status bits, that it is what an event's payload holds), provisional (layout).
 typedef struct sts_image_info_t {
   // `sizeof` this structure, set by the caller.
   uint32_t size;
@@ -522,9 +736,73 @@ typedef struct sts_image_info_t {
   uint64_t create_time;
   // Unit of write lengths, in bytes.
   uint64_t block_size;
+  // Length of the image's metadata in bytes.
+  uint64_t meta_length;
   // Identity.
   struct sts_image_def_t def;
+  // Lock.
+  struct sts_image_lock_t lock;
+  // The backup that a replica belongs to. Images that a backup wrote here have empty fields.
+  struct sts_backup_info_t backup;
 } sts_image_info_t;
+
+// An LSU by the names of server and LSU, printed as `VastData:server:lsu`.
+//
+// Provenance: documented (the form in which replication partners are printed), provisional (layout).
+typedef struct sts_lsu_ref_t {
+  // Storage-server name with its type, as `stspi_open_server` takes it.
+  char server[STS_MAX_STSNAME];
+  // LSU name.
+  char lsu[STS_MAX_LSUNAME];
+} sts_lsu_ref_t;
+
+// Where images of an LSU are replicated to, and from where images come.
+//
+// Provenance: training (`sld_flags`, `sld_rep_targets` and that sources and targets are asked for), provisional (layout).
+typedef struct sts_lsu_replication_t {
+  // `sizeof` this structure, set by the caller.
+  uint32_t size;
+  // Zero.
+  uint32_t reserved;
+  // `STS_LSUF_REP_*`.
+  uint64_t sld_flags;
+  // How many of `sld_rep_targets` are filled.
+  uint32_t sld_rep_target_count;
+  // How many of `sld_rep_sources` are filled.
+  uint32_t sld_rep_source_count;
+  // LSUs that images of this one are replicated to.
+  struct sts_lsu_ref_t sld_rep_targets[STS_MAX_REP];
+  // LSUs whose images are replicated to this one.
+  struct sts_lsu_ref_t sld_rep_sources[STS_MAX_REP];
+} sts_lsu_replication_t;
+
+// Something that happened on an LSU. What it is about is fetched with `stspi_get_event_payload`.
+//
+// Provenance: training (the type, and that the payload is detached), documented (`ev_seqno`, the member of a public
+// GPL program), provisional (layout).
+typedef struct sts_event_t {
+  // `sizeof` this structure, set by the caller.
+  uint32_t size;
+  // `STS_EVT_*`.
+  uint32_t ev_type;
+  // Number in the log of the LSU, from 1, rising in the order of delivery; numbers may be missing.
+  uint64_t ev_seqno;
+  // When it happened, in seconds since the epoch by the cluster's clock.
+  uint64_t ev_time;
+  // How many `sts_image_info_t` the payload holds, at least 1.
+  uint32_t ev_images;
+  // Zero.
+  uint32_t reserved;
+  // The LSU that the images are on.
+  char ev_lsu[STS_MAX_LSUNAME];
+  // The image whose arrival was the event: the one copied with `STS_EVF_TRIGGER`.
+  struct sts_image_def_t ev_image;
+} sts_event_t;
+
+// The host's event handler, for channels that push. This plug-in's channels are asked instead: pass null.
+//
+// Provenance: training (that a handler can be passed, and that NetBackup passes none), provisional (the shape).
+typedef void (*sts_event_fn)(void *context, const struct sts_event_t *event);
 
 #ifdef __cplusplus
 extern "C" {
@@ -662,7 +940,7 @@ extern int stspi_get_image_prop_byname(const struct sts_lsu_t *lsu,
                                        const struct sts_image_def_t *image,
                                        struct sts_image_info_t *info);
 
-// Deletes an image, complete or pending; `STS_ENOENT` if there is none.
+// Deletes an image, complete or pending; `STS_ENOENT` if there is none, `STS_EWORMLOCKED` while it is locked.
 //
 // `asynchronous`: 0 or 1; this plug-in returns when it is done either way.
 //
@@ -686,6 +964,215 @@ extern int stspi_list_image(struct bstsp_image_list_handle_s *list, struct sts_i
 //
 // Provenance: provisional.
 extern int stspi_close_image_list(struct bstsp_image_list_handle_s *list);
+
+// Gives an LSU a label, in place of any it had; empty text takes it away.
+//
+// Provenance: provisional (that the call exists is from third-party notes).
+extern int stspi_label_lsu(const struct sts_lsu_t *lsu, const char *label);
+
+// Replication targets and sources of an LSU; `STS_ENOENT` if the server has none of that name.
+//
+// Provenance: training (name and purpose), provisional (arguments).
+extern int stspi_get_lsu_replication_prop(const struct sts_lsu_t *lsu,
+                                          struct sts_lsu_replication_t *info);
+
+// Writes metadata of an image that is open for writing: bytes that the host keeps beside the data.
+//
+// `offset` is at most the length of the metadata (`STS_EOFFSET`), its end at most `STS_MAX_IMAGE_META`
+// (`STS_EINVAL`). Durable like the data: with the next flush or close.
+//
+// Provenance: provisional (that the call exists is from third-party notes).
+extern int stspi_write_image_meta(struct bstsp_image_handle_s *handle,
+                                  const void *buffer,
+                                  uint64_t length,
+                                  uint64_t offset,
+                                  uint64_t *written);
+
+// Reads metadata of an open image. Fewer bytes than asked only at its end; 0 at or after it.
+//
+// Provenance: provisional (that the call exists is from third-party notes).
+extern int stspi_read_image_meta(struct bstsp_image_handle_s *handle,
+                                 void *buffer,
+                                 uint64_t length,
+                                 uint64_t offset,
+                                 uint64_t *read);
+
+// Makes a range of a complete image part of the image being written, without moving its data.
+//
+// `offset`: where the range comes to lie, which is the size of the image being written (`STS_EOFFSET`).
+// `length`: any number of bytes above 0, all within the source (`STS_EOFFSET`). The source may be deleted
+// afterwards. `source_lsu` is the LSU of the image being written; another one is `STS_ENOTSUP`.
+// A source that is not there is `STS_ENOENT`, one that is not complete `STS_EACCESS`.
+//
+// Provenance: log (that ranges with offset and length are included), provisional (arguments).
+extern int stspi_include_in_image(struct bstsp_image_handle_s *handle,
+                                  const struct sts_lsu_t *source_lsu,
+                                  const struct sts_image_def_t *source_image,
+                                  uint64_t source_offset,
+                                  uint64_t length,
+                                  uint64_t offset,
+                                  uint64_t *included);
+
+// Opens the server that images shall be copied to, through an open one. Closed by `stspi_close_server`.
+//
+// The handle is one like any other, and the server it was opened through stays busy while it is open.
+// `credentials` may be null: then the plug-in's configuration has them.
+//
+// Provenance: training (name and purpose), provisional (arguments).
+extern int stspi_open_target_server(struct bstsp_server_handle_s *server,
+                                    const char *target_name,
+                                    const struct sts_cred_v7_t *credentials,
+                                    const char *interface,
+                                    struct bstsp_server_handle_s **target);
+
+// Copies a complete image and waits until the copy is complete.
+//
+// `to_lsu` may be an LSU of a target server. The copy is pending until its last byte is durable. Called
+// again after a failure it goes on where it was. A complete image of that name is `STS_EEXIST`.
+//
+// Provenance: training (that it copies whole images synchronously), provisional (arguments).
+extern int stspi_copy_image(const struct sts_lsu_t *from_lsu,
+                            const struct sts_image_def_t *from_image,
+                            const struct sts_lsu_t *to_lsu,
+                            const struct sts_image_def_t *to_image);
+
+// Begins a copy like that of `stspi_copy_image`, for a host that does not want to wait in one call.
+//
+// Provenance: provisional (that the call exists is known, and nothing else).
+extern int stspi_begin_copy_image(const struct sts_lsu_t *from_lsu,
+                                  const struct sts_image_def_t *from_image,
+                                  const struct sts_lsu_t *to_lsu,
+                                  const struct sts_image_def_t *to_image,
+                                  struct bstsp_copy_handle_s **copy);
+
+// Ends a copy. With `STS_CLOSEF_IH_COMPLETE` it copies on: `STS_EAGAIN` when there is more to do, to be
+// called again; anything else closes the handle. Without the flag the copy is given up: its target stays
+// pending, to be begun again or deleted.
+//
+// Provenance: provisional (that the call exists is known, and nothing else).
+extern int stspi_end_copy_image(struct bstsp_copy_handle_s *copy,
+                                uint32_t flags);
+
+// Copies a range of an image open for reading to one open for writing, on the same server or a target.
+//
+// `to_offset` is the size of the image being written. No data moves through the host's memory.
+//
+// Provenance: training (name and purpose), documented (that optimized duplication copies extents),
+// provisional (arguments).
+extern int stspi_copy_extent(struct bstsp_image_handle_s *from,
+                             uint64_t from_offset,
+                             uint64_t length,
+                             struct bstsp_image_handle_s *to,
+                             uint64_t to_offset,
+                             uint64_t *copied);
+
+// Begins to copy a complete image in the background and returns the number of the operation.
+//
+// `to_lsu` null: to every replication target of `from_lsu`. `backup` may be null without event flags.
+// `event_flags`: `STS_EVF_*`; the images of one set (`isi_id`) that were copied with `STS_EVF_INCLUDE` are
+// in the payload of the event that the one with `STS_EVF_TRIGGER` causes at the target, once all of them
+// are complete there. The operation outlives its caller: any process may wait for it.
+//
+// Provenance: training (no image handles, a null target, the flags, the operation id), provisional
+// (arguments and their order).
+extern int stspi_async_copy_image(const struct sts_lsu_t *from_lsu,
+                                  const struct sts_image_def_t *from_image,
+                                  const struct sts_lsu_t *to_lsu,
+                                  const struct sts_image_def_t *to_image,
+                                  const struct sts_backup_info_t *backup,
+                                  uint32_t event_flags,
+                                  uint64_t *operation);
+
+// As `stspi_async_copy_image`, with a name of the host's: called again with the name of an operation
+// that is known, it returns the number of that one and begins nothing.
+//
+// Provenance: training (name), provisional (meaning of the name, arguments).
+extern int stspi_named_async_copy_image(const char *name,
+                                        const struct sts_lsu_t *from_lsu,
+                                        const struct sts_image_def_t *from_image,
+                                        const struct sts_lsu_t *to_lsu,
+                                        const struct sts_image_def_t *to_image,
+                                        const struct sts_backup_info_t *backup,
+                                        uint32_t event_flags,
+                                        uint64_t *operation);
+
+// Asks for an operation and lets it go on: `STS_EBUSY` while it runs, `STS_EOK` when it is done, the
+// code of its failure, `STS_EABORT` when it was cancelled, `STS_ENOENT` if there is none of that number.
+//
+// Provenance: training (that it is polled, `STS_EBUSY`, `STS_EOK`), provisional (arguments).
+extern int stspi_async_wait(struct bstsp_server_handle_s *server,
+                            uint64_t operation);
+
+// Cancels an operation; nothing of its target is left. `STS_ENOENT` if there is none of that number.
+//
+// Provenance: training (name and purpose), provisional (arguments).
+extern int stspi_async_cancel(struct bstsp_server_handle_s *server,
+                              uint64_t operation);
+
+// Opens the event channel of an LSU: events after `seqno`, from the oldest with `STS_EV_SEQNO_START`.
+//
+// `handler` null: the host asks with `stspi_get_event`. Another one is `STS_ENOTSUP`. A number that the
+// log has never reached is `STS_EEVSEQ`.
+//
+// Provenance: training (name, null handler, that the number starts at zero), provisional (arguments, and
+// that a channel is one of an LSU).
+extern int stspi_open_evchannel(const struct sts_lsu_t *lsu,
+                                sts_event_fn handler,
+                                void *context,
+                                uint64_t seqno,
+                                struct bstsp_evchannel_handle_s **channel);
+
+// The next event; `STS_ENOENT` when there is none yet. The event stays stored until it is deleted.
+//
+// Provenance: training (name and purpose), provisional (arguments).
+extern int stspi_get_event(struct bstsp_evchannel_handle_s *channel, struct sts_event_t *event);
+
+// What an event is about: `ev_images` structures. `images` has room for `capacity` of them
+// (`STS_EINVAL` if that is too few), each with its `size` set. `STS_ENOENT` if the event was deleted.
+//
+// Provenance: training (name, and that it holds one or more `sts_image_info_t`), provisional (arguments).
+extern int stspi_get_event_payload(struct bstsp_evchannel_handle_s *channel,
+                                   uint64_t seqno,
+                                   struct sts_image_info_t *images,
+                                   uint32_t capacity,
+                                   uint32_t *count);
+
+// Deletes an event and its payload; `STS_ENOENT` if it is not there.
+//
+// Provenance: provisional (that events are deleted is from third-party notes).
+extern int stspi_delete_event(struct bstsp_evchannel_handle_s *channel, uint64_t seqno);
+
+// Closes an event channel. Events that were not deleted come again.
+//
+// Provenance: provisional.
+extern int stspi_close_evchannel(struct bstsp_evchannel_handle_s *channel);
+
+// Locks a complete image until a time, in seconds since the epoch by the cluster's clock.
+//
+// Success means that everything the image consists of is kept until then. The time from now on must be
+// within the LSU's minimum and maximum (`STS_EWORMMIN`, `STS_EWORMMAX`). An earlier end than that of a
+// lock in force is `STS_EACCESS`, as is an image that is not complete; an LSU without `STS_LSUF_WORM` is
+// `STS_ENOTSUP`.
+//
+// Provenance: provisional (nothing of the names and arguments is public), documented (the rules).
+extern int stspi_set_image_lock(const struct sts_lsu_t *lsu,
+                                const struct sts_image_def_t *image,
+                                uint64_t until);
+
+// As `stspi_set_image_lock`, for an image whose lock is in force; `STS_EACCESS` if there is none.
+//
+// Provenance: provisional (nothing of the names and arguments is public), documented (that locks are
+// extended and never shortened).
+extern int stspi_extend_image_lock(const struct sts_lsu_t *lsu,
+                                   const struct sts_image_def_t *image,
+                                   uint64_t until);
+
+// The lock of an image; `STS_ENOENT` if there is no such image.
+//
+// Provenance: provisional.
+extern int stspi_get_image_lock(const struct sts_lsu_t *lsu,
+                                const struct sts_image_def_t *image,
+                                struct sts_image_lock_t *lock);
 
 #ifdef __cplusplus
 }  // extern "C"

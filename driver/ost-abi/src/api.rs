@@ -25,6 +25,9 @@ macro_rules! api {
         impl Api {
             /// Finds every entry point with `find` (as `dlsym` does).
             ///
+            /// A library may lack the symbol of an optional call ([`sts_is_optional`]): in its place stands a function
+            /// that answers `STS_ENOTSUP`, as a library does that has the symbol and not the capability.
+            ///
             /// # Safety
             /// An address that `find` returns for a name must be that of a function with the prototype in `stspi.h`,
             /// and stay valid as long as the table is used.
@@ -32,14 +35,20 @@ macro_rules! api {
                 mut find: impl FnMut(&'static str) -> Option<core::ptr::NonNull<c_void>>,
             ) -> Result<Self, MissingSymbol> {
                 Ok(Self {
-                    $($name: {
-                        let address = find(stringify!($name)).ok_or(MissingSymbol(stringify!($name)))?;
+                    $($name: match find(stringify!($name)) {
                         // SAFETY: the caller vouches for the prototype; data and function pointers have one size here.
-                        unsafe {
+                        Some(address) => unsafe {
                             core::mem::transmute::<*mut c_void, unsafe extern "C" fn($($arg: $ty),*) -> c_int>(
                                 address.as_ptr(),
                             )
+                        },
+                        None if sts_is_optional(stringify!($name)) => {
+                            unsafe extern "C" fn absent($(_: $ty),*) -> c_int {
+                                STS_ENOTSUP
+                            }
+                            absent
                         }
+                        None => return Err(MissingSymbol(stringify!($name))),
                     },)+
                 })
             }
@@ -58,5 +67,17 @@ mod tests {
         // SAFETY: no address is returned that could be called.
         let missing = unsafe { Api::load(|_| None) }.unwrap_err();
         assert_eq!(missing, MissingSymbol("stspi_init"));
+    }
+
+    #[test]
+    fn an_optional_call_that_a_library_lacks_is_not_supported() {
+        unsafe extern "C" fn never() {}
+        let address = core::ptr::NonNull::new(never as *mut c_void);
+        // SAFETY: of the functions found, all of one address, none is called; the one that is called was not found.
+        let code = unsafe {
+            let api = Api::load(|name| if sts_is_optional(name) { None } else { address }).unwrap();
+            (api.stspi_async_wait)(core::ptr::null_mut(), 1)
+        };
+        assert_eq!(code, STS_ENOTSUP);
     }
 }

@@ -55,6 +55,21 @@ pub const STS_MAX_TEXT: usize = 256;
 /// Provenance: training (that the array exists), provisional (its size).
 pub const STS_SRV_CAP_WORDS: usize = 4;
 
+/// Most replication targets, or sources, that one LSU can name.
+///
+/// Provenance: provisional.
+pub const STS_MAX_REP: usize = 16;
+
+/// Size of the name of an asynchronous operation, in bytes, with the terminating NUL.
+///
+/// Provenance: provisional.
+pub const STS_MAX_OPNAME: usize = 256;
+
+/// Largest metadata of one image, in bytes (64 KiB).
+///
+/// Provenance: provisional.
+pub const STS_MAX_IMAGE_META: u64 = 65_536;
+
 /// A 64-bit figure that the plug-in cannot tell without unreasonable work.
 ///
 /// Provenance: provisional.
@@ -100,6 +115,36 @@ pub const STS_II_IMAGE_CREATED: u32 = 2;
 /// Provenance: training (name and meaning), provisional (value).
 pub const STS_II_BUSY_WRITE: u32 = 4;
 
+/// Lock flag: the image is locked, `lock_until` is ahead of the cluster's clock.
+///
+/// Provenance: provisional.
+pub const STS_LOCKF_LOCKED: u32 = 1;
+
+/// Lock flag: nobody can take the lock back before it ends. Clear: the storage's administrator could.
+///
+/// Provenance: documented (the two modes), provisional (name and value).
+pub const STS_LOCKF_COMPLIANCE: u32 = 2;
+
+/// Event flag of an asynchronous copy: this image is named in the event's payload.
+///
+/// Provenance: training (INCLUDE and its meaning), provisional (full name and value).
+pub const STS_EVF_INCLUDE: u32 = 1;
+
+/// Event flag of an asynchronous copy: when this image is complete, the event of its image set is due.
+///
+/// Provenance: training (TRIGGER and its meaning), provisional (full name and value).
+pub const STS_EVF_TRIGGER: u32 = 2;
+
+/// Event type: images were replicated to this LSU.
+///
+/// Provenance: training (name and meaning), provisional (value).
+pub const STS_EVT_IMG_REP: u32 = 1;
+
+/// Sequence number from which an event channel delivers everything that is stored.
+///
+/// Provenance: training.
+pub const STS_EV_SEQNO_START: u64 = 0;
+
 /// Server flag: images can be listed.
 ///
 /// Provenance: documented (name in sample outputs), provisional (value).
@@ -115,6 +160,21 @@ pub const STS_SRV_CRED: u64 = 2;
 /// Provenance: provisional.
 pub const STS_SRV_DISK: u64 = 4;
 
+/// Server flag: event channels resume by sequence number.
+///
+/// Provenance: documented (name in sample outputs), provisional (value, meaning).
+pub const STS_SRV_EVSYNC: u64 = 8;
+
+/// Server flag: events are stored until they are deleted.
+///
+/// Provenance: training (name and meaning), provisional (value).
+pub const STS_SRV_STORED_EV: u64 = 16;
+
+/// Server flag: whole images can be copied.
+///
+/// Provenance: documented (name in sample outputs), provisional (value).
+pub const STS_SRV_IMAGE_COPY: u64 = 32;
+
 /// Capability index: an image closed incomplete can be reopened for writing (checkpoint restart).
 ///
 /// Provenance: provisional.
@@ -125,6 +185,66 @@ pub const STS_SRVC_CHECKPOINT: u32 = 0;
 /// Provenance: provisional.
 pub const STS_SRVC_FLUSH: u32 = 1;
 
+/// Capability index: `stspi_write_image` takes any offset, not only the image's size.
+///
+/// Provenance: provisional (a name close to it is in third-party notes).
+pub const STS_SRVC_WRITE_IMAGE_RANDOM: u32 = 2;
+
+/// Capability index: ranges of complete images can be included in a new one.
+///
+/// Provenance: provisional (that the call exists is known).
+pub const STS_SRVC_INCLUDE_IN_IMAGE: u32 = 3;
+
+/// Capability index: whole images can be copied, to a target server as well.
+///
+/// Provenance: training (the call), provisional (value; a name close to it is in third-party notes).
+pub const STS_SRVC_COPY_IMAGE: u32 = 4;
+
+/// Capability index: extents of an image can be copied, to a target server as well.
+///
+/// Provenance: training (the call), provisional (name and value).
+pub const STS_SRVC_COPY_EXTENT: u32 = 5;
+
+/// Capability index: `stspi_async_copy_image` with `stspi_async_wait` and `stspi_async_cancel`.
+///
+/// Provenance: training (that the three have a capability), provisional (name and value).
+pub const STS_SRVC_ASYNC_COPY: u32 = 6;
+
+/// Capability index: `stspi_named_async_copy_image`.
+///
+/// Provenance: provisional.
+pub const STS_SRVC_NAMED_ASYNC_COPY: u32 = 7;
+
+/// Capability index: event channels, and payloads read separately.
+///
+/// Provenance: training (that they have a capability), provisional (name and value).
+pub const STS_SRVC_EVENTS: u32 = 8;
+
+/// Capability index: `stspi_get_lsu_replication_prop`.
+///
+/// Provenance: training (that it has a capability), provisional (name and value).
+pub const STS_SRVC_LSU_REPLICATION_PROP: u32 = 9;
+
+/// Capability index: asynchronous copies of one image set make one event.
+///
+/// Provenance: training (that image sets have a capability), provisional (name and value).
+pub const STS_SRVC_IMAGE_SET: u32 = 10;
+
+/// Capability index: an image carries metadata of its own.
+///
+/// Provenance: provisional.
+pub const STS_SRVC_IMAGE_META: u32 = 11;
+
+/// Capability index: LSUs can be labelled.
+///
+/// Provenance: provisional.
+pub const STS_SRVC_LABEL_LSU: u32 = 12;
+
+/// Capability index: images can be locked against deletion, on LSUs that show `STS_LSUF_WORM`.
+///
+/// Provenance: documented (that NetBackup learns of WORM through the plug-in), provisional (name and value).
+pub const STS_SRVC_WORM: u32 = 13;
+
 /// LSU media flag: disk.
 ///
 /// Provenance: documented (name in sample outputs), provisional (value).
@@ -134,6 +254,31 @@ pub const STS_LSUF_DISK: u64 = 1;
 ///
 /// Provenance: documented (name in sample outputs), provisional (value).
 pub const STS_LSUF_ACTIVE: u64 = 2;
+
+/// LSU media flag: a delete does not return its capacity at once.
+///
+/// Provenance: documented (name in sample outputs), provisional (value).
+pub const STS_LSUF_STORAGE_NOT_FREED: u64 = 4;
+
+/// LSU media flag: the LSU takes part in replication.
+///
+/// Provenance: training (name and meaning), provisional (value).
+pub const STS_LSUF_REP_ENABLED: u64 = 8;
+
+/// LSU media flag: images are replicated from here.
+///
+/// Provenance: training (name and meaning), provisional (value).
+pub const STS_LSUF_REP_SOURCE: u64 = 16;
+
+/// LSU media flag: images are replicated to here.
+///
+/// Provenance: training (name and meaning), provisional (value).
+pub const STS_LSUF_REP_TARGET: u64 = 32;
+
+/// LSU media flag: images can be locked, within the LSU's minimum and maximum.
+///
+/// Provenance: documented (that an LSU is WORM-capable or not), provisional (name and value).
+pub const STS_LSUF_WORM: u64 = 64;
 
 /// LSU allocation type: the LSU exists before NetBackup uses it.
 ///

@@ -85,6 +85,10 @@ errors! {
     ///
     /// Provenance: provisional (number recalled, symbol ours).
     STS_ESYSCALL = 2_060_017, "system call failed", Provisional;
+    /// A file was not found. This plug-in says `STS_ENOENT` of images; hosts meet this one from others.
+    ///
+    /// Provenance: provisional (number and text recalled, symbol ours).
+    STS_ENOFILE = 2_060_018, "file not found", Provisional;
     /// The storage cannot be reached, or the connection broke and every retry failed.
     ///
     /// Provenance: provisional (number recalled, symbol ours).
@@ -121,7 +125,8 @@ errors! {
     ///
     /// Provenance: provisional (number ours, from a gap of the known series).
     STS_ECLAIM = 2_060_047, "storage server name not claimed", Provisional;
-    /// The call or mode is not offered by this plug-in or this storage server.
+    /// The call or mode is not offered by this plug-in, this storage server or this LSU: the one code for every
+    /// capability that is absent.
     ///
     /// Provenance: provisional (number ours, from a gap of the known series).
     STS_ENOTSUP = 2_060_048, "operation not supported", Provisional;
@@ -149,6 +154,22 @@ errors! {
     ///
     /// Provenance: provisional (number ours, from a gap of the known series).
     STS_EFENCED = 2_060_054, "image was taken over by another writer", Provisional;
+    /// The sequence number is not one that this event log has given out: the log was begun anew.
+    ///
+    /// Provenance: provisional (number and text recalled, symbol ours).
+    STS_EEVSEQ = 2_060_057, "events out of sequence", Provisional;
+    /// The lock would end earlier than the LSU's minimum allows.
+    ///
+    /// Provenance: log (number and text), provisional (symbol).
+    STS_EWORMMIN = 2_060_064, "WORM invalid min", Log;
+    /// The lock would end later than the LSU's maximum allows.
+    ///
+    /// Provenance: documented (number and text), provisional (symbol).
+    STS_EWORMMAX = 2_060_065, "WORM invalid max", Documented;
+    /// The image is locked: it cannot be deleted before its lock ends.
+    ///
+    /// Provenance: log (number; the meaning from its context), provisional (text and symbol).
+    STS_EWORMLOCKED = 2_060_069, "WORM-locked image cannot be deleted", Log;
 }
 
 /// The row for a code; `None` if the number is "Not an OST error code".

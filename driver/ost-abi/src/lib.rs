@@ -12,17 +12,25 @@
 //! * **training**: named in a public OpenStorage training deck;
 //! * **provisional**: our own choice (a number, a layout, a limit), to be replaced by the SDK's.
 //!
+//! **Names of symbols.** Of the calls with public evidence one is known with its types: `stspi_open_server`, which has no
+//! suffix and takes `_v7` structures; these keep their names. For other calls suffixes such as `_v9` to `_v11` are only
+//! rumoured, and the rumours contradict each other, so no suffixed symbol is exported: they would be invented.
+//!
+//! **Growth.** A structure that a caller passes begins with its size, and structures inside it do too.
+//!
 //! The C header `include/stspi.h` is generated from this crate; a test fails when it is stale.
 
 #![allow(non_camel_case_types, reason = "the names are the C interface's")]
 
 mod api;
+pub mod capabilities;
 pub mod constants;
 mod entry;
 pub mod errors;
 pub mod types;
 
 pub use api::{Api, MissingSymbol};
+pub use capabilities::*;
 pub use constants::*;
 pub use entry::{ENTRY_POINT_SOURCE, ENTRY_POINTS};
 pub use errors::*;

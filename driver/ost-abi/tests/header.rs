@@ -20,11 +20,16 @@ fn generate() -> String {
     fs::write(&errors, error_constants()).unwrap();
     let config = cbindgen::Config::from_file(crate_dir().join("cbindgen.toml")).unwrap();
     let mut out = Vec::new();
-    cbindgen::Builder::new()
-        .with_config(config)
-        .with_src(crate_dir().join("src/constants.rs"))
-        .with_src(errors)
-        .with_src(crate_dir().join("src/types.rs"))
+    let types = ["handles", "server", "lsu", "image", "event"];
+    types
+        .iter()
+        .fold(
+            cbindgen::Builder::new()
+                .with_config(config)
+                .with_src(crate_dir().join("src/constants.rs"))
+                .with_src(errors),
+            |builder, file| builder.with_src(crate_dir().join(format!("src/types/{file}.rs"))),
+        )
         .with_src(prototypes)
         .generate()
         .unwrap()
@@ -71,7 +76,19 @@ fn the_header_declares_every_entry_point_and_error() {
 
 #[test]
 fn every_public_item_says_where_it_comes_from() {
-    for file in ["constants.rs", "types.rs", "errors.rs", "entry.rs"] {
+    let files = [
+        "constants.rs",
+        "errors.rs",
+        "capabilities.rs",
+        "entry/mod.rs",
+        "entry/optional.rs",
+        "types/handles.rs",
+        "types/server.rs",
+        "types/lsu.rs",
+        "types/image.rs",
+        "types/event.rs",
+    ];
+    for file in files {
         check_provenance(&crate_dir().join("src").join(file));
     }
 }
@@ -95,5 +112,5 @@ fn check_provenance(path: &Path) {
             documented = false;
         }
     }
-    assert!(items > 2, "{}: no items found, the check looks at nothing", path.display());
+    assert!(items > 1, "{}: no items found, the check looks at nothing", path.display());
 }

@@ -9,8 +9,9 @@ use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 
 use ost_abi::{
-    STS_MAX_IO, sts_cred_v7_t, sts_image_def_t, sts_image_info_t, sts_lsu_def_t, sts_lsu_info_t,
-    sts_lsu_name_t, sts_server_info_t, sts_session_def_v7_t, sts_stat_t, stspi_plugin_info_t,
+    STS_MAX_IO, sts_backup_info_t, sts_cred_v7_t, sts_event_t, sts_image_def_t, sts_image_info_t,
+    sts_image_lock_t, sts_lsu_def_t, sts_lsu_info_t, sts_lsu_name_t, sts_lsu_replication_t,
+    sts_server_info_t, sts_session_def_v7_t, sts_stat_t, stspi_plugin_info_t,
 };
 
 use crate::fault::Fault;
@@ -38,8 +39,12 @@ sized32!(
     sts_lsu_def_t,
     sts_lsu_name_t,
     sts_lsu_info_t,
+    sts_lsu_replication_t,
     sts_image_def_t,
     sts_image_info_t,
+    sts_image_lock_t,
+    sts_backup_info_t,
+    sts_event_t,
     sts_stat_t
 );
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use ost_abi::STS_EOK;
 use vast_client::Severity;
 
+use crate::capability;
 use crate::fault::Fault;
 use crate::log::{LogQueue, Session};
 use crate::panics;
@@ -26,6 +27,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Name of the entry point.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// From here on the call's log lines go to this session.
     pub(crate) fn heard_by(&self, session: &Session, queue: &Arc<LogQueue>) {
         if let Ok(mut slot) = self.session.try_borrow_mut() {
@@ -64,12 +70,14 @@ impl Call {
     }
 }
 
-/// Runs the body of an entry point and turns its outcome into a code.
+/// Runs the body of an entry point and turns its outcome into a code. A call that this build has nothing behind does not
+/// get as far as its arguments.
 pub(crate) fn guard(
     plugin: &Plugin,
     name: &'static str,
     body: impl FnOnce(&Call) -> Result<(), Fault>,
 ) -> c_int {
+    let body = |call: &Call| capability::in_this_build(name).and_then(|()| body(call));
     let call = Call { name, session: RefCell::new(Session::silent()), queue: RefCell::new(None) };
     let result = panic::catch_unwind(AssertUnwindSafe(|| body(&call)))
         .unwrap_or_else(|payload| Err(panics::fault(&*payload)));

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     LsuList = 2,
     Image = 3,
     ImageList = 4,
+    Copy = 5,
+    EventChannel = 6,
 }
 
 impl Kind {
@@ -36,6 +38,8 @@ impl Kind {
             Self::LsuList => "LSU list",
             Self::Image => "image",
             Self::ImageList => "image list",
+            Self::Copy => "copy",
+            Self::EventChannel => "event channel",
         }
     }
 
@@ -45,6 +49,8 @@ impl Kind {
             2 => Some(Self::LsuList),
             3 => Some(Self::Image),
             4 => Some(Self::ImageList),
+            5 => Some(Self::Copy),
+            6 => Some(Self::EventChannel),
             _ => None,
         }
     }

@@ -14,6 +14,7 @@ compile_error!("handles are 64-bit numbers in the shape of pointers: 64-bit host
 
 mod args;
 mod boundary;
+mod capability;
 mod cluster;
 mod config;
 #[doc(hidden)]

@@ -10,7 +10,9 @@ use image_store::{ImageIdentity, ImagePager, Reader, Writer};
 use ost_abi::STS_EPLUGIN;
 
 use crate::boundary::Call;
+use crate::capability::Capabilities;
 use crate::cluster::Cluster;
+use crate::config::ServerSection;
 use crate::fault::Fault;
 use crate::handles::{Kind, Table};
 use crate::log::Session;
@@ -22,6 +24,21 @@ pub(crate) struct Server {
     pub(crate) session: Session,
     /// One line about the cluster.
     pub(crate) description: String,
+    /// What the configuration file said when it was opened.
+    pub(crate) section: ServerSection,
+    /// What it offers.
+    pub(crate) capabilities: Capabilities,
+    /// The server that this one was opened through as a target; it is busy meanwhile.
+    pub(crate) _source: Option<Rc<Server>>,
+}
+
+impl Server {
+    /// From here on the call's log lines go to this server's session; `STS_ENOTSUP` if the server lacks what the call
+    /// needs.
+    pub(crate) fn admit(&self, call: &Call) -> Result<(), Fault> {
+        call.heard_by(&self.session, &self.cluster.log);
+        self.capabilities.require_for(call.name())
+    }
 }
 
 /// An enumeration of LSUs: the names, read when it was opened.
@@ -79,7 +96,7 @@ pub(crate) fn server(call: &Call, raw: u64) -> Result<Rc<Server>, Fault> {
     with_table(|table| {
         table.with(raw, Kind::Server, |object| match object {
             Object::Server(server) => {
-                call.heard_by(&server.session, &server.cluster.log);
+                server.admit(call)?;
                 Ok(Rc::clone(server))
             }
             _ => Err(mismatch(STS_EPLUGIN)),
@@ -96,7 +113,7 @@ pub(crate) fn image<R>(
     with_table(|table| {
         table.with(raw, Kind::Image, |object| match object {
             Object::Image(image) => {
-                call.heard_by(&image.server.session, &image.server.cluster.log);
+                image.server.admit(call)?;
                 body(image)
             }
             _ => Err(mismatch(STS_EPLUGIN)),

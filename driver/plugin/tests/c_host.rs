@@ -9,7 +9,8 @@ use std::process::Command;
 
 use host::{LIBRARIES, MT, Route, ST, World, library};
 use ost_abi::{
-    STS_EACCESS, STS_EAUTH, STS_ECONFIG, STS_ECORRUPT, STS_ENOSPC, STS_ESOCKET, STS_ETIMEDOUT, sts_error_text,
+    CapabilityRow, STS_CAPABILITIES, STS_EACCESS, STS_EAUTH, STS_ECONFIG, STS_ECORRUPT, STS_ENOSPC,
+    STS_ESOCKET, STS_ETIMEDOUT, STS_SRVC_CHECKPOINT, sts_error_text,
 };
 use vast_sim::{Effect, Fault};
 
@@ -100,6 +101,45 @@ fn lists_and_properties_agree_with_the_cluster() {
         assert_eq!(said.number("used"), world.cluster.raw_state().bucket(host::LSU).unwrap().bytes);
         assert!(said.all("description")[0].contains("ONLINE"), "{said:?}");
     }
+}
+
+/// Each bit is what its calls do; a bit that is taken away takes its calls along.
+#[test]
+fn capabilities_are_advertised_if_and_only_if_their_calls_are_there() {
+    let indexes = |rows: &[&CapabilityRow]| rows.iter().map(|row| row.index.to_string()).collect::<Vec<_>>();
+    let world = World::new(Route::Pool, None);
+    let config = world.config(Route::Pool);
+    for name in LIBRARIES {
+        world.write_config(&config);
+        let there = world.host(name, "capabilities", &[]).all("capability").to_vec();
+        assert!(there.contains(&STS_SRVC_CHECKPOINT.to_string()), "{name}: {there:?}");
+        let rows: Vec<_> =
+            STS_CAPABILITIES.iter().filter(|row| there.contains(&row.index.to_string())).collect();
+        for gone in 0..rows.len() {
+            world.write_config(&format!("{config}disable = [{:?}]\n", rows[gone].name));
+            let left = world.host(name, "capabilities", &[]).all("capability").to_vec();
+            assert_eq!(left, indexes(&[&rows[..gone], &rows[gone + 1..]].concat()), "{name}");
+        }
+        world.write_config(&format!("{config}disable = [\"includes\"]\n"));
+        let said = world.host(name, "expect", &[&code(STS_ECONFIG), "open"]);
+        assert!(said.log.contains("includes") && said.log.contains("include, copy_image"), "{}", said.log);
+        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn replication_partners_and_lock_limits_come_from_the_configuration() {
+    let world = World::new(Route::Pool, None);
+    let partners = format!(
+        "worm = {{ minimum = 60, maximum = 7200 }}\n[server.vast1.replication]\n{0} = \
+         [\"VastData:vast2:lsu-b\"]\n[server.vast1.replication_sources]\n{0} = [\"VastData:vast3:lsu-c\"]\n",
+        host::LSU
+    );
+    world.write_config(&format!("{}{partners}", world.config(Route::Pool)));
+    let said = world.host(ST, "replication", &[]);
+    assert_eq!(said.all("target"), ["VastData:vast2:lsu-b"]);
+    assert_eq!(said.all("source"), ["VastData:vast3:lsu-c"]);
+    assert_eq!((said.number("worm_min"), said.number("worm_max")), (60, 7200));
 }
 
 #[test]

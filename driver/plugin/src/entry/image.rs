@@ -12,7 +12,8 @@ use image_store::{
 use ost_abi::{
     STS_BLOCK_SIZE, STS_CLOSEF_IH_COMPLETE, STS_EACCESS, STS_II_BUSY_WRITE, STS_II_IMAGE_CREATED,
     STS_II_IMAGE_PENDING, STS_MAX_IMAGENAME, STS_MAX_POLICYNAME, STS_O_READ, STS_O_WRITE,
-    bstsp_image_handle_s, sts_image_def_t, sts_image_info_t, sts_lsu_t, sts_stat_t,
+    STS_SRVC_CHECKPOINT, bstsp_image_handle_s, sts_backup_info_t, sts_image_def_t, sts_image_info_t,
+    sts_image_lock_t, sts_lsu_t, sts_stat_t,
 };
 use vast_client::{Log as _, Severity};
 
@@ -84,6 +85,7 @@ pub unsafe fn stspi_open_image(
                 Access::Read(Box::new(reader))
             }
             STS_O_WRITE => {
+                server.capabilities.require(STS_SRVC_CHECKPOINT)?;
                 let writer =
                     server.cluster.run(open_write(&images, &identity))?.map_err(|e| image_fault(&e))?;
                 Access::Write(Box::new(writer))
@@ -261,7 +263,25 @@ fn image_info(info: &ImageInfo) -> sts_image_info_t {
         imo_size: info.size,
         create_time: info.created,
         block_size: STS_BLOCK_SIZE,
+        meta_length: 0,
         def: definition(&info.identity),
+        lock: sts_image_lock_t {
+            size: u32::try_from(size_of::<sts_image_lock_t>()).unwrap_or(0),
+            lock_flags: 0,
+            lock_until: 0,
+        },
+        backup: no_backup(),
+    }
+}
+
+/// Nothing is known of the backup that an image belongs to.
+fn no_backup() -> sts_backup_info_t {
+    sts_backup_info_t {
+        size: u32::try_from(size_of::<sts_backup_info_t>()).unwrap_or(0),
+        bi_copy: 0,
+        isi_id: 0,
+        bi_master_server: args::text(b""),
+        isi_slpname: args::text(b""),
     }
 }
 

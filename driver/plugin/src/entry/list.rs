@@ -74,7 +74,7 @@ pub unsafe fn stspi_list_image(
         let found = with_table(|table| {
             table.with(raw(list), Kind::ImageList, |object| match object {
                 Object::ImageList(list) => {
-                    call.heard_by(&list.server.session, &list.server.cluster.log);
+                    list.server.admit(call)?;
                     next(list)
                 }
                 _ => Err(Fault::new(STS_EPLUGIN, "a handle's kind and object disagree")),

@@ -3,20 +3,23 @@
 #![allow(unsafe_code, reason = "entry points take the host's pointers")]
 #![allow(clippy::missing_safety_doc, reason = "said once, in the module above")]
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::rc::Rc;
 
 use ost_abi::{
     STS_BLOCK_SIZE, STS_ENOENT, STS_EPLUGIN, STS_LSU_AT_STATIC, STS_LSU_ST_NONE, STS_LSUF_ACTIVE,
-    STS_LSUF_DISK, STS_MAX_IO, STS_MAX_LSUNAME, STS_SA_IMAGE, STS_UNKNOWN, bstsp_lsu_list_handle_s,
-    bstsp_server_handle_s, sts_lsu_def_t, sts_lsu_info_t, sts_lsu_name_t, sts_lsu_t,
+    STS_LSUF_DISK, STS_LSUF_REP_ENABLED, STS_LSUF_REP_SOURCE, STS_LSUF_REP_TARGET, STS_MAX_IO,
+    STS_MAX_LSUNAME, STS_MAX_REP, STS_SA_IMAGE, STS_SRVC_ASYNC_COPY, STS_SRVC_EVENTS, STS_UNKNOWN,
+    bstsp_lsu_list_handle_s, bstsp_server_handle_s, sts_lsu_def_t, sts_lsu_info_t, sts_lsu_name_t,
+    sts_lsu_ref_t, sts_lsu_replication_t, sts_lsu_t,
 };
 
 use vast_client::CapacitySource;
 
-use super::{pointer, raw, utf8};
+use super::{nothing_behind, pointer, raw, utf8};
 use crate::args;
 use crate::boundary::{Call, guard};
+use crate::config::{LsuRef, PREFIX};
 use crate::fault::Fault;
 use crate::handles::Kind;
 use crate::object::{self, LsuList, Object, Server, with_table};
@@ -25,6 +28,19 @@ use crate::status::client_fault;
 
 /// Flags that every LSU of this plug-in has.
 const LSU_FLAGS: u64 = STS_LSUF_DISK | STS_LSUF_ACTIVE;
+
+/// The replication flags of an LSU: it has partners, and the calls that serve them are there.
+fn replication_flags(server: &Server, lsu: &str) -> u64 {
+    let mut flags = 0;
+    let section = &server.section;
+    if server.capabilities.has(STS_SRVC_ASYNC_COPY) && !section.replication.of(lsu).is_empty() {
+        flags |= STS_LSUF_REP_ENABLED | STS_LSUF_REP_SOURCE;
+    }
+    if server.capabilities.has(STS_SRVC_EVENTS) && !section.replication_sources.of(lsu).is_empty() {
+        flags |= STS_LSUF_REP_ENABLED | STS_LSUF_REP_TARGET;
+    }
+    flags
+}
 
 /// The server and the name in an LSU argument; the call's log lines go to the server's session from here on.
 ///
@@ -53,14 +69,14 @@ pub unsafe fn stspi_open_lsu_list(
         // SAFETY: the host's promise.
         let (filter, out) = unsafe { (args::optional(filter)?, args::output_plain(list, "list")?) };
         let wanted = filter.map_or(0, |f| f.sld_flags);
-        let names = if wanted & !LSU_FLAGS == 0 {
-            let cluster = &server.cluster;
-            let lsus = cluster.run(cluster.client.lsus())?.map_err(|e| client_fault(&e))?;
+        let cluster = &server.cluster;
+        let lsus = cluster.run(cluster.client.lsus())?.map_err(|e| client_fault(&e))?;
+        let fits = |name: &String| {
+            let flags = LSU_FLAGS | replication_flags(&server, name);
             // A name that the host's field cannot hold could never be opened.
-            lsus.into_iter().map(|l| l.name).filter(|n| n.len() < STS_MAX_LSUNAME).collect()
-        } else {
-            std::collections::VecDeque::new()
+            name.len() < STS_MAX_LSUNAME && wanted & !flags == 0
         };
+        let names = lsus.into_iter().map(|l| l.name).filter(fits).collect();
         let opened = Object::LsuList(Box::new(LsuList { server, names }));
         out.set(pointer(with_table(|table| table.insert(Kind::LsuList, opened))?)?);
         Ok(())
@@ -79,7 +95,7 @@ pub unsafe fn stspi_list_lsu(
         let next = with_table(|table| {
             table.with(raw(list), Kind::LsuList, |object| match object {
                 Object::LsuList(list) => {
-                    call.heard_by(&list.server.session, &list.server.cluster.log);
+                    list.server.admit(call)?;
                     Ok(list.names.pop_front())
                 }
                 _ => Err(Fault::new(STS_EPLUGIN, "a handle's kind and object disagree")),
@@ -127,7 +143,7 @@ pub unsafe fn stspi_get_lsu_prop_byname(
             allocation: STS_LSU_AT_STATIC,
             storage: STS_LSU_ST_NONE,
             reserved: 0,
-            media: LSU_FLAGS,
+            media: LSU_FLAGS | replication_flags(&server, name),
             save_as: STS_SA_IMAGE,
             max_transfer: STS_MAX_IO,
             block_size: STS_BLOCK_SIZE,
@@ -136,9 +152,56 @@ pub unsafe fn stspi_get_lsu_prop_byname(
             lsu_used: used,
             lsu_used_phys: found.physical_used_bytes,
             images: STS_UNKNOWN,
+            worm_min: server.section.worm.minimum.unwrap_or(0),
+            worm_max: server.section.worm.maximum.unwrap_or(STS_UNKNOWN),
             name: args::text(found.name.as_bytes()),
             description: args::text(format!("VAST view {}", found.path).as_bytes()),
+            label: args::text(b""),
         });
         Ok(())
     })
+}
+
+/// Partners in the host's shape, and how many there are.
+fn partners(partners: &[LsuRef]) -> ([sts_lsu_ref_t; STS_MAX_REP], u32) {
+    let mut array = [sts_lsu_ref_t { server: args::text(b""), lsu: args::text(b"") }; STS_MAX_REP];
+    let mut count = 0;
+    for (slot, partner) in array.iter_mut().zip(partners) {
+        slot.server = args::text(format!("{PREFIX}:{}", partner.server).as_bytes());
+        slot.lsu = args::text(partner.lsu.as_bytes());
+        count += 1;
+    }
+    (array, count)
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_get_lsu_replication_prop(
+    plugin: &Plugin,
+    lsu: *const sts_lsu_t,
+    info: *mut sts_lsu_replication_t,
+) -> c_int {
+    guard(plugin, "stspi_get_lsu_replication_prop", |call| {
+        // SAFETY: the host's promise.
+        let (server, name) = unsafe { locate(call, lsu)? };
+        // SAFETY: as above.
+        let out = unsafe { args::output(info)? };
+        server.cluster.run(server.cluster.client.lsu(name))?.map_err(|e| client_fault(&e))?;
+        let (targets, target_count) = partners(server.section.replication.of(name));
+        let (sources, source_count) = partners(server.section.replication_sources.of(name));
+        out.set(sts_lsu_replication_t {
+            size: u32::try_from(size_of::<sts_lsu_replication_t>()).unwrap_or(0),
+            reserved: 0,
+            sld_flags: replication_flags(&server, name),
+            sld_rep_target_count: target_count,
+            sld_rep_source_count: source_count,
+            sld_rep_targets: targets,
+            sld_rep_sources: sources,
+        });
+        Ok(())
+    })
+}
+
+#[doc(hidden)]
+pub unsafe fn stspi_label_lsu(plugin: &Plugin, _lsu: *const sts_lsu_t, _label: *const c_char) -> c_int {
+    guard(plugin, "stspi_label_lsu", |_| Err(nothing_behind()))
 }

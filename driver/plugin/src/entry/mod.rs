@@ -6,16 +6,28 @@
 //! through [`crate::export`]. All of them are `unsafe` for one reason: the host promises that its pointers point at
 //! what the prototype says (`args.rs` says what is checked all the same).
 
+mod asynchronous;
+mod copy;
+mod event;
 mod image;
+mod include;
 mod life;
 mod list;
+mod lock;
 mod lsu;
+mod meta;
 mod server;
 
+pub use asynchronous::*;
+pub use copy::*;
+pub use event::*;
 pub use image::*;
+pub use include::*;
 pub use life::*;
 pub use list::*;
+pub use lock::*;
 pub use lsu::*;
+pub use meta::*;
 pub use server::*;
 
 use image_store::ImageIdentity;
@@ -39,6 +51,11 @@ fn identity(definition: &sts_image_def_t) -> Result<ImageIdentity, Fault> {
     let base_name = args::field(&definition.img_basename, "img_basename")?;
     let policy = args::field(&definition.img_policy, "img_policy")?;
     ImageIdentity::new(base_name, definition.img_date, policy).map_err(|e| crate::status::image_fault(&e))
+}
+
+/// What a call answers whose capability the table offers and whose code is missing: a mistake of ours, said as such.
+fn nothing_behind() -> Fault {
+    Fault::new(ost_abi::STS_ENOTSUP, "this plug-in has nothing behind the call")
 }
 
 /// A name that must be text: LSU and server names are in VAST.

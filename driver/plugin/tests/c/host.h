@@ -23,7 +23,11 @@
     X(init) X(claim) X(terminate) X(open_server) X(close_server) X(get_server_prop) X(get_server_prop_byname) \
     X(open_lsu_list) X(list_lsu) X(close_lsu_list) X(get_lsu_prop_byname) X(create_image) X(open_image) \
     X(write_image) X(read_image) X(flush_image) X(close_image) X(get_image_prop) X(get_image_prop_byname) \
-    X(delete_image) X(open_image_list) X(list_image) X(close_image_list)
+    X(delete_image) X(open_image_list) X(list_image) X(close_image_list) \
+    X(label_lsu) X(get_lsu_replication_prop) X(write_image_meta) X(read_image_meta) X(include_in_image) \
+    X(open_target_server) X(copy_image) X(begin_copy_image) X(end_copy_image) X(copy_extent) X(async_copy_image) \
+    X(named_async_copy_image) X(async_wait) X(async_cancel) X(open_evchannel) X(get_event) X(get_event_payload) \
+    X(delete_event) X(close_evchannel) X(set_image_lock) X(extend_image_lock) X(get_image_lock)
 
 struct api {
     void *library;
@@ -69,5 +73,7 @@ void mode_lifecycle(int argc, char **argv);
 void mode_expect(int argc, char **argv);
 void mode_lists(int argc, char **argv);
 void mode_read(int argc, char **argv);
+void mode_capabilities(int argc, char **argv);
+void mode_replication(int argc, char **argv);
 
 #endif

@@ -57,7 +57,7 @@ pub(crate) fn host_program() -> &'static Path {
         let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
         cc.args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-rdynamic"]);
         cc.arg("-I").arg(crate_dir.join("../ost-abi/include")).arg("-I").arg(&sources);
-        cc.args(["host.c", "modes.c", "hostile.c"].map(|f| sources.join(f)));
+        cc.args(["host.c", "modes.c", "hostile.c", "optional.c"].map(|f| sources.join(f)));
         succeed(cc.arg("-o").arg(&program).args(["-ldl", "-lpthread"]));
         (folder, program)
     });

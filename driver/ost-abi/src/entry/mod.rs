@@ -1,5 +1,7 @@
 //! The entry points, once: the header's prototypes, the plug-ins' exports and the loader's table all expand from here.
 
+mod optional;
+
 /// Calls `$callback!` with every entry point of the interface as `fn name(argument: type, ...);` items with their docs.
 ///
 /// All of them return an `STS_*` code as `c_int`. The types are named without a path: the expansion needs
@@ -9,7 +11,9 @@
 #[macro_export]
 macro_rules! for_each_entry_point {
     ($($callback:tt)+) => {
-        $($callback)+! {
+        $crate::__optional_entry_points! {
+            [$($callback)+]
+
             /// Starts the plug-in in this process. The first call; repeated calls are harmless. No I/O, no thread.
             ///
             /// `app_version`: interface version of the host; 0 or one the plug-in does not know is `STS_ENOTSUP`.
@@ -155,7 +159,7 @@ macro_rules! for_each_entry_point {
                 info: *mut sts_image_info_t
             );
 
-            /// Deletes an image, complete or pending; `STS_ENOENT` if there is none.
+            /// Deletes an image, complete or pending; `STS_ENOENT` if there is none, `STS_EWORMLOCKED` while it is locked.
             ///
             /// `asynchronous`: 0 or 1; this plug-in returns when it is done either way.
             ///

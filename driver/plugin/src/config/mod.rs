@@ -1,7 +1,11 @@
 //! The plug-in's configuration file: TOML, named by `VAST_OST_CONFIG` or `/etc/vast-ost/vast-ost.toml`.
 //!
 //! One section per storage server, named as in NetBackup. User and password are not here: NetBackup passes them with
-//! each session. The S3 key pair is in a file of its own that only its owner may read.
+//! each session. The S3 key pair is in a file of its own that only its owner may read, and so is the password of a server
+//! that is reached without a session, as the target of a replication.
+
+mod password;
+mod replication;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,7 +18,10 @@ use ost_abi::{STS_ECONFIG, STS_ENOENT};
 use serde::Deserialize;
 use vast_client::{ClientConfig, Endpoint, KeyPair, S3Config, Scheme, Secret, TlsConfig, VmsConfig};
 
+use crate::capability::{Capabilities, Disabled};
 use crate::fault::Fault;
+
+pub(crate) use replication::{LsuRef, Partners};
 
 /// Storage-server type: names look like `VastData:<server>`.
 pub(crate) const PREFIX: &str = "VastData";
@@ -68,9 +75,31 @@ pub(crate) struct ServerSection {
     s3_region: Option<String>,
     no_space_codes: Option<Vec<String>>,
     key_file: PathBuf,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    #[serde(default)]
+    disable: Disabled,
+    #[serde(default)]
+    pub(crate) worm: WormSection,
+    /// Where images of each LSU are replicated to.
+    #[serde(default)]
+    pub(crate) replication: Partners,
+    /// Where images of each LSU come from.
+    #[serde(default)]
+    pub(crate) replication_sources: Partners,
     connect_timeout: Option<u32>,
     stall_timeout: Option<u32>,
     call_timeout: Option<u32>,
+}
+
+/// Limits of locks, where they shall be other than what the cluster says. Seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WormSection {
+    /// Shortest time that an image can be locked for.
+    pub(crate) minimum: Option<u64>,
+    /// Longest time that an image can be locked for.
+    pub(crate) maximum: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -107,7 +136,32 @@ impl ConfigFile {
         let text = fs::read_to_string(path).map_err(|e| {
             config_fault(path, format_args!("{e}; create it, or name another one in VAST_OST_CONFIG"))
         })?;
-        toml::from_str(&text).map_err(|e| config_fault(path, e))
+        let mut file: Self = toml::from_str(&text).map_err(|e| config_fault(path, e))?;
+        for (name, section) in &file.server {
+            let WormSection { minimum, maximum } = section.worm;
+            if minimum.zip(maximum).is_some_and(|(minimum, maximum)| minimum > maximum) {
+                let message = format!("[server.{name}.worm]: the minimum is longer than the maximum");
+                return Err(config_fault(path, message));
+            }
+        }
+        file.pair_up();
+        Ok(file)
+    }
+
+    /// What one section calls its target has that section as its source, if the target is in this file too.
+    fn pair_up(&mut self) {
+        let mut pairs = Vec::new();
+        for (name, section) in &self.server {
+            for (lsu, targets) in section.replication.iter() {
+                let source = LsuRef { server: name.clone(), lsu: lsu.clone() };
+                pairs.extend(targets.iter().map(|target| (target.clone(), source.clone())));
+            }
+        }
+        for (target, source) in pairs {
+            if let Some(section) = self.server.get_mut(&target.server) {
+                section.replication_sources.add(&target.lsu, source);
+            }
+        }
     }
 
     /// The section of a storage server.
@@ -129,6 +183,28 @@ fn seconds(value: Option<u32>, default: Duration) -> Duration {
 }
 
 impl ServerSection {
+    /// What the server offers.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        Capabilities::except(&self.disable)
+    }
+
+    /// User and password for a server that is opened without any of the host's; `None` if it is reached through its
+    /// S3 endpoints alone.
+    pub(crate) fn own_credentials(&self, path: &Path) -> Result<Option<(String, Secret)>, Fault> {
+        match (&self.user, &self.password_file) {
+            (Some(user), Some(file)) => {
+                let password = password::read(file).map_err(|why| config_fault(path, why))?;
+                Ok(Some((user.clone(), password)))
+            }
+            (None, None) if !self.s3_endpoints.is_empty() => Ok(None),
+            _ => Err(config_fault(
+                path,
+                "the host gave no credentials for this server: set user and password_file, or s3_endpoints to reach \
+                 its data path without VMS",
+            )),
+        }
+    }
+
     /// Settings for the client, with the credentials of a session.
     pub(crate) fn client_config(
         &self,
@@ -174,5 +250,72 @@ impl ServerSection {
         timeouts.stall = seconds(self.stall_timeout, timeouts.stall);
         timeouts.total = seconds(self.call_timeout, timeouts.total);
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    const TWO: &str = r#"
+[server.vast1]
+vms = "https://vms1"
+vip_pool = "backup"
+key_file = "/k"
+disable = ["flush"]
+worm = { minimum = 60, maximum = 3600 }
+[server.vast1.replication]
+lsu-a = ["VastData:vast2:lsu-b", "VastData:elsewhere:lsu-c"]
+[server.vast2]
+vms = "https://vms2"
+s3_endpoints = ["10.0.0.1"]
+key_file = "/k"
+"#;
+
+    fn load(text: &str) -> Result<ConfigFile, Fault> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vast-ost.toml");
+        fs::write(&path, text).unwrap();
+        ConfigFile::load(&path)
+    }
+
+    #[test]
+    fn a_target_in_the_same_file_knows_its_source() {
+        let file = load(TWO).unwrap();
+        let (vast1, vast2) = (&file.server["vast1"], &file.server["vast2"]);
+        assert_eq!(vast1.replication.of("lsu-a").len(), 2);
+        assert_eq!(vast1.replication.of("other"), []);
+        let sources: Vec<_> = vast2.replication_sources.of("lsu-b").iter().map(ToString::to_string).collect();
+        assert_eq!(sources, ["VastData:vast1:lsu-a"]);
+        assert!(!vast1.capabilities().has(ost_abi::STS_SRVC_FLUSH));
+        assert!(vast2.capabilities().has(ost_abi::STS_SRVC_FLUSH));
+    }
+
+    #[test]
+    fn a_minimum_above_the_maximum_and_a_wrong_partner_are_refused() {
+        let fault = load(&TWO.replace("= 3600", "= 59")).unwrap_err();
+        assert_eq!(fault.code, STS_ECONFIG);
+        assert!(fault.message.contains("vast1.worm"), "{}", fault.message);
+        let fault = load(&TWO.replace("VastData:vast2", "vast2")).unwrap_err();
+        assert!(fault.message.contains("VastData:server:lsu"), "{}", fault.message);
+    }
+
+    #[test]
+    fn own_credentials_are_a_user_with_a_closed_file_or_none_with_endpoints() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, secret) = (folder.path().join("vast-ost.toml"), folder.path().join("password"));
+        fs::write(&secret, "geheim\n").unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        let user = format!("user = \"ost\"\npassword_file = {secret:?}\nkey_file = \"/k\"\ndisable");
+        let file = load(&TWO.replace("key_file = \"/k\"\ndisable", &user)).unwrap();
+        let (name, password) = file.server["vast1"].own_credentials(&path).unwrap().unwrap();
+        assert_eq!((name.as_str(), password.expose()), ("ost", "geheim"));
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o640)).unwrap();
+        let fault = file.server["vast1"].own_credentials(&path).unwrap_err();
+        assert!(fault.message.contains("0640") && !fault.message.contains("geheim"), "{}", fault.message);
+        let file = load(TWO).unwrap();
+        assert_eq!(file.server["vast2"].own_credentials(&path).unwrap(), None);
+        assert_eq!(file.server["vast1"].own_credentials(&path).unwrap_err().code, STS_ECONFIG);
     }
 }

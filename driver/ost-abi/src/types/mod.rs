@@ -1,0 +1,18 @@
+//! The structures that cross the boundary. All are `repr(C)`, fixed in size, without pointers where possible.
+//!
+//! Every structure that a caller passes begins with `size`: the caller sets it to `sizeof` of the structure it was
+//! compiled with, and a plug-in refuses (`STS_EINVAL`) a size it does not know. A structure inside another one carries
+//! its size too. Character arrays hold bytes in no particular encoding, ended by a NUL within the array; an array
+//! without one is refused.
+
+mod event;
+mod handles;
+mod image;
+mod lsu;
+mod server;
+
+pub use event::*;
+pub use handles::*;
+pub use image::*;
+pub use lsu::*;
+pub use server::*;
