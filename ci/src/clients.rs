@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::packages::install;
-use crate::step::{self, Failure, cargo};
+use crate::step::{self, FEATURES, Failure, cargo};
 
 /// Oldest Python that the pinned clients run on.
 const PYTHON_MIN: &str = "3.10";
@@ -26,8 +26,8 @@ pub(crate) fn run(root: &Path, only: Option<&str>, python: Option<&Path>) -> Res
     };
     let program = made.as_ref().map_or_else(|| python.map(Path::to_path_buf), |e| Some(e.python()));
     let program = program.unwrap_or_else(|| "python3".into());
-    // All features of the whole workspace, as the tests have them: their build is used again.
-    let build = ["build", "--workspace", "--all-features", "--locked", "--bin", "vast-sim"];
+    // The features of the whole workspace, as the tests have them: their build is used again.
+    let build = ["build", "--workspace", "--features", FEATURES, "--locked", "--bin", "vast-sim"];
     step::run(&mut cargo(root, &build))?;
     let mut checks = Command::new(program);
     checks.current_dir(root).arg("ci/clients/run.py").arg("--sim").arg(simulator(root)?);
@@ -52,7 +52,7 @@ pub(crate) fn module(root: &Path, name: &str, surroundings: &[(&str, PathBuf)]) 
         Ok(environment) => environment,
         Err(missing) => return not_checked(name, missing),
     };
-    let build = ["build", "--workspace", "--all-features", "--locked", "--bin", "vast-sim"];
+    let build = ["build", "--workspace", "--features", FEATURES, "--locked", "--bin", "vast-sim"];
     step::run(&mut cargo(root, &build))?;
     let mut checks = Command::new(environment.python());
     checks.current_dir(root).envs(surroundings.iter().map(|(name, path)| (name, path)));

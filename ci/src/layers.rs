@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::step::{self, Failure};
+use crate::step::{self, FEATURES, Failure};
 
 /// Each crate and the crates of the workspace that its code (not its tests) may use.
 const ALLOWED: [(&str, &[&str]); 9] = [
@@ -55,6 +55,13 @@ fn check(metadata: &serde_json::Value) -> Vec<String> {
             ));
             continue;
         };
+        let features = package["features"].as_object();
+        for feature in features.into_iter().flat_map(|f| f.keys()).filter(|f| *f != "default" && *f != "sdk")
+        {
+            if !FEATURES.split(',').any(|known| known == format!("{name}/{feature}")) {
+                broken.push(format!("{name}: feature {feature} is not in FEATURES of ci/src/step.rs"));
+            }
+        }
         let dependencies = package["dependencies"].as_array().map_or(&[][..], Vec::as_slice);
         for dependency in dependencies.iter().filter(|d| d["kind"].is_null()) {
             let on = dependency["name"].as_str().unwrap_or_default();
@@ -76,10 +83,12 @@ mod tests {
             { "name": "vast-client", "dependencies": [{ "name": "vast-sim", "kind": null }] },
             { "name": "vast-sim", "dependencies": [{ "name": "vast-client", "kind": "dev" }] },
             { "name": "stray", "dependencies": [] },
+            { "name": "ost-abi", "features": { "sdk": [], "default": [], "new": [] }, "dependencies": [] },
         ]});
         let broken = check(&metadata);
-        assert_eq!(broken.len(), 2, "{broken:?}");
+        assert_eq!(broken.len(), 3, "{broken:?}");
         assert_eq!(broken[0], "vast-client must not depend on vast-sim");
         assert!(broken[1].starts_with("stray:"), "{broken:?}");
+        assert!(broken[2].starts_with("ost-abi: feature new"), "{broken:?}");
     }
 }

@@ -7,6 +7,7 @@ mod layers;
 mod packages;
 mod page;
 mod release;
+mod sdk;
 mod step;
 mod test;
 mod tidy;

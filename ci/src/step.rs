@@ -4,6 +4,10 @@ use std::fmt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+/// The features that the workspace is checked with, separated by commas: all but `sdk`, which puts another header in place
+/// of ours. `cargo ci tidy` sees to it that none is missing.
+pub(crate) const FEATURES: &str = "image-store/conformance";
+
 /// Why a command of `cargo ci` failed.
 #[derive(Debug)]
 pub(crate) enum Failure {

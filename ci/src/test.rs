@@ -3,21 +3,24 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::step::{self, Failure, cargo};
-use crate::{clients, layers, page, release, tidy};
+use crate::step::{self, FEATURES, Failure, cargo};
+use crate::{clients, layers, page, release, sdk, tidy};
 
 type Step = (&'static str, fn(&Path) -> Result<(), Failure>);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("components", components),
     ("tidy", |root| tidy::run(root).and_then(|()| layers::run(root))),
     ("format", |root| step::run(&mut cargo(root, &["fmt", "--all", "--", "--check"]))),
     ("clippy", |root| {
-        let arguments =
-            ["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"];
-        step::run(&mut cargo(root, &arguments))
+        let arguments = ["--all-targets", "--features", FEATURES, "--locked", "--", "-D", "warnings"];
+        step::run(cargo(root, &["clippy", "--workspace"]).args(arguments))
     }),
-    ("tests", |root| step::run(&mut cargo(root, &["test", "--workspace", "--all-features", "--locked"]))),
+    // Before the tests, some of which need what it installs.
+    ("sdk", sdk::run),
+    ("tests", |root| {
+        step::run(&mut cargo(root, &["test", "--workspace", "--features", FEATURES, "--locked"]))
+    }),
     ("clients", |root| clients::run(root, None, None)),
     ("page", page::run),
     ("docs", |root| {

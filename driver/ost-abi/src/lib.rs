@@ -18,6 +18,9 @@
 //!
 //! **Growth.** A structure that a caller passes begins with its size, and structures inside it do too.
 //!
+//! **Another header.** With the feature `sdk` the interface that crosses the boundary is that of a C header given at build
+//! time, and the module `sdk` maps it to this one. Nothing else knows of it.
+//!
 //! The C header `include/stspi.h` is generated from this crate; a test fails when it is stale.
 
 #![allow(non_camel_case_types, reason = "the names are the C interface's")]
@@ -27,6 +30,8 @@ pub mod capabilities;
 pub mod constants;
 mod entry;
 pub mod errors;
+#[cfg(feature = "sdk")]
+pub mod sdk;
 pub mod types;
 
 pub use api::{Api, MissingSymbol};

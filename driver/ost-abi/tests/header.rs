@@ -20,7 +20,7 @@ fn generate() -> String {
     fs::write(&errors, error_constants()).unwrap();
     let config = cbindgen::Config::from_file(crate_dir().join("cbindgen.toml")).unwrap();
     let mut out = Vec::new();
-    let types = ["handles", "server", "lsu", "image", "event"];
+    let types = ["log", "handles", "server", "lsu", "image", "event"];
     types
         .iter()
         .fold(
@@ -82,6 +82,7 @@ fn every_public_item_says_where_it_comes_from() {
         "capabilities.rs",
         "entry/mod.rs",
         "entry/optional.rs",
+        "types/log.rs",
         "types/handles.rs",
         "types/server.rs",
         "types/lsu.rs",
@@ -102,10 +103,18 @@ fn check_provenance(path: &Path) {
         if line.starts_with("/// Provenance:") {
             documented = true;
         }
-        let item =
-            ["pub const STS", "pub struct ", "pub type ", "pub fn ", "pub enum ", "fn stspi_", "STS_E"]
-                .iter()
-                .any(|p| line.starts_with(p));
+        let item = [
+            "pub const STS",
+            "pub struct ",
+            "pub type ",
+            "pub fn ",
+            "pub unsafe fn ",
+            "pub enum ",
+            "fn stspi_",
+            "STS_E",
+        ]
+        .iter()
+        .any(|p| line.starts_with(p));
         if item && !line.contains("$symbol") && !line.starts_with("STS_ERRORS") {
             items += 1;
             assert!(documented, "{}:{}: no Provenance line: {line}", path.display(), number + 1);

@@ -19,6 +19,7 @@ mod cluster;
 mod config;
 #[doc(hidden)]
 pub mod entry;
+mod export;
 mod fault;
 mod fork;
 mod handles;

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ost_abi::{
-    STS_LOG_CRITICAL, STS_LOG_DEBUG, STS_LOG_ERROR, STS_LOG_INFO, STS_LOG_WARNING, sts_log_fn,
+    STS_LOG_CRITICAL, STS_LOG_DEBUG, STS_LOG_ERROR, STS_LOG_INFO, STS_LOG_WARNING, sts_call_log, sts_log_fn,
     sts_session_def_v7_t,
 };
 use vast_client::{Log, Severity};
@@ -103,20 +103,19 @@ impl Session {
 
     /// Writes one line to the host's log.
     pub(crate) fn log(&self, severity: Severity, line: &str) {
-        let Some(log) = self.log else { return };
         let severity = number(severity);
-        if severity < self.level {
+        if self.log.is_none() || severity < self.level {
             return;
         }
         let clean: Vec<u8> = line.bytes().map(|b| if b < 0x20 { b' ' } else { b }).collect();
         if let Ok(text) = CString::new(clean) {
             // SAFETY: the host gave function and context together for this session; the text outlives the call.
-            unsafe { log(self.context, severity, text.as_ptr()) }
+            unsafe { sts_call_log(self.log, self.context, severity, &text) }
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "sdk")))]
 mod tests {
     use super::*;
     use std::ffi::{CStr, c_char, c_void};

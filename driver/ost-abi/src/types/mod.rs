@@ -8,11 +8,18 @@
 mod event;
 mod handles;
 mod image;
+#[cfg(not(feature = "sdk"))]
+mod log;
 mod lsu;
 mod server;
 
 pub use event::*;
 pub use handles::*;
 pub use image::*;
+#[cfg(not(feature = "sdk"))]
+pub use log::*;
 pub use lsu::*;
 pub use server::*;
+
+#[cfg(feature = "sdk")]
+pub use crate::sdk::{sts_call_log, sts_log_fn};

@@ -2,14 +2,8 @@
 
 use core::ffi::{c_char, c_void};
 
+use super::sts_log_fn;
 use crate::constants::{STS_MAX_CRED, STS_MAX_STSNAME, STS_MAX_TEXT, STS_SRV_CAP_WORDS};
-
-/// The host's log function: context as given, severity (`STS_LOG_*`), NUL-terminated text without a line end.
-///
-/// It is called only on the thread that is inside a `stspi_*` call, never after that call has returned.
-///
-/// Provenance: log (that plug-in text appears in the host's log), provisional (the shape).
-pub type sts_log_fn = Option<unsafe extern "C" fn(context: *mut c_void, severity: i32, text: *const c_char)>;
 
 /// What the plug-in says of itself.
 ///

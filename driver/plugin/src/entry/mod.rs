@@ -3,7 +3,7 @@
 //! The handle comes first, so that whatever else is wrong is logged in its session.
 //!
 //! One function for each `stspi_*` symbol, with the plug-in as an extra first argument. The two libraries export them
-//! through [`crate::export`]. All of them are `unsafe` for one reason: the host promises that its pointers point at
+//! through [`crate::export`](crate::export!). All of them are `unsafe` for one reason: the host promises that its pointers point at
 //! what the prototype says (`args.rs` says what is checked all the same).
 
 mod asynchronous;
@@ -61,32 +61,4 @@ fn nothing_behind() -> Fault {
 /// A name that must be text: LSU and server names are in VAST.
 fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Fault> {
     std::str::from_utf8(bytes).map_err(|_| Fault::invalid(format_args!("{what} is not UTF-8")))
-}
-
-/// Exports every entry point of the interface from the library that calls this, once, with the thread model given.
-#[macro_export]
-macro_rules! export {
-    ($model:expr) => {
-        static PLUGIN: $crate::Plugin = $crate::Plugin::new($model);
-        $crate::abi::for_each_entry_point!($crate::export_functions);
-    };
-}
-
-/// The functions of [`export`].
-#[doc(hidden)]
-#[macro_export]
-macro_rules! export_functions {
-    ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $ty:ty),*);)+) => {
-        $(
-            $(#[$attr])*
-            ///
-            /// # Safety
-            /// Pointers are null or point at what the prototype in `stspi.h` says.
-            #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn $name($($arg: $ty),*) -> c_int {
-                // SAFETY: the host's promise, passed on.
-                unsafe { $crate::entry::$name(&PLUGIN, $($arg),*) }
-            }
-        )+
-    };
 }

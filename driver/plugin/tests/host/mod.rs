@@ -1,6 +1,6 @@
 //! A simulated cluster, the real libraries, and the C host that drives them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,14 @@ pub(crate) const MT: &str = LIBRARIES[1];
 pub(crate) const LSU: &str = "lsu1";
 
 /// The folder of this build: where the test itself was built.
-fn profile_dir() -> PathBuf {
+pub(crate) fn profile_dir() -> PathBuf {
     let exe = std::env::current_exe().unwrap();
     exe.parent().unwrap().parent().unwrap().to_owned()
+}
+
+/// Cargo's target folder.
+pub(crate) fn target_dir() -> PathBuf {
+    profile_dir().parent().unwrap().to_owned()
 }
 
 fn succeed(command: &mut Command) -> Output {
@@ -30,38 +35,70 @@ fn succeed(command: &mut Command) -> Output {
     output
 }
 
+/// Builds both libraries into a target folder, in the profile that the test itself was built in.
+pub(crate) fn build(target: &Path, more: impl FnOnce(&mut Command)) -> Output {
+    let dir = profile_dir();
+    let profile = dir.file_name().unwrap().to_str().unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args([
+        "build",
+        "--quiet",
+        "--message-format",
+        "json",
+        "-p",
+        "stspi-vast-st",
+        "-p",
+        "stspi-vast-mt",
+    ]);
+    cargo.args(["--profile", if profile == "debug" { "dev" } else { profile }]);
+    // Cargo describes this test to us in these; build scripts that look at them would run anew for each caller.
+    for (name, _) in
+        std::env::vars().filter(|(n, _)| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_"))
+    {
+        cargo.env_remove(name);
+    }
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", target);
+    more(&mut cargo);
+    cargo.output().unwrap_or_else(|e| panic!("{cargo:?}: {e}"))
+}
+
 /// The built library of that name, fresh.
 pub(crate) fn library(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let dir = profile_dir();
-        let profile = dir.file_name().unwrap().to_str().unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "-p", "stspi-vast-st", "-p", "stspi-vast-mt"]);
-        cargo.args(["--profile", if profile == "debug" { "dev" } else { profile }]);
-        succeed(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", dir.parent().unwrap()));
+        let output = build(&target_dir(), |_| {});
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     });
     let path = profile_dir().join(name);
     assert!(path.is_file(), "{} was not built", path.display());
     path
 }
 
+/// What a library exports.
+pub(crate) fn exported(library: &Path) -> BTreeSet<String> {
+    let output = Command::new("nm").args(["-D", "--defined-only"]).arg(library).output().unwrap();
+    assert!(output.status.success(), "nm comes with the C compiler: {output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect()
+}
+
+/// Compiles files of `tests/c` against a folder of headers; the program lives as long as the folder that comes first.
+pub(crate) fn compile(files: &[&str], headers: &Path) -> (tempfile::TempDir, PathBuf) {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c");
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("host");
+    let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    cc.args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-rdynamic"]);
+    cc.arg("-I").arg(headers).args(files.iter().map(|file| sources.join(file)));
+    succeed(cc.arg("-o").arg(&program).args(["-ldl", "-lpthread"]));
+    (folder, program)
+}
+
 /// The C host, compiled against the committed header.
 pub(crate) fn host_program() -> &'static Path {
     static HOST: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = HOST.get_or_init(|| {
-        let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let sources = crate_dir.join("tests/c");
-        let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("host");
-        let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
-        cc.args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-rdynamic"]);
-        cc.arg("-I").arg(crate_dir.join("../ost-abi/include")).arg("-I").arg(&sources);
-        cc.args(["host.c", "modes.c", "hostile.c", "optional.c"].map(|f| sources.join(f)));
-        succeed(cc.arg("-o").arg(&program).args(["-ldl", "-lpthread"]));
-        (folder, program)
-    });
-    path
+    let headers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ost-abi/include");
+    &HOST.get_or_init(|| compile(&["host.c", "modes.c", "hostile.c", "optional.c"], &headers)).1
 }
 
 /// How the plug-in shall reach the cluster.
@@ -162,9 +199,16 @@ impl World {
 
     /// Runs the host and returns what it printed; it must succeed.
     pub(crate) fn host(&self, library_name: &str, mode: &str, arguments: &[&str]) -> Said {
-        let output = self.host_output(library_name, mode, arguments);
+        let library = library(library_name);
+        let common = [mode, library.to_str().unwrap(), "VastData:vast1", "admin", &self.password, LSU];
+        self.run(&mut Command::new(host_program()), &[&common, arguments].concat())
+    }
+
+    /// Runs a host that must succeed.
+    pub(crate) fn run(&self, host: &mut Command, arguments: &[&str]) -> Said {
+        let output = host.args(arguments).env("VAST_OST_CONFIG", self.config_path()).output().unwrap();
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{library_name} {mode}: {}\n{log}", output.status);
+        assert!(output.status.success(), "{arguments:?}: {}\n{log}", output.status);
         let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             if let Some((name, value)) = line.split_once('=') {
@@ -174,14 +218,6 @@ impl World {
         let said = Said { values, log };
         assert_eq!(said.number("done"), 1);
         said
-    }
-
-    fn host_output(&self, library_name: &str, mode: &str, arguments: &[&str]) -> Output {
-        let library = library(library_name);
-        let mut host = Command::new(host_program());
-        host.arg(mode).arg(&library).args(["VastData:vast1", "admin", &self.password, LSU]).args(arguments);
-        host.env("VAST_OST_CONFIG", self.config_path());
-        host.output().unwrap()
     }
 
     /// Keys of every object and upload in the LSU's bucket, as the cluster itself has them.
