@@ -34,6 +34,9 @@ pub struct StoreConfig {
     /// Seconds a silent writer keeps its image; recorded in the state object. Default 480: above NetBackup's 300 s
     /// client read timeout, below its 600 s retry delay.
     pub lease_seconds: u32,
+    /// Seconds after the last sign of life of a writer, or of anything else that was left, until a sweep may remove what
+    /// it left. Default 24 hours, not below `lease_seconds`.
+    pub sweep_after_seconds: u32,
 }
 
 impl Default for StoreConfig {
@@ -50,6 +53,7 @@ impl Default for StoreConfig {
             read_ahead: 3,
             reads_again: 2,
             lease_seconds: 480,
+            sweep_after_seconds: 24 * 60 * 60,
         }
     }
 }
@@ -98,6 +102,10 @@ impl StoreConfig {
             ),
             (self.read_ahead <= 64, "read_ahead must be at most 64".to_owned()),
             (self.reads_again <= 10, "reads_again must be at most 10".to_owned()),
+            (
+                self.sweep_after_seconds >= self.lease_seconds,
+                "sweep_after_seconds must not be below lease_seconds".to_owned(),
+            ),
         ];
         for (holds, problem) in checks {
             if !holds {
@@ -146,6 +154,7 @@ mod tests {
             StoreConfig { read_budget: MIB, ..legal() },
             StoreConfig { read_ahead: 65, ..legal() },
             StoreConfig { reads_again: 11, ..legal() },
+            StoreConfig { sweep_after_seconds: 479, ..legal() },
         ] {
             assert!(illegal.check().is_err(), "{illegal:?}");
         }

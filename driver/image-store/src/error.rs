@@ -48,6 +48,100 @@ pub enum ImageError {
         /// Offset that would have been right: the image's size.
         expected: u64,
     },
+    /// A range that the image does not have.
+    #[error("image {image}: has {size} bytes, none from {offset} to {end}; name a range within the image")]
+    InvalidRange {
+        /// Which.
+        image: ImageIdentity,
+        /// Where the range begins.
+        offset: u64,
+        /// Where it ends.
+        end: u64,
+        /// Size of the image.
+        size: u64,
+    },
+    /// Only a complete image can be a source of others or be locked.
+    #[error(
+        "image {image}: not complete, so it can be no source and cannot be locked; close it complete first"
+    )]
+    NotComplete {
+        /// Which.
+        image: ImageIdentity,
+    },
+    /// The image is locked and may not be deleted yet.
+    #[error("image {image}: locked until {until} (seconds since the epoch), cannot be deleted before")]
+    Locked {
+        /// Which.
+        image: ImageIdentity,
+        /// Until when, in seconds since the epoch by the server's clock.
+        until: u64,
+    },
+    /// A lock that would end too soon.
+    #[error(
+        "image {image}: a lock until {until} ends too soon; lock until {earliest} (seconds since the epoch) or later"
+    )]
+    LockTooShort {
+        /// Which.
+        image: ImageIdentity,
+        /// The end asked for.
+        until: u64,
+        /// The earliest end by the server's clock and the LSU's minimum.
+        earliest: u64,
+    },
+    /// A lock that would last too long.
+    #[error(
+        "image {image}: a lock until {until} lasts too long; lock until {latest} (seconds since the epoch) at most"
+    )]
+    LockTooLong {
+        /// Which.
+        image: ImageIdentity,
+        /// The end asked for.
+        until: u64,
+        /// The latest end by the server's clock and the LSU's maximum.
+        latest: u64,
+    },
+    /// A lock that would end before the one in force.
+    #[error(
+        "image {image}: locked until {locked_until}, no lock can end sooner, at {until}; extend it or leave it"
+    )]
+    LockShortened {
+        /// Which.
+        image: ImageIdentity,
+        /// The end asked for.
+        until: u64,
+        /// When the lock in force ends.
+        locked_until: u64,
+    },
+    /// Only a lock in force can be extended.
+    #[error("image {image}: no lock is in force that could be extended; lock it anew")]
+    NotLocked {
+        /// Which.
+        image: ImageIdentity,
+    },
+    /// The bucket cannot lock anything.
+    #[error("image {image}: the bucket has no object lock; enable locking on the view, or do without locks")]
+    NoObjectLock {
+        /// Which.
+        image: ImageIdentity,
+    },
+    /// Something that the image consists of is locked in a mode that is not strict enough and cannot be changed.
+    #[error(
+        "image {image}: {key} is kept in a laxer mode than asked for ({reason}); lock in that mode, or when it is over"
+    )]
+    LockMode {
+        /// Which.
+        image: ImageIdentity,
+        /// The object.
+        key: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// The image was laid out anew again and again while it was read.
+    #[error("image {image}: its segments moved while it was read; read again")]
+    Moved {
+        /// Which.
+        image: ImageIdentity,
+    },
     /// A name that no image can have.
     #[error("invalid image identity: {problem}")]
     InvalidIdentity {

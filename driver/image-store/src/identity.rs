@@ -35,6 +35,11 @@ impl ImageIdentity {
         Ok(identity)
     }
 
+    /// Stands for an image of which only a key is known, in messages.
+    pub(crate) fn unknown(key: &str) -> Self {
+        Self { base_name: key.into(), date: 0, policy: Vec::new() }
+    }
+
     /// Refuses what [`Self::new`] refuses, for identities built field by field.
     pub(crate) fn check(&self) -> Result<(), ImageError> {
         let problem = if self.base_name.is_empty() {

@@ -12,7 +12,7 @@ const KEY_BYTES_MAX: usize = 1024;
 pub(crate) const IMAGES: &str = "image/";
 
 /// One writer's identity and epoch: its segments cannot be mistaken for another writer's.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WriterId(pub(crate) [u8; 16]);
 
 impl WriterId {
@@ -24,7 +24,7 @@ impl WriterId {
 
     /// A key that nothing else uses, for finding out what the server can do.
     pub(crate) fn probe_key(self) -> String {
-        format!("probe/{self}")
+        format!("{PROBES}{self}")
     }
 
     /// Reads 32 lower-case hexadecimal digits.
@@ -89,6 +89,43 @@ pub(crate) fn parse_state_key(key: &str) -> StateKey {
         Some(identity) if state_key(&identity) == key => StateKey::Named(identity),
         _ => StateKey::Foreign,
     }
+}
+
+/// Prefix of all segments.
+pub(crate) const SEGMENTS: &str = "segment/";
+
+/// Prefix of all markers.
+pub(crate) const HOLDERS: &str = "holder/";
+
+/// Prefix of all events.
+pub(crate) const EVENTS: &str = "event/";
+
+/// Prefix of what events are about.
+pub(crate) const PAYLOADS: &str = "event-payload/";
+
+/// Prefix of what is left of finding out what the server can do.
+pub(crate) const PROBES: &str = "probe/";
+
+/// Prefix of the markers on the segments of a writer.
+pub(crate) fn holders_prefix(writer: WriterId) -> String {
+    format!("{HOLDERS}{writer}/")
+}
+
+/// Key of the marker by which `holder` holds segments of `writer`.
+pub(crate) fn marker_key(writer: WriterId, holder: WriterId) -> String {
+    format!("{HOLDERS}{writer}/{holder}")
+}
+
+/// The writer that a key names at its second level, and what follows: `segment/<writer>/…` or `holder/<writer>/…`.
+pub(crate) fn writer_in<'a>(key: &'a str, prefix: &str) -> Option<(WriterId, &'a str)> {
+    let (writer, rest) = key.strip_prefix(prefix)?.split_once('/')?;
+    Some((WriterId::parse(writer)?, rest))
+}
+
+/// The index at the end of a segment's key.
+pub(crate) fn segment_index(rest: &str) -> Option<u32> {
+    let index = u32::from_str_radix(rest, 16).ok()?;
+    (format!("{index:08x}") == rest).then_some(index)
 }
 
 /// Prefix of every segment of a writer.

@@ -73,9 +73,8 @@ pub struct Head {
     pub modified: u64,
     /// When the server answered, on the same clock (`Date`).
     pub answered: u64,
-    /// Until when object lock keeps this version (`x-amz-object-lock-retain-until-date`), in seconds since the epoch;
-    /// may be over already.
-    pub retained_until: Option<u64>,
+    /// What object lock keeps this version for (`x-amz-object-lock-retain-until-date` and `-mode`); may be over already.
+    pub retention: Option<Retention>,
 }
 
 /// The answer to a get.

@@ -82,8 +82,7 @@ impl<S: ObjectStore> ImagePager<S> {
 impl<S: ObjectStore> Shared<S> {
     /// The identity inside a state object whose key is a hash; `None` if it is gone.
     async fn long_name(&self, key: &str) -> Result<Option<ImageIdentity>, ImageError> {
-        let unknown = ImageIdentity { base_name: key.into(), date: 0, policy: Vec::new() };
-        let loaded = self.states.load_key(&unknown, key).await?;
+        let loaded = self.states.load_key(&ImageIdentity::unknown(key), key).await?;
         Ok(loaded.map(|loaded| loaded.manifest.identity))
     }
 }

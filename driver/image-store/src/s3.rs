@@ -187,6 +187,14 @@ fn retention_out(retention: Retention) -> vast_client::Retention {
     vast_client::Retention { until: retention.until, mode }
 }
 
+fn retention_in(retention: vast_client::Retention) -> Retention {
+    let mode = match retention.mode {
+        vast_client::RetentionMode::Governance => RetentionMode::Governance,
+        vast_client::RetentionMode::Compliance => RetentionMode::Compliance,
+    };
+    Retention { until: retention.until, mode }
+}
+
 fn put_in(put: PutOutput) -> Put {
     Put { etag: put.etag, version: put.version }
 }
@@ -200,7 +208,7 @@ fn head_in(info: ObjectInfo) -> Head {
         version: info.version,
         modified,
         answered: info.server_time.unwrap_or(modified),
-        retained_until: info.retention.map(|retention| retention.until),
+        retention: info.retention.map(retention_in),
     }
 }
 

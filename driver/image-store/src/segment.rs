@@ -5,25 +5,36 @@ use bytes::Bytes;
 
 use crate::checksum::{BlockJoiner, Running, crc32c, join};
 use crate::layout::WriterId;
+use crate::object_store::Payload;
 
 const MAGIC: &[u8; 8] = b"VASTSEG\n";
 const VERSION: u32 = 1;
 /// Size of the trailer, in bytes.
 const TRAILER: usize = 48;
 
+/// What all segments of one writer have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Series {
+    /// Under whose id they lie in the bucket.
+    pub(crate) writer: WriterId,
+    /// Whose id their footers carry: another one if they were copied from elsewhere.
+    pub(crate) origin: WriterId,
+    /// Bytes under one checksum.
+    pub(crate) block_size: u32,
+}
+
 /// What a segment must be, known from the manifest before it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
-    pub(crate) writer: WriterId,
+    pub(crate) series: Series,
     pub(crate) index: u32,
     pub(crate) data_len: u64,
-    pub(crate) block_size: u32,
 }
 
 impl Shape {
     /// Size of the footer in bytes.
     pub(crate) fn footer_len(&self) -> u64 {
-        self.data_len.div_ceil(u64::from(self.block_size)) * 4 + TRAILER as u64
+        self.data_len.div_ceil(u64::from(self.series.block_size)) * 4 + TRAILER as u64
     }
 
     /// Size of the whole object in bytes.
@@ -43,14 +54,28 @@ impl Shape {
         footer.into()
     }
 
+    /// The object again, from checked data and the table that it was checked against. Its checksum comes from the table, not
+    /// from the data in memory.
+    pub(crate) fn payload(&self, data: Bytes, table: &Table) -> Payload {
+        let block_size = u64::from(self.series.block_size);
+        let whole = usize::try_from(self.data_len / block_size).unwrap_or(usize::MAX).min(table.blocks.len());
+        let (whole, last) = table.blocks.split_at(whole);
+        let joiner = BlockJoiner::new(self.series.block_size);
+        let crc = whole.iter().fold(0, |crc, block| joiner.join_block(crc, *block));
+        let crc = last.first().map_or(crc, |last| join(crc, *last, self.data_len % block_size));
+        let footer = self.footer(&table.blocks);
+        let crc32c = join(crc, crc32c(&footer), footer.len() as u64);
+        Payload { parts: vec![data, footer], crc32c }
+    }
+
     /// The trailer without its last field.
     fn trailer(&self) -> [u8; TRAILER - 4] {
         let mut trailer = [0; TRAILER - 4];
         trailer[0..8].copy_from_slice(MAGIC);
         trailer[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        trailer[12..16].copy_from_slice(&self.block_size.to_le_bytes());
+        trailer[12..16].copy_from_slice(&self.series.block_size.to_le_bytes());
         trailer[16..24].copy_from_slice(&self.data_len.to_le_bytes());
-        trailer[24..40].copy_from_slice(&self.writer.0);
+        trailer[24..40].copy_from_slice(&self.series.origin.0);
         trailer[40..44].copy_from_slice(&self.index.to_le_bytes());
         trailer
     }
@@ -70,7 +95,7 @@ impl Shape {
             return Err("the footer belongs to another segment, or to a newer format".to_owned());
         }
         let blocks = table.as_chunks::<4>().0.iter().map(|block| u32::from_le_bytes(*block)).collect();
-        Ok(Table { block_size: self.block_size, blocks })
+        Ok(Table { block_size: self.series.block_size, blocks })
     }
 }
 
@@ -155,7 +180,8 @@ mod tests {
 
     fn sample(len: usize) -> (Vec<u8>, Shape, Bytes, u32) {
         let data: Vec<u8> = (0..len).map(|i| ((i * 31) >> 3).to_le_bytes()[0]).collect();
-        let shape = Shape { writer: WriterId([5; 16]), index: 3, data_len: len as u64, block_size: 64 };
+        let series = Series { writer: WriterId([1; 16]), origin: WriterId([5; 16]), block_size: 64 };
+        let shape = Shape { series, index: 3, data_len: len as u64 };
         let mut sums = BlockSums::new();
         let mut rest = &data[..];
         let mut step = 1;
@@ -199,7 +225,7 @@ mod tests {
         let (_, shape, footer, _) = sample(200);
         for other in [
             Shape { index: 4, ..shape },
-            Shape { writer: WriterId([6; 16]), ..shape },
+            Shape { series: Series { origin: WriterId([6; 16]), ..shape.series }, ..shape },
             Shape { data_len: 199, ..shape },
         ] {
             assert!(other.parse_footer(&footer).is_err());

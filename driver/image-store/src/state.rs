@@ -15,22 +15,80 @@ use crate::environment::{Notice, Notices};
 use crate::error::ImageError;
 use crate::identity::ImageIdentity;
 use crate::layout::{WriterId, state_key};
-use crate::manifest::{Encoded, Manifest};
-use crate::object_store::{Got, ObjectStore, Payload, Precondition, StoreError};
+use crate::manifest::{Encoded, Inline, Manifest};
+use crate::object_store::{
+    Got, Head, ObjectStore, Payload, Precondition, Put, Retention, RetentionMode, StoreError,
+};
+use crate::removal;
+
+/// What the next exchange of a state object is conditional on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seal {
+    etag: String,
+    /// The version to be removed once it is replaced.
+    version: Option<String>,
+}
 
 /// A state object as read.
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
-    pub(crate) tail: Bytes,
-    pub(crate) etag: String,
+    pub(crate) inline: Inline,
+    pub(crate) seal: Seal,
+    /// When it was written, in seconds since the epoch by the server's clock.
+    pub(crate) modified: u64,
+    /// When it was read, on the same clock.
+    pub(crate) answered: u64,
+    /// What object lock keeps this version of it for.
+    pub(crate) retention: Option<Retention>,
+}
+
+impl Seal {
+    fn written(put: Put) -> Self {
+        Self { etag: put.etag, version: put.version }
+    }
+
+    fn read(got: &Got) -> Self {
+        Self { etag: got.head.etag.clone(), version: got.head.version.clone() }
+    }
+
+    /// Whether the bucket keeps versions.
+    pub(crate) fn is_versioned(&self) -> bool {
+        self.version.is_some()
+    }
+}
+
+impl Loaded {
+    /// Seconds since the last sign of life of its writer.
+    pub(crate) fn silent_for(&self) -> u64 {
+        self.answered.saturating_sub(self.modified)
+    }
+
+    /// Whether a writer has the image open and its lease has not run out.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.manifest.busy && self.silent_for() <= u64::from(self.manifest.lease_seconds)
+    }
+
+    /// Whether the image may not be deleted yet.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// The lock in force.
+    pub(crate) fn lock(&self) -> Option<Retention> {
+        let until = self.manifest.locked_until.filter(|until| *until > self.answered)?;
+        // Who may not see the mode is told the strict one: what might be kept must not be promised to go.
+        let mode = self.retention.map_or(RetentionMode::Compliance, |retention| retention.mode);
+        Some(Retention { until, mode })
+    }
 }
 
 /// How an exchange ended.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub(crate) enum Exchange {
-    /// Written; the entity tag of the new object.
-    Done(String),
+    /// Written; what the next exchange is conditional on.
+    Done(Seal),
     /// The object is another one, or gone.
     Lost(Option<Loaded>),
 }
@@ -71,17 +129,17 @@ impl<S: ObjectStore> StateObjects<S> {
         let content = Bytes::from_static(b"probe");
         let crc32c = checksum::crc32c(&content);
         let payload = || Payload { parts: vec![content.clone()], crc32c };
-        let mut second = self.store.put(&key, payload(), Precondition::Absent, None).await;
-        if second.is_ok() {
-            second = self.store.put(&key, payload(), Precondition::Absent, None).await;
-        }
+        let put = || self.store.put(&key, payload(), Precondition::Absent, None);
+        let first = put().await;
+        let versioned = first.as_ref().is_ok_and(|put| put.version.is_some());
+        let second = if first.is_ok() { put().await } else { first };
         match second {
             Err(StoreError::Precondition(_)) => self.proven.store(true, Ordering::Relaxed),
             Ok(_) => self.unguarded("it overwrote an object that had to be absent".to_owned()),
             Err(StoreError::Unsupported(why)) => self.unguarded(why),
             Err(error) => return Err(error),
         }
-        self.store.delete(&key).await
+        removal::unless_locked(removal::remove_key(&*self.store, &key, versioned).await).map(drop)
     }
 
     fn unguarded(&self, why: String) {
@@ -114,7 +172,11 @@ impl<S: ObjectStore> StateObjects<S> {
         loop {
             let Some(got) = self.read(image, key).await? else { return Ok(None) };
             match Manifest::decode(&got.data) {
-                Ok((manifest, tail)) => return Ok(Some(Loaded { manifest, tail, etag: got.head.etag })),
+                Ok((manifest, inline)) => {
+                    let Head { modified, answered, retention, .. } = got.head;
+                    let seal = Seal::read(&got);
+                    return Ok(Some(Loaded { manifest, inline, seal, modified, answered, retention }));
+                }
                 Err(problem) if again < self.reads_again => {
                     again += 1;
                     self.notices.notice(Notice::ReadAgain { key: key.to_owned(), what: problem });
@@ -126,29 +188,52 @@ impl<S: ObjectStore> StateObjects<S> {
         }
     }
 
-    /// Writes `new` if the object is absent (`expected` is `None`) or still has the entity tag `expected`.
+    /// Writes `new` if the object is absent (`expected` is `None`) or still what `expected` says. With a retention, the
+    /// new version is kept by the server until then.
     pub(crate) async fn exchange(
         &self,
         image: &ImageIdentity,
         new: &Encoded,
-        expected: Option<&str>,
+        expected: Option<&Seal>,
+        retention: Option<Retention>,
+    ) -> Result<Exchange, ImageError> {
+        let exchanged = self.exchange_once(image, new, expected, retention).await?;
+        if let (Exchange::Done(_), Some(version)) =
+            (&exchanged, expected.and_then(|seal| seal.version.clone()))
+        {
+            // What this leaves behind, or object lock keeps, the sweep removes later.
+            let _ = self.store.delete_versions(&[(state_key(image), version)]).await;
+        }
+        Ok(exchanged)
+    }
+
+    async fn exchange_once(
+        &self,
+        image: &ImageIdentity,
+        new: &Encoded,
+        expected: Option<&Seal>,
+        retention: Option<Retention>,
     ) -> Result<Exchange, ImageError> {
         let key = state_key(image);
         if !self.exclusive() {
-            return self.exchange_unguarded(image, &key, new, expected).await;
+            return self.exchange_unguarded(image, &key, new, expected, retention).await;
         }
         let condition = match expected {
             None => Precondition::Absent,
-            Some(etag) => Precondition::Matches(etag.to_owned()),
+            Some(seal) => Precondition::Matches(seal.etag.clone()),
         };
-        match self.store.put(&key, new.payload(), condition, None).await {
-            Ok(put) => Ok(Exchange::Done(put.etag)),
+        match self.store.put(&key, new.payload(), condition, retention).await {
+            Ok(put) => Ok(Exchange::Done(Seal::written(put))),
             Err(StoreError::Precondition(_)) => self.resolve(image, &key, new).await,
             // A server may answer a condition on a missing object with "no such object".
             Err(StoreError::NotFound(_)) if expected.is_some() => self.resolve(image, &key, new).await,
             Err(StoreError::Unsupported(why)) => {
-                self.unguarded(why);
-                self.exchange_unguarded(image, &key, new, expected).await
+                let ended = self.exchange_unguarded(image, &key, new, expected, retention).await;
+                // Otherwise it is the retention that the server does not have.
+                if !matches!(&ended, Err(ImageError::Store { source: StoreError::Unsupported(_), .. })) {
+                    self.unguarded(why);
+                }
+                ended
             }
             Err(error) => self.resolve_unknown(image, &key, new, error).await,
         }
@@ -159,16 +244,43 @@ impl<S: ObjectStore> StateObjects<S> {
         image: &ImageIdentity,
         key: &str,
         new: &Encoded,
-        expected: Option<&str>,
+        expected: Option<&Seal>,
+        retention: Option<Retention>,
     ) -> Result<Exchange, ImageError> {
         let there = self.read(image, key).await?;
-        if there.as_ref().map(|got| got.head.etag.as_str()) != expected {
+        if there.as_ref().map(|got| &got.head.etag) != expected.map(|seal| &seal.etag) {
             return self.resolve(image, key, new).await;
         }
-        match self.store.put(key, new.payload(), Precondition::None, None).await {
-            Ok(put) => Ok(Exchange::Done(put.etag)),
+        match self.store.put(key, new.payload(), Precondition::None, retention).await {
+            Ok(put) => Ok(Exchange::Done(Seal::written(put))),
             Err(error) => self.resolve_unknown(image, key, new, error).await,
         }
+    }
+
+    /// Removes a state object for good, with all its versions. A missing one is success.
+    pub(crate) async fn remove(&self, image: &ImageIdentity, versioned: bool) -> Result<(), ImageError> {
+        let key = state_key(image);
+        removal::remove_key(&*self.store, &key, versioned)
+            .await
+            .map_err(|error| ImageError::from_store(image, "removing its state", error))
+    }
+
+    /// Removes a state object for good if it is still the one that was read; false if it is another one.
+    pub(crate) async fn remove_unchanged(
+        &self,
+        image: &ImageIdentity,
+        seal: &Seal,
+    ) -> Result<bool, ImageError> {
+        let Some(version) = &seal.version else {
+            let unchanged = self.load(image).await?.is_some_and(|there| there.seal == *seal);
+            if unchanged {
+                self.remove(image, false).await?;
+            }
+            return Ok(unchanged);
+        };
+        removal::remove_up_to(&*self.store, &state_key(image), version)
+            .await
+            .map_err(|error| ImageError::from_store(image, "removing its state", error))
     }
 
     /// After an error that may have come too late: the write counts if it is there.
@@ -180,16 +292,16 @@ impl<S: ObjectStore> StateObjects<S> {
         error: StoreError,
     ) -> Result<Exchange, ImageError> {
         if matches!(error, StoreError::Timeout(_) | StoreError::Unreachable(_) | StoreError::Protocol(_))
-            && let Ok(Exchange::Done(etag)) = self.resolve(image, key, new).await
+            && let Ok(Exchange::Done(seal)) = self.resolve(image, key, new).await
         {
-            return Ok(Exchange::Done(etag));
+            return Ok(Exchange::Done(seal));
         }
         Err(ImageError::from_store(image, "writing its state", error))
     }
 
     async fn resolve(&self, image: &ImageIdentity, key: &str, new: &Encoded) -> Result<Exchange, ImageError> {
         match self.read(image, key).await? {
-            Some(got) if new.is(&got.data) => Ok(Exchange::Done(got.head.etag)),
+            Some(got) if new.is(&got.data) => Ok(Exchange::Done(Seal::read(&got))),
             Some(_) => Ok(Exchange::Lost(self.load(image).await?)),
             None => Ok(Exchange::Lost(None)),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use bytes::Bytes;
+use tokio::sync::OnceCell;
 
 use crate::checksum::BlockJoiner;
 use crate::config::StoreConfig;
@@ -11,8 +11,8 @@ use crate::environment::Environment;
 use crate::error::ImageError;
 use crate::identity::ImageIdentity;
 use crate::layout::WriterId;
-use crate::manifest::{Manifest, Stored};
-use crate::object_store::ObjectStore;
+use crate::manifest::{Inline, Manifest, Stored};
+use crate::object_store::{BucketKind, ObjectStore, RetentionMode, StoreError};
 use crate::pager::ImagePager;
 use crate::pool::{Budget, MemoryUse};
 use crate::reader::Reader;
@@ -40,12 +40,18 @@ pub struct ImageInfo {
     pub size: u64,
     /// Life-cycle state.
     pub state: ImageState,
-    /// A writer has it open, or was lost while it had.
+    /// A writer has it open, and its lease has not run out.
     pub busy: bool,
     /// When it was created, seconds since the epoch by the media server's clock.
     pub created: u64,
     /// When it was completed, on the same clock.
     pub committed: Option<u64>,
+    /// Bytes that the host keeps beside it.
+    pub metadata_length: u64,
+    /// Until when it may not be deleted, in seconds since the epoch by the server's clock; may be over already.
+    pub locked_until: Option<u64>,
+    /// How strictly it is locked; `None` if no lock is in force.
+    pub locked: Option<RetentionMode>,
 }
 
 /// What all images of one store share.
@@ -57,6 +63,36 @@ pub(crate) struct Shared<S> {
     pub(crate) joiner: BlockJoiner,
     pub(crate) write_budget: Arc<Budget>,
     pub(crate) read_budget: Arc<Budget>,
+    kind: OnceCell<BucketKind>,
+}
+
+impl<S: ObjectStore> Shared<S> {
+    /// What the bucket keeps. Asked for once.
+    pub(crate) async fn kind(&self) -> Result<BucketKind, StoreError> {
+        self.kind.get_or_try_init(|| self.store.kind()).await.copied()
+    }
+
+    /// Whether the bucket keeps versions. Asked for once.
+    pub(crate) async fn versioned(&self) -> Result<bool, StoreError> {
+        self.kind().await.map(|kind| kind.versioned)
+    }
+
+    /// Whether the bucket has object lock, asked for on behalf of an image.
+    pub(crate) async fn object_lock(&self, image: &ImageIdentity) -> Result<bool, ImageError> {
+        let kind = self.kind().await;
+        let kind =
+            kind.map_err(|error| ImageError::from_store(image, "asking what the bucket keeps", error))?;
+        Ok(kind.object_lock)
+    }
+
+    /// The state of an image that can be seen.
+    pub(crate) async fn load(&self, identity: &ImageIdentity) -> Result<Loaded, ImageError> {
+        identity.check()?;
+        match self.states.load(identity).await? {
+            Some(there) if there.manifest.state != Stored::Deleting => Ok(there),
+            _ => Err(ImageError::NotFound { image: identity.clone() }),
+        }
+    }
 }
 
 impl<S> Shared<S> {
@@ -98,6 +134,7 @@ impl<S: ObjectStore> ImageStore<S> {
             joiner: BlockJoiner::new(config.block_size),
             write_budget: Budget::new(config.memory_budget, config.chunk_size),
             read_budget: Budget::new(config.read_budget, config.chunk_size),
+            kind: OnceCell::new(),
             store,
             config,
             environment,
@@ -115,28 +152,34 @@ impl<S: ObjectStore> ImageStore<S> {
     pub async fn create(&self, identity: &ImageIdentity) -> Result<Writer<S>, ImageError> {
         identity.check()?;
         let admission = self.shared.write_budget.admit()?;
+        let writer = WriterId::fresh(&*self.shared.environment.entropy);
         let manifest = Manifest {
             identity: identity.clone(),
             state: Stored::Pending,
             epoch: 1,
-            writer: WriterId::fresh(&*self.shared.environment.entropy),
+            writer,
             busy: true,
             lease_seconds: self.shared.config.lease_seconds,
+            renewal: 0,
             block_size: self.shared.config.block_size,
             extents: Vec::new(),
+            holders: vec![writer],
             created: self.shared.now(),
             committed: None,
+            locked_until: None,
+            copied: None,
         };
-        let encoded = manifest.encode(Bytes::new()).map_err(|problem| unencodable(identity, problem))?;
+        let inline = Inline::default();
+        let encoded = manifest.encode(&inline).map_err(|problem| unencodable(identity, problem))?;
         for _ in 0..ATTEMPTS {
-            match self.shared.states.exchange(identity, &encoded, None).await? {
-                Exchange::Done(etag) => {
-                    return Ok(Writer::new(Arc::clone(&self.shared), admission, manifest, etag));
+            match self.shared.states.exchange(identity, &encoded, None, None).await? {
+                Exchange::Done(seal) => {
+                    return Ok(Writer::new(Arc::clone(&self.shared), admission, (manifest, inline), seal));
                 }
                 Exchange::Lost(None) => {}
                 // Also while it is being deleted: whoever does that ends with an unconditional delete of this key.
                 Exchange::Lost(Some(there))
-                    if there.manifest.busy || there.manifest.state == Stored::Deleting =>
+                    if there.is_busy() || there.manifest.state == Stored::Deleting =>
                 {
                     return Err(busy(&there.manifest));
                 }
@@ -146,31 +189,33 @@ impl<S: ObjectStore> ImageStore<S> {
         Err(ImageError::Exists { image: identity.clone() })
     }
 
-    /// Opens a PENDING image that was closed as incomplete, to continue at its size. Two requests.
+    /// Opens a PENDING image to continue at its size: one that was closed as incomplete, or whose writer has been silent
+    /// for longer than its lease and loses it. Two requests. What an unfinished copy has brought is given up.
     ///
     /// [`ImageError::NotWritable`] if it is complete, [`ImageError::Busy`] if a writer has it.
     pub async fn open_write(&self, identity: &ImageIdentity) -> Result<Writer<S>, ImageError> {
         let admission = self.shared.write_budget.admit()?;
-        let there = self.load(identity).await?;
+        let there = self.shared.load(identity).await?;
         if there.manifest.state == Stored::Created {
             return Err(ImageError::NotWritable { image: identity.clone() });
         }
-        if there.manifest.busy {
+        if there.is_busy() {
             return Err(busy(&there.manifest));
         }
-        let manifest = Manifest {
-            epoch: there.manifest.epoch + 1,
-            writer: WriterId::fresh(&*self.shared.environment.entropy),
-            busy: true,
-            lease_seconds: self.shared.config.lease_seconds,
-            ..there.manifest
-        };
-        let encoded =
-            manifest.encode(there.tail.clone()).map_err(|problem| unencodable(identity, problem))?;
-        match self.shared.states.exchange(identity, &encoded, Some(&there.etag)).await? {
-            Exchange::Done(etag) => {
-                let mut writer = Writer::new(Arc::clone(&self.shared), admission, manifest, etag);
-                writer.resume(&there.tail).await?;
+        let Loaded { mut manifest, inline, seal, .. } = there;
+        let given_up = manifest.copied.take();
+        let manifest = manifest.passed_on_to(
+            WriterId::fresh(&*self.shared.environment.entropy),
+            self.shared.config.lease_seconds,
+        );
+        let encoded = manifest.encode(&inline).map_err(|problem| unencodable(identity, problem))?;
+        match self.shared.states.exchange(identity, &encoded, Some(&seal), None).await? {
+            Exchange::Done(seal) => {
+                for (_, writer) in given_up.into_iter().flat_map(|copied| copied.writers) {
+                    self.shared.let_go(identity, writer, &manifest.holders).await?;
+                }
+                let mut writer = Writer::new(Arc::clone(&self.shared), admission, (manifest, inline), seal);
+                writer.resume().await?;
                 Ok(writer)
             }
             Exchange::Lost(Some(other)) if other.manifest.state == Stored::Pending => {
@@ -188,17 +233,20 @@ impl<S: ObjectStore> ImageStore<S> {
     /// A PENDING image can be read as far as it was flushed or closed as incomplete; [`Reader::info`] tells.
     pub async fn open_read(&self, identity: &ImageIdentity) -> Result<Reader<S>, ImageError> {
         let admission = self.shared.read_budget.admit()?;
-        let there = self.load(identity).await?;
+        let there = self.shared.load(identity).await?;
         Ok(Reader::new(Arc::clone(&self.shared), admission, there))
     }
 
     /// What is known of an image. One request.
     pub async fn properties(&self, identity: &ImageIdentity) -> Result<ImageInfo, ImageError> {
-        let there = self.load(identity).await?;
-        Ok(info(&there.manifest, &there.tail))
+        let there = self.shared.load(identity).await?;
+        Ok(info(&there))
     }
 
     /// Deletes an image, complete or not, busy or not. When it returns, nothing of the image is left.
+    ///
+    /// [`ImageError::Locked`] until a [lock](Self::lock) is over. Segments that object lock keeps for another reason, such
+    /// as a lock that was interrupted, are left to the sweep.
     ///
     /// A writer that has the image open finds out at its next flush or close, and removes what it wrote since.
     /// An interrupted delete is finished by deleting again. Requests: 2 for a complete image without segments; otherwise
@@ -211,6 +259,10 @@ impl<S: ObjectStore> ImageStore<S> {
     /// All images of the bucket, page by page.
     pub fn list(&self) -> ImagePager<S> {
         ImagePager::new(Arc::clone(&self.shared))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<S>> {
+        &self.shared
     }
 
     /// The settings in use.
@@ -242,25 +294,21 @@ impl<S: ObjectStore> ImageStore<S> {
     pub fn read_memory(&self) -> MemoryUse {
         self.shared.read_budget.memory()
     }
-
-    async fn load(&self, identity: &ImageIdentity) -> Result<Loaded, ImageError> {
-        identity.check()?;
-        match self.shared.states.load(identity).await? {
-            Some(there) if there.manifest.state != Stored::Deleting => Ok(there),
-            _ => Err(ImageError::NotFound { image: identity.clone() }),
-        }
-    }
 }
 
-/// What a manifest tells to the outside. A DELETING one is never shown.
-pub(crate) fn info(manifest: &Manifest, tail: &Bytes) -> ImageInfo {
+/// What a state object tells to the outside. A DELETING one is never shown.
+pub(crate) fn info(there: &Loaded) -> ImageInfo {
+    let Manifest { identity, state, created, committed, locked_until, .. } = &there.manifest;
     ImageInfo {
-        identity: manifest.identity.clone(),
-        size: manifest.extents_len() + tail.len() as u64,
-        state: if manifest.state == Stored::Created { ImageState::Created } else { ImageState::Pending },
-        busy: manifest.busy,
-        created: manifest.created,
-        committed: manifest.committed,
+        identity: identity.clone(),
+        size: there.manifest.extents_len() + there.inline.tail.len() as u64,
+        state: if *state == Stored::Created { ImageState::Created } else { ImageState::Pending },
+        busy: there.is_busy(),
+        created: *created,
+        committed: *committed,
+        metadata_length: there.inline.meta.len() as u64,
+        locked_until: *locked_until,
+        locked: there.lock().map(|lock| lock.mode),
     }
 }
 

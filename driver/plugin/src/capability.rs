@@ -5,15 +5,21 @@
 
 use ost_abi::{
     CapabilityRow, STS_CAPABILITIES, STS_ENOTSUP, STS_SRV_CAP_WORDS, STS_SRVC_CHECKPOINT, STS_SRVC_FLUSH,
-    STS_SRVC_LSU_REPLICATION_PROP,
+    STS_SRVC_IMAGE_META, STS_SRVC_INCLUDE_IN_IMAGE, STS_SRVC_LSU_REPLICATION_PROP, STS_SRVC_WORM,
 };
 use serde::{Deserialize, Deserializer, de};
 
 use crate::fault::Fault;
 
 /// What this build can do; a capability enters here together with the code behind its calls.
-const OFFERED: Capabilities =
-    Capabilities::of(&[STS_SRVC_CHECKPOINT, STS_SRVC_FLUSH, STS_SRVC_LSU_REPLICATION_PROP]);
+const OFFERED: Capabilities = Capabilities::of(&[
+    STS_SRVC_CHECKPOINT,
+    STS_SRVC_FLUSH,
+    STS_SRVC_INCLUDE_IN_IMAGE,
+    STS_SRVC_IMAGE_META,
+    STS_SRVC_LSU_REPLICATION_PROP,
+    STS_SRVC_WORM,
+]);
 
 /// A set of capabilities, by their index in the interface's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,6 +28,7 @@ pub(crate) struct Cluster {
     /// Longest time that one call of the host may take.
     pub(crate) deadline: Duration,
     memory: MemorySection,
+    lease_seconds: Option<u32>,
     environment: image_store::Environment,
     lsus: Mutex<HashMap<String, Images>>,
 }
@@ -79,6 +80,7 @@ impl Cluster {
         name: &str,
         config: &ClientConfig,
         memory: MemorySection,
+        lease_seconds: Option<u32>,
         driver: Arc<Driver>,
     ) -> Result<Self, Fault> {
         let log = Arc::new(LogQueue::default());
@@ -98,6 +100,7 @@ impl Cluster {
             log,
             deadline,
             memory,
+            lease_seconds,
             environment,
             lsus: Mutex::new(HashMap::new()),
         })
@@ -110,10 +113,12 @@ impl Cluster {
             return Ok(images.clone());
         }
         let mib = |n: u32| u64::from(n) << 20;
+        let usual = StoreConfig::default();
         let config = StoreConfig {
             memory_budget: mib(self.memory.write_mib),
             read_budget: mib(self.memory.read_mib),
-            ..StoreConfig::default()
+            lease_seconds: self.lease_seconds.unwrap_or(usual.lease_seconds),
+            ..usual
         };
         let store = Arc::new(S3Store::new(self.client.bucket(lsu)));
         let images = ImageStore::new(store, config, self.environment.clone()).map_err(|e| image_fault(&e))?;
@@ -170,7 +175,7 @@ impl Clusters {
         if let Some(cluster) = found {
             return Ok(cluster);
         }
-        let cluster = Arc::new(Cluster::new(name, config, memory, driver)?);
+        let cluster = Arc::new(Cluster::new(name, config, memory, section.lease_seconds(), driver)?);
         known.push(Known {
             name: name.to_owned(),
             user: user.to_owned(),

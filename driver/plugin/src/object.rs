@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use image_store::s3::S3Store;
 use image_store::{ImageIdentity, ImagePager, Reader, Writer};
-use ost_abi::STS_EPLUGIN;
+use ost_abi::{STS_EACCESS, STS_EPLUGIN};
 
 use crate::boundary::Call;
 use crate::capability::Capabilities;
@@ -16,6 +16,7 @@ use crate::config::ServerSection;
 use crate::fault::Fault;
 use crate::handles::{Kind, Table};
 use crate::log::Session;
+use crate::status::image_fault;
 
 /// An open server. Images and lists opened through it hold a reference, which is how `close_server` knows of them.
 #[derive(Debug)]
@@ -51,7 +52,30 @@ pub(crate) struct LsuList {
 /// An open image.
 pub(crate) struct Image {
     pub(crate) server: Rc<Server>,
+    /// The LSU that it is in.
+    pub(crate) lsu: String,
     pub(crate) access: Access,
+}
+
+impl Image {
+    /// The writer, or `STS_EACCESS` for an image that is open for reading.
+    pub(crate) fn writer(&mut self) -> Result<(&Cluster, &mut Writer<S3Store>), Fault> {
+        match &mut self.access {
+            Access::Write(writer) => Ok((&self.server.cluster, writer)),
+            Access::Read(_) => Err(Fault::new(STS_EACCESS, "the image is open for reading")),
+        }
+    }
+
+    /// Renews the lease of a writer when it is due. Most calls find that it is not, and send nothing.
+    fn stay(&mut self) -> Result<(), Fault> {
+        match self.writer() {
+            Ok((cluster, writer)) if writer.lease_is_due() => {
+                let renewed = cluster.run(writer.renew_if_due()).inspect_err(|_| writer.interrupt())?;
+                renewed.map_err(|e| image_fault(&e))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How an image is open.
@@ -104,8 +128,24 @@ pub(crate) fn server(call: &Call, raw: u64) -> Result<Rc<Server>, Fault> {
     })
 }
 
-/// Runs `body` on the image of a handle.
+/// Runs `body` on the image of a handle. A writer that calls keeps its image, whatever it calls.
 pub(crate) fn image<R>(
+    call: &Call,
+    raw: u64,
+    body: impl FnOnce(&mut Image) -> Result<R, Fault>,
+) -> Result<R, Fault> {
+    found_image(call, raw, |image| {
+        image.stay()?;
+        body(image)
+    })
+}
+
+/// Checks the handle of an image that is about to be closed: that renews no lease, and cannot fail for want of one.
+pub(crate) fn closing_image(call: &Call, raw: u64) -> Result<(), Fault> {
+    found_image(call, raw, |_| Ok(()))
+}
+
+fn found_image<R>(
     call: &Call,
     raw: u64,
     body: impl FnOnce(&mut Image) -> Result<R, Fault>,

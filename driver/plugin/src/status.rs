@@ -3,9 +3,9 @@
 use image_store::ImageError;
 use image_store::object_store::StoreError;
 use ost_abi::{
-    STS_EACCESS, STS_EAUTH, STS_EBUSY, STS_ECONFIG, STS_ECORRUPT, STS_EEXIST, STS_EFENCED, STS_EINVAL,
-    STS_ENOENT, STS_ENOMEM, STS_ENOSPC, STS_ENOTSUP, STS_EOFFSET, STS_EPLUGIN, STS_ESOCKET, STS_ESOFTWARE,
-    STS_ETIMEDOUT,
+    STS_EACCESS, STS_EAGAIN, STS_EAUTH, STS_EBUSY, STS_ECONFIG, STS_ECORRUPT, STS_EEXIST, STS_EFENCED,
+    STS_EINVAL, STS_ENOENT, STS_ENOMEM, STS_ENOSPC, STS_ENOTSUP, STS_EOFFSET, STS_EPLUGIN, STS_ESOCKET,
+    STS_ESOFTWARE, STS_ETIMEDOUT, STS_EWORMLOCKED, STS_EWORMMAX, STS_EWORMMIN,
 };
 use vast_client::Error;
 
@@ -33,7 +33,8 @@ fn store_code(error: &StoreError) -> i32 {
         StoreError::NotFound(_) | StoreError::NoBucket(_) => STS_ENOENT,
         StoreError::Precondition(_) | StoreError::Range(_) | StoreError::NoUpload(_) => STS_ESOFTWARE,
         StoreError::NoSpace(_) => STS_ENOSPC,
-        StoreError::Denied(_) | StoreError::Locked(_) => STS_EACCESS,
+        StoreError::Denied(_) => STS_EACCESS,
+        StoreError::Locked(_) => STS_EWORMLOCKED,
         StoreError::Unsupported(_) => STS_ENOTSUP,
         StoreError::Unreachable(_) => STS_ESOCKET,
         StoreError::Timeout(_) => STS_ETIMEDOUT,
@@ -46,9 +47,17 @@ fn image_code(error: &ImageError) -> i32 {
         ImageError::NotFound { .. } => STS_ENOENT,
         ImageError::Exists { .. } => STS_EEXIST,
         ImageError::Busy { .. } => STS_EBUSY,
-        ImageError::NotWritable { .. } => STS_EACCESS,
+        ImageError::NotWritable { .. } | ImageError::NotComplete { .. } => STS_EACCESS,
+        ImageError::Locked { .. } => STS_EWORMLOCKED,
+        ImageError::LockTooShort { .. } => STS_EWORMMIN,
+        ImageError::LockTooLong { .. } => STS_EWORMMAX,
+        ImageError::LockShortened { .. } | ImageError::NotLocked { .. } | ImageError::LockMode { .. } => {
+            STS_EACCESS
+        }
+        ImageError::NoObjectLock { .. } => STS_ENOTSUP,
+        ImageError::Moved { .. } => STS_EAGAIN,
         ImageError::Fenced { .. } => STS_EFENCED,
-        ImageError::InvalidOffset { .. } => STS_EOFFSET,
+        ImageError::InvalidOffset { .. } | ImageError::InvalidRange { .. } => STS_EOFFSET,
         ImageError::InvalidIdentity { .. } | ImageError::LimitReached { .. } => STS_EINVAL,
         ImageError::NoSpace { .. } => STS_ENOSPC,
         ImageError::Corrupt { .. } => STS_ECORRUPT,

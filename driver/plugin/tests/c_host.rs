@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by panicking")]
 
 mod host;
+mod images;
+mod locks;
 mod sdk;
+mod steps;
 
 use std::collections::BTreeSet;
 
@@ -111,9 +114,11 @@ fn capabilities_are_advertised_if_and_only_if_their_calls_are_there() {
         assert!(there.contains(&STS_SRVC_CHECKPOINT.to_string()), "{name}: {there:?}");
         let rows: Vec<_> =
             STS_CAPABILITIES.iter().filter(|row| there.contains(&row.index.to_string())).collect();
+        world.host(name, "behaviours", &[]);
         for gone in 0..rows.len() {
             world.write_config(&format!("{config}disable = [{:?}]\n", rows[gone].name));
             let left = world.host(name, "capabilities", &[]).all("capability").to_vec();
+            world.host(name, "behaviours", &[]);
             assert_eq!(left, indexes(&[&rows[..gone], &rows[gone + 1..]].concat()), "{name}");
         }
         world.write_config(&format!("{config}disable = [\"includes\"]\n"));

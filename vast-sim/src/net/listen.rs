@@ -228,8 +228,7 @@ where
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let handler =
-        hyper::service::service_fn(|request: Request<Incoming>| service(request, ending.clone()));
+    let handler = hyper::service::service_fn(|request: Request<Incoming>| service(request, ending.clone()));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(READ_BUFFER);
     // Answers are dated by the cluster's clock.

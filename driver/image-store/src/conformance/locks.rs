@@ -39,10 +39,10 @@ fn name(key: &str, put: &Put) -> (String, String) {
 }
 
 /// What must hold of a locked version, with another one of the same key that is not.
-async fn stays<S: ObjectStore>(store: &S, key: &str, locked: &Put, until: u64, seen: &mut Checks) {
+async fn stays<S: ObjectStore>(store: &S, key: &str, locked: &Put, retention: Retention, seen: &mut Checks) {
     let head = store.head(key).await;
-    let told = head.as_ref().is_ok_and(|head| head.retained_until == Some(until));
-    seen.expect("a locked version says until when", told, &(until, &head));
+    let told = head.as_ref().is_ok_and(|head| head.retention == Some(retention));
+    seen.expect("a locked version says until when, and how strictly", told, &(retention, &head));
     let free = store.put(key, body(&[b"free"]), Precondition::None, None).await;
     seen.expect("a locked version can be covered by another", free.is_ok(), &free);
     let Ok(free) = free else { return };
@@ -65,7 +65,7 @@ async fn locked_by_write<S: ObjectStore>(store: &S, retention: Retention, seen: 
     let key = format!("conformance/lock/{:?}", retention.mode);
     let put = store.put(&key, body(&[b"locked"]), Precondition::None, Some(retention)).await;
     match put {
-        Ok(put) => stays(store, &key, &put, retention.until, seen).await,
+        Ok(put) => stays(store, &key, &put, retention, seen).await,
         Err(error) => seen.expect("a write can lock what it writes", false, &error),
     }
 }
@@ -88,7 +88,7 @@ async fn locked_later<S: ObjectStore>(
     let shorter = store.retain(key, version, retention).await;
     let refused = matches!(shorter, Err(StoreError::Locked(_)));
     seen.expect("a lock cannot be shortened", refused, &shorter);
-    stays(store, key, put, longer.until, seen).await;
+    stays(store, key, put, longer, seen).await;
     let missing = store.retain("conformance/lock/missing", None, retention).await;
     let refused = matches!(missing, Err(StoreError::NotFound(_)));
     seen.expect("what is missing cannot be locked", refused, &missing);
@@ -104,7 +104,7 @@ async fn locked_by_upload<S: ObjectStore>(store: &S, retention: Retention, seen:
     let part = store.upload_part(KEY, &upload, 1, body(&[b"locked"])).await;
     let parts: Vec<String> = part.into_iter().collect();
     match store.complete_upload(KEY, &upload, &parts).await {
-        Ok(put) => stays(store, KEY, &put, retention.until, seen).await,
+        Ok(put) => stays(store, KEY, &put, retention, seen).await,
         Err(error) => seen.expect("an upload can lock its object", false, &error),
     }
 }

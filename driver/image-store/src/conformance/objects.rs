@@ -45,7 +45,7 @@ async fn write_and_read<S: ObjectStore>(store: &S, kind: BucketKind, seen: &mut 
     seen.expect("head and get tell the same", told, &(&head, &got));
     let sane = head.as_ref().is_ok_and(|head| head.modified <= head.answered);
     seen.expect("an object was modified before the server answers", sane, &head);
-    let free = head.as_ref().is_ok_and(|head| head.retained_until.is_none());
+    let free = head.as_ref().is_ok_and(|head| head.retention.is_none());
     seen.expect("an object is not locked unless that is asked for", free, &head);
     let got = store.get(KEY, Some(2..5)).await;
     seen.expect("a range is end exclusive, the size is the object's", same(&got, b"234"), &got);

@@ -18,7 +18,7 @@ impl Bucket {
     pub(super) fn list(&self, prefix: &str, next: Option<&str>) -> Page {
         let found = self
             .versions
-            .currents_from(prefix)
+            .currents_from(next.map_or(prefix, |next| next.max(prefix)))
             .take_while(|(key, _)| key.starts_with(prefix))
             .filter(|(key, _)| next.is_none_or(|next| *key > next))
             .map(|(key, object)| Listed {

@@ -1,6 +1,7 @@
 //! An object store in memory, for tests: behaves like S3, counts what it is asked, and fails on command.
 
 mod bucket;
+mod life;
 mod list;
 mod operation;
 mod raw;
@@ -20,6 +21,7 @@ pub use script::Effect;
 
 use crate::object_store::StoreError;
 use bucket::{Bucket, Server};
+use life::{Breath, Life, Pace};
 
 /// The bucket of [`MemoryStore::new`].
 const FIRST: &str = "memory";
@@ -43,11 +45,15 @@ struct Cluster {
 pub struct MemoryStore {
     cluster: Arc<Mutex<Cluster>>,
     name: Arc<str>,
+    /// Of the process that this store belongs to, if it is to die.
+    life: Option<Arc<Life>>,
+    /// How fast the process is.
+    pace: Option<Arc<Pace>>,
 }
 
 impl Default for MemoryStore {
     fn default() -> Self {
-        Self { cluster: Arc::default(), name: FIRST.into() }.opened()
+        Self { cluster: Arc::default(), name: FIRST.into(), life: None, pace: None }.opened()
     }
 }
 
@@ -60,7 +66,29 @@ impl MemoryStore {
     /// Another bucket of the same cluster, made like [`MemoryStore::new`] makes one unless it is there.
     #[must_use]
     pub fn sibling(&self, name: &str) -> Self {
-        Self { cluster: Arc::clone(&self.cluster), name: name.into() }.opened()
+        Self { name: name.into(), ..self.clone() }.opened()
+    }
+
+    /// The same bucket as a process sees it that dies after `requests` further requests: none after that is ever answered.
+    /// With `carried_out`, the next one still happens.
+    #[must_use]
+    pub fn mortal(&self, requests: u64, carried_out: bool) -> Self {
+        Self { life: Some(Arc::new(Life::new(requests, carried_out))), ..self.clone() }
+    }
+
+    /// The same bucket as a process sees it that is as slow as the seed says: before each request, others get up to
+    /// `turns_max` turns, sometimes many more. With several of them, every seed is another schedule.
+    #[must_use]
+    pub fn paced(&self, seed: u64, turns_max: u64) -> Self {
+        Self { pace: Some(Arc::new(Pace::new(seed, turns_max))), ..self.clone() }
+    }
+
+    /// Completes when the process of [`MemoryStore::mortal`] has died; never for any other store.
+    pub async fn died(&self) {
+        match &self.life {
+            Some(life) => life.ended().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Makes the bucket keep versions from now on. As on a server, that cannot be taken back.
@@ -206,8 +234,14 @@ impl MemoryStore {
         key: &str,
         request: impl FnOnce(&mut Cluster, Option<u64>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        tokio::task::yield_now().await;
-        self.with_cluster(|cluster| {
+        for _ in 0..self.pace.as_ref().map_or(1, |pace| pace.turns()) {
+            tokio::task::yield_now().await;
+        }
+        let breath = self.life.as_ref().map_or(Breath::Lives, |life| life.draw());
+        if breath == Breath::Dead {
+            return std::future::pending().await;
+        }
+        let done = self.with_cluster(|cluster| {
             let effect = self.act(cluster, |bucket, _| {
                 bucket.counters.count(operation);
                 bucket.scripts.effect(operation, key)
@@ -218,6 +252,7 @@ impl MemoryStore {
                 Some(Effect::Refuse(error)) => Err(error),
                 Some(Effect::LoseAnswer(error)) => request(cluster, None).and(Err(error)),
             }
-        })
+        });
+        if breath == Breath::Last { std::future::pending().await } else { done }
     }
 }

@@ -57,7 +57,7 @@ impl Version {
             version: self.id.named(),
             modified: self.modified,
             answered: now,
-            retained_until: self.retention.map(|retention| retention.until),
+            retention: self.retention,
         }
     }
 }

@@ -12,20 +12,23 @@ use crate::layout::segment_key;
 use crate::manifest::Stored;
 use crate::object_store::{ObjectStore, StoreError};
 use crate::segment::{Shape, Table};
+use crate::state::Seal;
 use crate::store::Shared;
 
 /// Bytes that match their checksums, and the table they were checked against.
-pub(super) type Verified = (Bytes, Arc<Table>);
+pub(crate) type Verified = (Bytes, Arc<Table>);
 
 /// Reads segments of one image.
-pub(super) struct Fetcher<S> {
+pub(crate) struct Fetcher<S> {
     shared: Arc<Shared<S>>,
     image: Arc<ImageIdentity>,
+    /// Of the state object that the segments were taken from.
+    seal: Seal,
 }
 
 impl<S> Clone for Fetcher<S> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), image: Arc::clone(&self.image) }
+        Self { shared: Arc::clone(&self.shared), image: Arc::clone(&self.image), seal: self.seal.clone() }
     }
 }
 
@@ -37,20 +40,20 @@ enum Attempt {
 }
 
 impl<S: ObjectStore> Fetcher<S> {
-    pub(super) fn new(shared: Arc<Shared<S>>, image: ImageIdentity) -> Self {
-        Self { shared, image: Arc::new(image) }
+    pub(crate) fn new(shared: Arc<Shared<S>>, image: ImageIdentity, seal: Seal) -> Self {
+        Self { shared, image: Arc::new(image), seal }
     }
 
     /// The bytes `range` of the segment's data; it must begin at a block and end at a block or at the end.
     ///
     /// Without a table one request more, unless the range goes to the end of the data: then the table comes along.
-    pub(super) async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         shape: Shape,
         range: Range<u64>,
         table: Option<Arc<Table>>,
     ) -> Result<Verified, ImageError> {
-        let key = segment_key(shape.writer, shape.index);
+        let key = segment_key(shape.series.writer, shape.index);
         let mut again = 0;
         loop {
             match self.attempt(&key, shape, range.clone(), table.clone()).await {
@@ -86,7 +89,7 @@ impl<S: ObjectStore> Fetcher<S> {
                 (self.get(key, range.clone()).await?, Arc::new(table))
             }
         };
-        table.check(range.start / u64::from(shape.block_size), &data).map_err(Attempt::Mismatch)?;
+        table.check(range.start / u64::from(shape.series.block_size), &data).map_err(Attempt::Mismatch)?;
         Ok((data, table))
     }
 
@@ -111,9 +114,12 @@ impl<S: ObjectStore> Fetcher<S> {
         }
     }
 
-    /// A segment is not there: the image was deleted while it was read, or it is damaged.
-    async fn missing(&self, key: &str) -> ImageError {
+    /// A segment is not there: the image was deleted or laid out anew while it was read, or it is damaged.
+    pub(crate) async fn missing(&self, key: &str) -> ImageError {
         match self.shared.states.load(&self.image).await {
+            Ok(Some(there)) if there.manifest.state != Stored::Deleting && there.seal != self.seal => {
+                ImageError::Moved { image: (*self.image).clone() }
+            }
             Ok(Some(there)) if there.manifest.state != Stored::Deleting => {
                 self.corrupt(key, "the object is missing".to_owned())
             }
@@ -122,7 +128,7 @@ impl<S: ObjectStore> Fetcher<S> {
         }
     }
 
-    fn corrupt(&self, key: &str, problem: String) -> ImageError {
+    pub(crate) fn corrupt(&self, key: &str, problem: String) -> ImageError {
         ImageError::Corrupt { image: (*self.image).clone(), key: key.to_owned(), problem }
     }
 }

@@ -1,6 +1,6 @@
 //! Reading an image at any offset; every byte is checked before it is given out.
 
-mod fetch;
+pub(crate) mod fetch;
 mod map;
 
 use std::collections::VecDeque;
@@ -10,9 +10,11 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use crate::error::ImageError;
+use crate::layout::WriterId;
+use crate::manifest::Inline;
 use crate::object_store::ObjectStore;
 use crate::pool::{Admission, Permit};
-use crate::segment::Table;
+use crate::segment::{Shape, Table};
 use crate::state::Loaded;
 use crate::store::{ImageInfo, Shared, info};
 
@@ -21,6 +23,8 @@ use map::{Located, SegmentMap};
 
 /// Checksum tables kept, the most recently used.
 const TABLES_MAX: usize = 64;
+/// Times that a read starts over because the image is being laid out anew.
+const MOVES_MAX: usize = 4;
 /// A sequential read after a jump fetches this many times what the one before it did.
 const GROWTH: u64 = 4;
 
@@ -35,24 +39,45 @@ pub enum ReadOutcome {
     NeedsIo,
 }
 
-/// Verified bytes of the image.
+/// Windows kept, the most recently used: small ranges of a few segments often take turns.
+const WINDOWS_MAX: usize = 4;
+
+/// A segment, by its name in the bucket.
+type Place = (WriterId, u32);
+
+fn place_of(shape: Shape) -> Place {
+    (shape.series.writer, shape.index)
+}
+
+/// Verified bytes of one segment.
 struct Window {
+    of: Place,
+    /// Where they begin in the segment's data.
     start: u64,
     data: Bytes,
+    /// The image has this segment once and wholly: reading on, the window will not be needed again.
+    whole: bool,
     _permit: Permit,
 }
 
 impl Window {
-    /// What the window holds from `offset` on; empty if `offset` is outside.
-    fn from(&self, offset: u64) -> &[u8] {
-        let skip = offset.checked_sub(self.start).and_then(|skip| usize::try_from(skip).ok());
-        skip.and_then(|skip| self.data.get(skip..)).unwrap_or_default()
+    /// What the window holds of a piece from `offset` of the image on; empty if it is somewhere else.
+    fn from(&self, located: Located, offset: u64) -> &[u8] {
+        if self.of != place_of(located.shape()) {
+            return &[];
+        }
+        let skip = located.place(offset).checked_sub(self.start);
+        let here = skip.and_then(|skip| self.data.get(usize::try_from(skip).ok()?..)).unwrap_or_default();
+        let left = usize::try_from(located.end() - offset).unwrap_or(usize::MAX);
+        &here[..here.len().min(left)]
     }
 }
 
 /// A segment on its way.
 struct Ahead {
     located: Located,
+    /// Where what is fetched begins in the segment's data.
+    start: u64,
     task: JoinHandle<(Result<Verified, ImageError>, Permit)>,
 }
 
@@ -78,11 +103,13 @@ pub struct Reader<S: ObjectStore> {
     admission: Arc<Admission>,
     fetcher: Fetcher<S>,
     info: ImageInfo,
+    /// Its first writer: another image of that name, created after a delete, has another one.
+    creator: Option<WriterId>,
     map: SegmentMap,
-    tail: Bytes,
-    window: Option<Window>,
+    inline: Inline,
+    windows: VecDeque<Window>,
     ahead: VecDeque<Ahead>,
-    tables: VecDeque<(u64, Arc<Table>)>,
+    tables: VecDeque<(Place, Arc<Table>)>,
     /// Where the last read ended: reading on from here is sequential.
     expected: u64,
     /// Bytes the last fetch brought, or would have with an unlimited segment.
@@ -99,16 +126,18 @@ impl<S: ObjectStore> std::fmt::Debug for Reader<S> {
 
 impl<S: ObjectStore> Reader<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>, admission: Arc<Admission>, loaded: Loaded) -> Self {
-        let info = info(&loaded.manifest, &loaded.tail);
-        let map = SegmentMap::new(loaded.manifest.extents, loaded.manifest.block_size);
+        let info = info(&loaded);
+        let creator = loaded.manifest.holders.first().copied();
+        let map = SegmentMap::new(loaded.manifest.extents);
         Self {
-            fetcher: Fetcher::new(Arc::clone(&shared), info.identity.clone()),
+            fetcher: Fetcher::new(Arc::clone(&shared), info.identity.clone(), loaded.seal),
             shared,
             admission,
             info,
+            creator,
             map,
-            tail: loaded.tail,
-            window: None,
+            inline: loaded.inline,
+            windows: VecDeque::new(),
             ahead: VecDeque::new(),
             tables: VecDeque::new(),
             expected: 0,
@@ -117,9 +146,18 @@ impl<S: ObjectStore> Reader<S> {
         }
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared<S>> {
+        &self.shared
+    }
+
     /// The image as it was when it was opened.
     pub fn info(&self) -> &ImageInfo {
         &self.info
+    }
+
+    /// What the host keeps beside the image; empty if it never did.
+    pub fn metadata(&self) -> &[u8] {
+        &self.inline.meta
     }
 
     /// Size of the image in bytes.
@@ -164,11 +202,22 @@ impl<S: ObjectStore> Reader<S> {
 
     /// Brings at least one byte from `offset` on, if the image has one; `len` is what the caller wants in all.
     pub async fn fetch(&mut self, offset: u64, len: usize) -> Result<(), ImageError> {
+        for _ in 0..MOVES_MAX {
+            match self.fetch_here(offset, len).await {
+                // The image was laid out anew while it was read; what it says is the same.
+                Err(ImageError::Moved { .. }) => self.follow().await?,
+                other => return other,
+            }
+        }
+        Err(ImageError::Moved { image: self.info.identity.clone() })
+    }
+
+    async fn fetch_here(&mut self, offset: u64, len: usize) -> Result<(), ImageError> {
         if !self.here(offset).is_empty() {
             return Ok(());
         }
         let Some(located) = self.map.find(offset) else { return Ok(()) };
-        self.window = None;
+        self.windows.retain(|window| !window.whole);
         let sequential = offset == self.expected;
         if !sequential {
             self.reach = 0;
@@ -182,7 +231,7 @@ impl<S: ObjectStore> Reader<S> {
                 let ended = (&mut ahead.task).await;
                 let (verified, permit) =
                     ended.map_err(|_| ImageError::Interrupted { image: self.info.identity.clone() })?;
-                self.keep(located, located.start, verified?, permit);
+                self.keep(located, ahead.start, verified?, permit);
                 self.streak = self.streak.saturating_add(1);
             }
             None => self.fetch_now(located, offset, len).await?,
@@ -191,35 +240,58 @@ impl<S: ObjectStore> Reader<S> {
         Ok(())
     }
 
+    /// Reads the image's state again and goes on with what it says now.
+    async fn follow(&mut self) -> Result<(), ImageError> {
+        let image = self.info.identity.clone();
+        let there = self.shared.load(&image).await?;
+        if there.manifest.holders.first() != self.creator.as_ref() || info(&there).size != self.info.size {
+            return Err(ImageError::NotFound { image });
+        }
+        self.ahead.clear();
+        self.map = SegmentMap::new(there.manifest.extents.clone());
+        self.fetcher = Fetcher::new(Arc::clone(&self.shared), image, there.seal);
+        self.inline = there.inline;
+        Ok(())
+    }
+
     /// Fetches from the block that holds `offset`, as far as the access pattern and the memory allow.
     async fn fetch_now(&mut self, located: Located, offset: u64, len: usize) -> Result<(), ImageError> {
-        let Located { start, shape } = located;
-        let block = u64::from(shape.block_size);
-        let from = (offset - start) / block * block;
-        let wanted = (offset - start - from).saturating_add(len as u64);
+        let shape = located.shape();
+        let (block, place, worth) =
+            (u64::from(shape.series.block_size), located.place(offset), located.worth());
+        let from = place / block * block;
+        let wanted = (place - from).saturating_add(len as u64);
         self.reach = self.reach.saturating_mul(GROWTH).max(wanted);
-        let mut to = round_up(from.saturating_add(self.reach), block).min(shape.data_len);
+        let mut to = round_up(from.saturating_add(self.reach), block).min(worth.end);
         let chunk = u64::from(self.shared.config.chunk_size);
-        let chunks = usize::try_from((to - from).div_ceil(chunk)).unwrap_or(usize::MAX);
-        let permit = if let Some(permit) = self.admission.try_take(chunks) {
-            permit
-        } else {
-            // Memory is short: what is set aside for this reader must do. It is free, the window was dropped.
-            to = round_up(from + chunk.max(block) - block + 1, block).min(shape.data_len);
-            let own = self.admission.try_take(1);
-            own.ok_or_else(|| ImageError::Interrupted { image: self.info.identity.clone() })?
+        self.windows.truncate(WINDOWS_MAX - 1);
+        let permit = loop {
+            let chunks = usize::try_from((to - from).div_ceil(chunk)).unwrap_or(usize::MAX);
+            if let Some(permit) = self.admission.try_take(chunks) {
+                break permit;
+            }
+            // Memory is short: first what may be needed again goes, then what is set aside for this reader must do.
+            if self.windows.pop_back().is_none() {
+                to = round_up(from + chunk.max(block) - block + 1, block).min(shape.data_len);
+                let own = self.admission.try_take(1);
+                break own.ok_or_else(|| ImageError::Interrupted { image: self.info.identity.clone() })?;
+            }
         };
-        let table = self.tables.iter().find(|(of, _)| *of == start).map(|(_, table)| Arc::clone(table));
+        let of = place_of(shape);
+        let table = self.tables.iter().find(|(known, _)| *known == of).map(|(_, table)| Arc::clone(table));
         let verified = self.fetcher.fetch(shape, from..to, table).await?;
-        self.keep(located, start + from, verified, permit);
-        self.streak = if to == shape.data_len { self.streak.saturating_add(1) } else { 0 };
+        self.keep(located, from, verified, permit);
+        self.streak = if to >= worth.end { self.streak.saturating_add(1) } else { 0 };
         Ok(())
     }
 
     fn keep(&mut self, located: Located, start: u64, (data, table): Verified, permit: Permit) {
-        self.window = Some(Window { start, data, _permit: permit });
-        self.tables.retain(|(of, _)| *of != located.start);
-        self.tables.push_front((located.start, table));
+        let of = place_of(located.shape());
+        let whole = located.piece.length == located.shape().data_len;
+        self.windows.truncate(WINDOWS_MAX - 1);
+        self.windows.push_front(Window { of, start, data, whole, _permit: permit });
+        self.tables.retain(|(known, _)| *known != of);
+        self.tables.push_front((of, table));
         self.tables.truncate(TABLES_MAX);
     }
 
@@ -231,16 +303,18 @@ impl<S: ObjectStore> Reader<S> {
         while self.ahead.len() < limit
             && let Some(located) = self.map.find(next)
         {
-            let chunk = u64::from(self.shared.config.chunk_size);
-            let chunks = usize::try_from(located.shape.data_len.div_ceil(chunk)).unwrap_or(usize::MAX);
-            let Some(permit) = self.admission.try_take_shared(chunks) else { break };
-            let fetcher = self.fetcher.clone();
-            let task = tokio::spawn(async move {
-                let shape = located.shape;
-                (fetcher.fetch(shape, 0..shape.data_len, None).await, permit)
-            });
-            self.ahead.push_back(Ahead { located, task });
             next = located.end();
+            if self.windows.iter().any(|window| !window.from(located, located.start).is_empty()) {
+                continue;
+            }
+            let chunk = u64::from(self.shared.config.chunk_size);
+            let worth = located.worth();
+            let chunks = usize::try_from((worth.end - worth.start).div_ceil(chunk)).unwrap_or(usize::MAX);
+            let Some(permit) = self.admission.try_take_shared(chunks) else { break };
+            let (fetcher, start) = (self.fetcher.clone(), worth.start);
+            let task =
+                tokio::spawn(async move { (fetcher.fetch(located.shape(), worth, None).await, permit) });
+            self.ahead.push_back(Ahead { located, start, task });
         }
     }
 
@@ -248,9 +322,11 @@ impl<S: ObjectStore> Reader<S> {
     fn here(&self, offset: u64) -> &[u8] {
         if let Some(in_tail) = offset.checked_sub(self.map.len()) {
             let skip = usize::try_from(in_tail).unwrap_or(usize::MAX);
-            return self.tail.get(skip..).unwrap_or_default();
+            return self.inline.tail.get(skip..).unwrap_or_default();
         }
-        self.window.as_ref().map_or(&[], |window| window.from(offset))
+        let Some(located) = self.map.find(offset) else { return &[] };
+        let here = self.windows.iter().map(|window| window.from(located, offset));
+        here.max_by_key(|here| here.len()).unwrap_or_default()
     }
 }
 

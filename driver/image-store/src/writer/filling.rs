@@ -6,7 +6,7 @@ use crate::checksum::{BlockJoiner, crc32c, join};
 use crate::layout::WriterId;
 use crate::object_store::Payload;
 use crate::pool::Chunk;
-use crate::segment::{BlockSums, Shape};
+use crate::segment::{BlockSums, Series, Shape};
 
 /// Bytes copied and then summed at a time: they are still in the first-level cache for the second pass.
 const PASS: usize = 16 << 10;
@@ -68,7 +68,8 @@ impl Filling {
 
     /// Makes a segment object of everything so far and begins the next segment, which is full at `target`.
     pub(super) fn seal(&mut self, writer: WriterId, index: u32, target: u64) -> (Shape, Payload) {
-        let shape = Shape { writer, index, data_len: self.len, block_size: self.joiner.block_size() };
+        let series = Series { writer, origin: writer, block_size: self.joiner.block_size() };
+        let shape = Shape { series, index, data_len: self.len };
         let footer = shape.footer(&self.sums.blocks());
         let crc = join(self.sums.whole(&self.joiner), crc32c(&footer), footer.len() as u64);
         let mut parts: Vec<Bytes> = self.chunks.drain(..).map(Bytes::from_owner).collect();

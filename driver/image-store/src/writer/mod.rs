@@ -1,23 +1,34 @@
-//! Writing an image: bytes in order, in segments that are uploaded while the next one fills.
+//! Writing an image: bytes in order, in segments that are uploaded while the next one fills, and ranges of other images.
 
 mod filling;
 mod finish;
+mod include;
+mod lease;
+mod range;
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use crate::checksum::BlockJoiner;
 use crate::error::ImageError;
 use crate::identity::ImageIdentity;
-use crate::layout::segment_key;
-use crate::manifest::{EXTENTS_MAX, Manifest};
+use crate::layout::{WriterId, segment_key};
+use crate::manifest::extent::push;
+use crate::manifest::{EXTENTS_MAX, Extent, Inline, Manifest, Piece};
 use crate::object_store::{ObjectStore, Precondition, StoreError};
 use crate::pool::{Admission, Chunk};
+use crate::state::{Loaded, Seal};
 use crate::store::{ImageInfo, ImageState, Shared};
 
 use filling::Filling;
 pub use finish::Discarded;
+
+/// Most bytes that a host may keep beside an image.
+pub const METADATA_BYTES_MAX: usize = 64 << 10;
 
 /// How far [`Writer::try_append`] got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +64,21 @@ enum Phase {
     Closed,
 }
 
+/// A part of the image that is not in the manifest yet.
+#[derive(Debug, Clone, Copy)]
+enum Open {
+    /// So many bytes of the segment being filled, from there on.
+    Own { skip: u64, length: u64 },
+    /// A range of others' segments.
+    Shared(Extent),
+}
+
 /// An image open for writing.
+///
+/// **Lease.** The image is this writer's as long as it calls: any call that sends requests, and [`Self::try_append`] by
+/// asking for [`Self::make_room`], renews the lease when a third of it has passed. A writer silent for longer than
+/// [`crate::StoreConfig::lease_seconds`] may lose its image to another one; its next exchange then fails with
+/// [`ImageError::Fenced`].
 ///
 /// **Threads.** [`Self::try_append`] never waits, makes no request and needs no runtime: it copies into the current
 /// segment. It asks for [`Self::make_room`] about once per segment (or while memory is short), which must run in the
@@ -68,15 +93,26 @@ enum Phase {
 pub struct Writer<S: ObjectStore> {
     shared: Arc<Shared<S>>,
     admission: Arc<Admission>,
-    /// Includes the segments that are on their way.
+    /// Includes the segments that are on their way, but not what is open.
     manifest: Manifest,
-    /// Entity tag of the state object as this writer last wrote it.
-    etag: String,
+    /// Of the state object as this writer last wrote it.
+    seal: Seal,
+    /// What that state object says.
+    saved: (Manifest, Inline),
+    /// Something changed since then.
+    unsaved: bool,
+    /// When it was written, by this machine's clock.
+    renewed: SystemTime,
     size: u64,
-    /// Size as of the last state object written.
-    saved_size: u64,
+    /// What comes after the extents of the manifest: parts of the segment being filled, and what was included between
+    /// them.
+    open: Vec<Open>,
     filling: Filling,
+    meta: Bytes,
     next_index: u32,
+    /// The writers, this one among them, whose segments are held by a marker of this writer.
+    held: BTreeSet<WriterId>,
+    sources: HashMap<ImageIdentity, Loaded>,
     uploads: JoinSet<(String, Result<(), StoreError>)>,
     phase: Phase,
 }
@@ -92,11 +128,12 @@ impl<S: ObjectStore> std::fmt::Debug for Writer<S> {
 }
 
 impl<S: ObjectStore> Writer<S> {
+    /// A writer of an image whose state object it has just written.
     pub(crate) fn new(
         shared: Arc<Shared<S>>,
         admission: Arc<Admission>,
-        manifest: Manifest,
-        etag: String,
+        (manifest, inline): (Manifest, Inline),
+        seal: Seal,
     ) -> Self {
         let size = manifest.extents_len();
         let joiner = if shared.joiner.block_size() == manifest.block_size {
@@ -107,22 +144,29 @@ impl<S: ObjectStore> Writer<S> {
         let target = shared.config.segment_size_at(size);
         Self {
             filling: Filling::new(joiner, target),
-            shared,
             admission,
-            manifest,
-            etag,
+            seal,
+            unsaved: false,
+            renewed: shared.environment.clock.now(),
             size,
-            saved_size: size,
+            open: Vec::new(),
+            meta: inline.meta.clone(),
+            saved: (manifest.clone(), inline),
+            manifest,
             next_index: 0,
+            held: BTreeSet::new(),
+            sources: HashMap::new(),
             uploads: JoinSet::new(),
             phase: Phase::Open,
+            shared,
         }
     }
 
     /// Takes over the tail of a reopened image.
-    pub(crate) async fn resume(&mut self, tail: &[u8]) -> Result<(), ImageError> {
-        self.append(self.size, tail).await?;
-        self.saved_size = self.size;
+    pub(crate) async fn resume(&mut self) -> Result<(), ImageError> {
+        let tail = self.saved.1.tail.clone();
+        self.append(self.size, &tail).await?;
+        self.unsaved = false;
         Ok(())
     }
 
@@ -145,7 +189,29 @@ impl<S: ObjectStore> Writer<S> {
             busy: true,
             created: self.manifest.created,
             committed: None,
+            metadata_length: self.meta.len() as u64,
+            locked_until: None,
+            locked: None,
         }
+    }
+
+    /// What the host keeps beside the image, as this writer last set it.
+    pub fn metadata(&self) -> &[u8] {
+        &self.meta
+    }
+
+    /// Sets what the host keeps beside the image, at most [`METADATA_BYTES_MAX`] bytes; durable with the next flush or
+    /// close. [`ImageError::LimitReached`] beyond that.
+    pub fn set_metadata(&mut self, metadata: &[u8]) -> Result<(), ImageError> {
+        self.check()?;
+        if metadata.len() > METADATA_BYTES_MAX {
+            let image = self.manifest.identity.clone();
+            let problem = format!("{} bytes of metadata are more than {METADATA_BYTES_MAX}", metadata.len());
+            return Err(ImageError::LimitReached { image, problem });
+        }
+        self.meta = Bytes::copy_from_slice(metadata);
+        self.unsaved = true;
+        Ok(())
     }
 
     /// Appends without waiting. `offset` must be [`Self::size`]; otherwise [`ImageError::InvalidOffset`].
@@ -156,6 +222,9 @@ impl<S: ObjectStore> Writer<S> {
         if offset != self.size {
             let image = self.manifest.identity.clone();
             return Err(ImageError::InvalidOffset { image, offset, expected: self.size });
+        }
+        if self.lease_is_due() {
+            return Ok(AppendOutcome::NeedsIo { consumed: 0 });
         }
         let mut consumed = 0;
         while consumed < data.len() {
@@ -168,19 +237,32 @@ impl<S: ObjectStore> Writer<S> {
                 };
                 self.filling.add_chunk(Chunk::new(permit));
             }
+            let skip = self.filling.len();
             let taken = self.filling.fill(&data[consumed..]);
+            self.opened(skip, taken as u64);
             consumed += taken;
-            self.size += taken as u64;
         }
         Ok(AppendOutcome::Done)
     }
 
-    /// Makes room for at least one more byte: starts the upload of a full segment, waits for memory.
+    /// Takes note of bytes that were added to the segment being filled.
+    fn opened(&mut self, skip: u64, length: u64) {
+        self.size += length;
+        self.unsaved = true;
+        match self.open.last_mut() {
+            Some(Open::Own { skip: from, length: before }) if *from + *before == skip => *before += length,
+            _ => self.open.push(Open::Own { skip, length }),
+        }
+    }
+
+    /// Makes room for at least one more byte: renews the lease when it is due, starts the upload of a full segment,
+    /// waits for memory.
     ///
     /// While the memory budget is used up, a segment may be cut short so that this image goes on without waiting
     /// for others.
     pub async fn make_room(&mut self) -> Result<(), ImageError> {
         self.check()?;
+        self.renew_if_due().await?;
         if self.filling.is_full() {
             self.launch().await?;
         }
@@ -249,26 +331,46 @@ impl<S: ObjectStore> Writer<S> {
         {
             self.settle(ended)?;
         }
-        if self.manifest.extents.len() >= EXTENTS_MAX || self.next_index == u32::MAX {
-            let problem = format!(
-                "it has {} runs of segments of different sizes, the most a manifest holds; flush less often",
-                self.manifest.extents.len()
-            );
-            let image = self.manifest.identity.clone();
-            return Err(self.fail(ImageError::LimitReached { image, problem }));
+        if self.next_index == u32::MAX {
+            return Err(self.too_many_extents());
         }
-        let writer = self.manifest.writer;
+        let own = self.manifest.writer;
+        if !self.held.contains(&own) {
+            // Before the first segment: whoever frees segments looks for markers.
+            if let Err(error) = self.shared.hold(&self.manifest.identity, own, own).await {
+                return Err(self.fail(error));
+            }
+            self.held.insert(own);
+        }
         let target = self.shared.config.segment_size_at(self.size);
-        let (shape, payload) = self.filling.seal(writer, self.next_index, target);
-        self.manifest.push_segment(&shape);
+        let (shape, payload) = self.filling.seal(own, self.next_index, target);
+        for part in std::mem::take(&mut self.open) {
+            let extent = match part {
+                Open::Own { skip, length } => Piece { shape, skip, length }.into(),
+                Open::Shared(extent) => extent,
+            };
+            push(&mut self.manifest.extents, extent);
+        }
         self.next_index += 1;
         let store = Arc::clone(&self.shared.store);
-        let key = segment_key(writer, shape.index);
+        let key = segment_key(own, shape.index);
         self.uploads.spawn(async move {
             let result = store.put(&key, payload, Precondition::None, None).await;
             (key, result.map(|_| ()))
         });
+        if self.manifest.extents.len() > EXTENTS_MAX {
+            return Err(self.too_many_extents());
+        }
         Ok(())
+    }
+
+    fn too_many_extents(&mut self) -> ImageError {
+        let problem = format!(
+            "it has more than {EXTENTS_MAX} runs of segments, the most a manifest holds; include larger ranges, or flush \
+             less often"
+        );
+        let image = self.manifest.identity.clone();
+        self.fail(ImageError::LimitReached { image, problem })
     }
 
     /// Takes note of an upload that ended.

@@ -125,7 +125,7 @@ fn a_bucket_may_lock_what_nobody_asked_to_lock() {
         let put = store.put("a", Payload::default(), Precondition::None, None).await.unwrap();
         let doomed = [("a".to_owned(), put.version.unwrap())];
         assert!(matches!(store.delete_versions(&doomed).await, Err(StoreError::Locked(_))));
-        assert_eq!(store.head("a").await.unwrap().retained_until, Some(NOW + 60));
+        assert_eq!(store.head("a").await.unwrap().retention.unwrap().until, NOW + 60);
         store.advance(60);
         store.delete_versions(&doomed).await.unwrap();
         assert_eq!(store.list_versions("", None).await.unwrap(), VersionPage::default());

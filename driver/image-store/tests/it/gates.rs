@@ -10,7 +10,9 @@ use image_store::object_store::{
 };
 use image_store::{Close, ImageError, ImageStore, StoreConfig};
 
-use crate::support::{assert_no_orphans, block_on, bytes, environment, identity, image_store, small};
+use crate::support::{
+    assert_no_orphans, block_on, bytes, environment, identity, image_store, small, write_image,
+};
 
 const MIB: u64 = 1 << 20;
 
@@ -135,7 +137,7 @@ impl ObjectStore for Thin {
 }
 
 #[test]
-fn one_gibibyte_costs_its_segments_and_two_requests_to_write_and_one_to_read() {
+fn one_gibibyte_costs_its_segments_and_three_requests_to_write_and_one_to_read() {
     block_on(async {
         let thin = Arc::new(Thin::default());
         let images = ImageStore::new(Arc::clone(&thin), StoreConfig::default(), environment().0).unwrap();
@@ -145,9 +147,9 @@ fn one_gibibyte_costs_its_segments_and_two_requests_to_write_and_one_to_read() {
             writer.append(writer.size(), &zeros).await.unwrap();
         }
         writer.close(Close::Complete).await.unwrap();
-        // 16 of 4 MiB, then 60 of 16 MiB.
+        // 16 of 4 MiB, then 60 of 16 MiB; besides them the state object twice, and the marker.
         let segments = 76;
-        assert_eq!(thin.puts.load(Ordering::Relaxed), segments + 2);
+        assert_eq!(thin.puts.load(Ordering::Relaxed), segments + 3);
         assert_eq!(thin.gets.load(Ordering::Relaxed), 0);
 
         let mut reader = images.open_read(&identity("a")).await.unwrap();
@@ -169,7 +171,7 @@ fn random_reads_fetch_the_blocks_they_need() {
     block_on(async {
         let (images, memory, _) = image_store(small());
         let content = bytes(1, 0, 5000);
-        crate::support::write_image(&images, &identity("a"), &content).await;
+        write_image(&images, &identity("a"), &content).await;
         let mut reader = images.open_read(&identity("a")).await.unwrap();
         let before = memory.counters();
         let mut buffer = [0; 10];
@@ -238,7 +240,7 @@ fn many_writers_and_readers_stay_within_the_budget_and_none_waits_for_another() 
 fn properties_cost_one_request() {
     block_on(async {
         let (images, memory, _) = image_store(small());
-        crate::support::write_image(&images, &identity("a"), &bytes(1, 0, 5000)).await;
+        write_image(&images, &identity("a"), &bytes(1, 0, 5000)).await;
         let before = memory.counters().requests();
         images.properties(&identity("a")).await.unwrap();
         assert_eq!(memory.counters().requests(), before + 1);
@@ -272,4 +274,78 @@ fn eight_streams_share_one_runtime_and_one_budget() {
     assert!(writing.peak <= writing.budget && writing.in_use == 0, "{writing:?}");
     assert!(reading.peak <= reading.budget, "{reading:?}");
     assert_no_orphans(&memory);
+}
+
+#[test]
+fn properties_of_an_image_cost_one_request() {
+    block_on(async {
+        let (images, memory, _) = image_store(small());
+        for (name, size) in [("small", 10), ("large", 5000)] {
+            write_image(&images, &identity(name), &bytes(1, 0, size)).await;
+            let before = memory.counters().requests();
+            assert_eq!(images.properties(&identity(name)).await.unwrap().size, size as u64);
+            assert_eq!(memory.counters().requests() - before, 1);
+        }
+    });
+}
+
+/// Sixteen tebibytes, by including one gibibyte over and over on a store that keeps no data: every offset is found, no data
+/// moves, and the manifest stays small.
+#[test]
+fn an_image_of_sixteen_tebibytes_is_written_and_read_anywhere() {
+    const GIB: u64 = 1024 * MIB;
+    const SIZE: u64 = 16 * 1024 * GIB;
+    block_on(async {
+        let thin = Arc::new(Thin::default());
+        let images = ImageStore::new(Arc::clone(&thin), StoreConfig::default(), environment().0).unwrap();
+        let mut writer = images.create(&identity("gibibyte")).await.unwrap();
+        let zeros = vec![0; 1 << 20];
+        while writer.size() < GIB {
+            writer.append(writer.size(), &zeros).await.unwrap();
+        }
+        writer.close(Close::Complete).await.unwrap();
+        let puts = thin.puts.load(Ordering::Relaxed);
+        let mut writer = images.create(&identity("large")).await.unwrap();
+        while writer.size() < SIZE {
+            writer.include(&identity("gibibyte"), 0, GIB, writer.size()).await.unwrap();
+        }
+        writer.close(Close::Complete).await.unwrap();
+        assert_eq!(thin.puts.load(Ordering::Relaxed) - puts, 3, "two states and a marker");
+        assert_eq!(images.properties(&identity("large")).await.unwrap().size, SIZE);
+        let mut reader = images.open_read(&identity("large")).await.unwrap();
+        for at in [0, GIB - 100, 5123 * GIB + 77_777, SIZE - 300] {
+            let mut buffer = [1; 300];
+            assert_eq!(reader.read_into(at, &mut buffer).await.unwrap(), 300, "{at}");
+            assert_eq!(buffer, [0; 300], "{at}");
+        }
+        assert_eq!(reader.read_into(SIZE - 10, &mut [1; 300]).await.unwrap(), 10);
+        assert_eq!(reader.read_into(SIZE, &mut [1; 10]).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_million_images_are_listed_page_by_page() {
+    const COUNT: usize = 1_000_000;
+    block_on(async {
+        let (images, memory, _) = image_store(small());
+        // What a listing needs of a state object is its key.
+        for number in 0..COUNT {
+            let payload = Payload { parts: Vec::new(), crc32c: 0 };
+            let key = format!("image/client_{number:07}_C1_F1/1588173008/Daily");
+            memory.put(&key, payload, Precondition::None, None).await.unwrap();
+        }
+        let before = memory.counters();
+        let (mut pager, mut seen, mut last) = (images.list(), 0, None);
+        while let Some(page) = pager.next_page().await.unwrap() {
+            assert!(page.len() <= 1000);
+            for entry in page {
+                assert!(last.as_ref() < Some(&entry.identity), "in order, each once");
+                last = Some(entry.identity);
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, COUNT);
+        let after = memory.counters();
+        assert_eq!((after.lists - before.lists, after.gets - before.gets), (1000, 0));
+    });
 }

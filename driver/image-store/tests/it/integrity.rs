@@ -49,7 +49,8 @@ fn every_byte_of_every_object_is_covered() {
             let (images, memory, _) = image_store(small());
             let content = bytes(4, 0, size);
             write_image(&images, &identity("a"), &content).await;
-            for key in memory.keys() {
+            // Markers are no part of what is read.
+            for key in memory.keys().into_iter().filter(|key| !key.starts_with("holder/")) {
                 let object = memory.object(&key).unwrap();
                 for at in 0..object.len() {
                     let mut bad = object.to_vec();

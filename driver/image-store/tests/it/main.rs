@@ -10,10 +10,19 @@
 )]
 
 mod cluster;
+mod compaction;
 mod conformance;
+mod copy;
+mod events;
 mod faults;
 mod gates;
 mod integrity;
+mod kills;
+mod leases;
 mod life_cycle;
 mod model;
+mod schedules;
+mod sharing;
 mod support;
+mod worm;
+mod worm_faults;

@@ -95,6 +95,23 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
+/// Runs a future, and everything it has started, for so many turns at most: one request needs one or two. `None` if that
+/// was too short, and whatever was in progress is gone.
+pub(crate) fn killed_after<T>(turns: usize, work: impl Future<Output = T>) -> Option<T> {
+    block_on(async {
+        let killer = async {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = killer => None,
+        }
+    })
+}
+
 /// Creates a complete image of this content in one go.
 pub(crate) async fn write_image<S: ObjectStore>(
     images: &ImageStore<S>,
@@ -119,7 +136,13 @@ pub(crate) async fn read_image<S: ObjectStore>(images: &ImageStore<S>, identity:
 #[derive(Debug)]
 pub(crate) struct ByHand {
     pub(crate) content: Vec<u8>,
+    pub(crate) metadata: Vec<u8>,
     pub(crate) segments: BTreeSet<String>,
+    /// Writers whose segments it has.
+    pub(crate) sources: BTreeSet<String>,
+    /// Writers that it has had.
+    pub(crate) holders: BTreeSet<String>,
+    pub(crate) busy: bool,
 }
 
 /// Reads every image of the bucket from the raw objects, sharing no code with the library.
@@ -131,34 +154,75 @@ pub(crate) fn by_hand(memory: &MemoryStore) -> BTreeMap<String, ByHand> {
             let object = memory.object(key).unwrap();
             let newline = object.iter().position(|byte| *byte == b'\n').unwrap();
             let line: serde_json::Value = serde_json::from_slice(&object[..newline]).unwrap();
+            let size = |name: &str| usize::try_from(line[name].as_u64().unwrap()).unwrap();
             let mut content = Vec::new();
-            let mut segments = BTreeSet::new();
+            let (mut segments, mut sources) = (BTreeSet::new(), BTreeSet::new());
             for extent in line["extents"].as_array().unwrap() {
                 let number = |at: usize| extent[at].as_u64().unwrap();
-                let writer = line["writers"][usize::try_from(number(0)).unwrap()].as_str().unwrap();
-                let mut left = number(4);
-                for index in number(1)..number(1) + number(2) {
+                let (first, count, segment_size, last_size) = (number(1), number(2), number(3), number(4));
+                let (mut skip, mut left) = (number(5), number(6));
+                let writer = line["writers"][usize::try_from(number(0)).unwrap()]["id"].as_str().unwrap();
+                sources.insert(writer.to_owned());
+                for index in first..first + count {
                     let key = format!("segment/{writer}/{index:08x}");
-                    let take = left.min(number(3));
+                    let data = if index + 1 == first + count { last_size } else { segment_size };
+                    let take = left.min(data - skip);
                     // While an image is being deleted, some of its segments are gone.
                     if let Some(object) = memory.object(&key) {
-                        content.extend_from_slice(&object[..usize::try_from(take).unwrap()]);
+                        let range = usize::try_from(skip).unwrap()..usize::try_from(skip + take).unwrap();
+                        content.extend_from_slice(&object[range]);
                     }
                     segments.insert(key);
                     left -= take;
+                    skip = 0;
                 }
                 assert_eq!(left, 0, "{line}");
             }
-            content.extend_from_slice(&object[newline + 1..]);
-            (key.clone(), ByHand { content, segments })
+            let (tail, metadata) = object[newline + 1..].split_at(size("tail_length"));
+            content.extend_from_slice(tail);
+            assert_eq!(metadata.len(), size("meta_length"));
+            let holders = line["holders"].as_array().unwrap().iter();
+            let holders = holders.map(|holder| holder.as_str().unwrap().to_owned()).collect();
+            let busy = line["busy"].as_bool().unwrap();
+            (key.clone(), ByHand { content, metadata: metadata.to_vec(), segments, sources, holders, busy })
         })
         .collect()
 }
 
-/// Fails unless the bucket holds exactly the state objects and the segments they name.
+/// Fails unless the bucket holds exactly the state objects, the segments that they name, markers for these, and events with
+/// their payloads: no copiers' markers, no old versions, no delete markers, no open uploads.
 pub(crate) fn assert_no_orphans(memory: &MemoryStore) {
     let images = by_hand(memory);
     let mut expected: BTreeSet<String> = images.keys().cloned().collect();
     expected.extend(images.values().flat_map(|image| image.segments.iter().cloned()));
+    let mut marked = BTreeSet::new();
+    for key in memory.keys().iter().filter(|key| key.starts_with("holder/")) {
+        let (writer, holder) = key["holder/".len()..].split_once('/').unwrap();
+        let marker = String::from_utf8(memory.object(key).unwrap().to_vec()).unwrap();
+        let image = marker.split_once('\n').unwrap().0.to_owned();
+        let known = images.get(&image).filter(|image| image.holders.contains(holder));
+        let known = known.unwrap_or_else(|| panic!("{key} is of {image}, which does not know of it"));
+        assert!(known.sources.contains(writer) || known.busy, "{key}: {image} needs nothing of it");
+        marked.insert((image, writer.to_owned()));
+        expected.insert(key.clone());
+    }
+    for (key, image) in &images {
+        for writer in &image.sources {
+            assert!(marked.contains(&(key.clone(), writer.clone())), "{key} does not hold {writer}");
+        }
+    }
+    for key in memory.keys().into_iter().filter(|key| key.starts_with("event/")) {
+        let object = memory.object(&key).unwrap();
+        // Empty is what stays of a deleted one.
+        if let Some(line) = object.split(|byte| *byte == b'\n').next().filter(|line| !line.is_empty()) {
+            let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+            if line["payload_length"].as_u64().unwrap() > 0 {
+                expected.insert(format!("event-payload/{}", line["id"].as_str().unwrap()));
+            }
+        }
+        expected.insert(key);
+    }
     assert_eq!(memory.keys(), expected, "{images:#?}");
+    let raw = memory.raw();
+    assert!(raw.hidden().next().is_none() && raw.uploads.is_empty(), "{raw:#?}");
 }

@@ -87,12 +87,13 @@ pub(crate) struct ServerSection {
     /// Where images of each LSU come from.
     #[serde(default)]
     pub(crate) replication_sources: Partners,
+    lease_seconds: Option<u32>,
     connect_timeout: Option<u32>,
     stall_timeout: Option<u32>,
     call_timeout: Option<u32>,
 }
 
-/// Limits of locks, where they shall be other than what the cluster says. Seconds.
+/// Limits of locks in seconds, and their mode, where they shall be other than what the cluster says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WormSection {
@@ -100,6 +101,18 @@ pub(crate) struct WormSection {
     pub(crate) minimum: Option<u64>,
     /// Longest time that an image can be locked for.
     pub(crate) maximum: Option<u64>,
+    /// How strictly images are locked.
+    pub(crate) mode: Option<LockMode>,
+}
+
+/// How strictly images are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LockMode {
+    /// The storage's administrator could lift a lock.
+    Governance,
+    /// Nobody can.
+    Compliance,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -138,7 +151,7 @@ impl ConfigFile {
         })?;
         let mut file: Self = toml::from_str(&text).map_err(|e| config_fault(path, e))?;
         for (name, section) in &file.server {
-            let WormSection { minimum, maximum } = section.worm;
+            let WormSection { minimum, maximum, .. } = section.worm;
             if minimum.zip(maximum).is_some_and(|(minimum, maximum)| minimum > maximum) {
                 let message = format!("[server.{name}.worm]: the minimum is longer than the maximum");
                 return Err(config_fault(path, message));
@@ -183,6 +196,11 @@ fn seconds(value: Option<u32>, default: Duration) -> Duration {
 }
 
 impl ServerSection {
+    /// How long a silent writer keeps its image, if it shall be other than usual.
+    pub(crate) fn lease_seconds(&self) -> Option<u32> {
+        self.lease_seconds.map(|seconds| seconds.max(1))
+    }
+
     /// What the server offers.
     pub(crate) fn capabilities(&self) -> Capabilities {
         Capabilities::except(&self.disable)

@@ -5,15 +5,16 @@
 
 use std::ffi::{c_int, c_void};
 
+use image_store::object_store::RetentionMode;
 use image_store::{
     AppendOutcome, Close, Discarded, ImageError, ImageIdentity, ImageInfo, ImageState, ReadOutcome, S3Store,
     Writer,
 };
 use ost_abi::{
     STS_BLOCK_SIZE, STS_CLOSEF_IH_COMPLETE, STS_EACCESS, STS_II_BUSY_WRITE, STS_II_IMAGE_CREATED,
-    STS_II_IMAGE_PENDING, STS_MAX_IMAGENAME, STS_MAX_POLICYNAME, STS_O_READ, STS_O_WRITE,
-    STS_SRVC_CHECKPOINT, bstsp_image_handle_s, sts_backup_info_t, sts_image_def_t, sts_image_info_t,
-    sts_image_lock_t, sts_lsu_t, sts_stat_t,
+    STS_II_IMAGE_PENDING, STS_LOCKF_COMPLIANCE, STS_LOCKF_LOCKED, STS_MAX_IMAGENAME, STS_MAX_POLICYNAME,
+    STS_O_READ, STS_O_WRITE, STS_SRVC_CHECKPOINT, bstsp_image_handle_s, sts_backup_info_t, sts_image_def_t,
+    sts_image_info_t, sts_image_lock_t, sts_lsu_t, sts_stat_t,
 };
 use vast_client::{Log as _, Severity};
 
@@ -59,7 +60,8 @@ pub unsafe fn stspi_create_image(
         let identity = identity(definition)?;
         let images = server.cluster.images(name)?;
         let writer = server.cluster.run(create(&images, &identity))?.map_err(|e| image_fault(&e))?;
-        out.set(insert(Image { server, access: Access::Write(Box::new(writer)) })?);
+        let access = Access::Write(Box::new(writer));
+        out.set(insert(Image { server, lsu: name.to_owned(), access })?);
         Ok(())
     })
 }
@@ -92,7 +94,7 @@ pub unsafe fn stspi_open_image(
             }
             _ => return Err(Fault::invalid(format_args!("mode {mode} is neither read nor write"))),
         };
-        out.set(insert(Image { server, access })?);
+        out.set(insert(Image { server, lsu: name.to_owned(), access })?);
         Ok(())
     })
 }
@@ -125,10 +127,7 @@ pub unsafe fn stspi_write_image(
 
 /// Copies the host's bytes into segment buffers; crosses into the runtime only when one is full.
 fn write(image: &mut Image, data: &[u8], offset: u64) -> Result<(), Fault> {
-    let cluster = &image.server.cluster;
-    let Access::Write(writer) = &mut image.access else {
-        return Err(Fault::new(STS_EACCESS, "the image is open for reading"));
-    };
+    let (cluster, writer) = image.writer()?;
     let mut done = 0;
     while done < data.len() {
         let at = offset.saturating_add(done as u64);
@@ -192,11 +191,8 @@ fn read_into(image: &mut Image, into: &mut [u8], offset: u64) -> Result<usize, F
 pub unsafe fn stspi_flush_image(plugin: &Plugin, handle: *mut bstsp_image_handle_s) -> c_int {
     guard(plugin, "stspi_flush_image", |call| {
         object::image(call, raw(handle), |image| {
-            let cluster = &image.server.cluster;
-            match &mut image.access {
-                Access::Write(writer) => cluster.run(writer.flush())?.map_err(|e| image_fault(&e)),
-                Access::Read(_) => Err(Fault::new(STS_EACCESS, "the image is open for reading")),
-            }
+            let (cluster, writer) = image.writer()?;
+            cluster.run(writer.flush())?.map_err(|e| image_fault(&e))
         })
     })
 }
@@ -204,14 +200,14 @@ pub unsafe fn stspi_flush_image(plugin: &Plugin, handle: *mut bstsp_image_handle
 #[doc(hidden)]
 pub unsafe fn stspi_close_image(plugin: &Plugin, handle: *mut bstsp_image_handle_s, flags: u32) -> c_int {
     guard(plugin, "stspi_close_image", |call| {
-        object::image(call, raw(handle), |_| Ok(()))?;
+        object::closing_image(call, raw(handle))?;
         if flags & !STS_CLOSEF_IH_COMPLETE != 0 {
             return Err(Fault::invalid(format_args!("unknown close flags {flags:#x}")));
         }
         let Object::Image(image) = with_table(|table| table.remove(raw(handle), Kind::Image))? else {
             return Err(Fault::new(ost_abi::STS_EPLUGIN, "a handle's kind and object disagree"));
         };
-        let Image { server, access } = *image;
+        let Image { server, access, .. } = *image;
         match access {
             Access::Read(_) => Ok(()),
             Access::Write(writer) => {
@@ -263,14 +259,23 @@ fn image_info(info: &ImageInfo) -> sts_image_info_t {
         imo_size: info.size,
         create_time: info.created,
         block_size: STS_BLOCK_SIZE,
-        meta_length: 0,
+        meta_length: info.metadata_length,
         def: definition(&info.identity),
-        lock: sts_image_lock_t {
-            size: u32::try_from(size_of::<sts_image_lock_t>()).unwrap_or(0),
-            lock_flags: 0,
-            lock_until: 0,
-        },
+        lock: lock_of(info),
         backup: no_backup(),
+    }
+}
+
+/// What the host sees of an image's lock.
+pub(super) fn lock_of(info: &ImageInfo) -> sts_image_lock_t {
+    sts_image_lock_t {
+        size: u32::try_from(size_of::<sts_image_lock_t>()).unwrap_or(0),
+        lock_flags: match info.locked {
+            None => 0,
+            Some(RetentionMode::Governance) => STS_LOCKF_LOCKED,
+            Some(RetentionMode::Compliance) => STS_LOCKF_LOCKED | STS_LOCKF_COMPLIANCE,
+        },
+        lock_until: info.locked_until.unwrap_or(0),
     }
 }
 

@@ -8,18 +8,20 @@ use std::rc::Rc;
 
 use ost_abi::{
     STS_BLOCK_SIZE, STS_ENOENT, STS_EPLUGIN, STS_LSU_AT_STATIC, STS_LSU_ST_NONE, STS_LSUF_ACTIVE,
-    STS_LSUF_DISK, STS_LSUF_REP_ENABLED, STS_LSUF_REP_SOURCE, STS_LSUF_REP_TARGET, STS_MAX_IO,
-    STS_MAX_LSUNAME, STS_MAX_REP, STS_SA_IMAGE, STS_SRVC_ASYNC_COPY, STS_SRVC_EVENTS, STS_UNKNOWN,
-    bstsp_lsu_list_handle_s, bstsp_server_handle_s, sts_lsu_def_t, sts_lsu_info_t, sts_lsu_name_t,
-    sts_lsu_ref_t, sts_lsu_replication_t, sts_lsu_t,
+    STS_LSUF_DISK, STS_LSUF_REP_ENABLED, STS_LSUF_REP_SOURCE, STS_LSUF_REP_TARGET, STS_LSUF_WORM, STS_MAX_IO,
+    STS_MAX_LSUNAME, STS_MAX_REP, STS_SA_IMAGE, STS_SRVC_ASYNC_COPY, STS_SRVC_EVENTS, STS_SRVC_WORM,
+    STS_UNKNOWN, bstsp_lsu_list_handle_s, bstsp_server_handle_s, sts_lsu_def_t, sts_lsu_info_t,
+    sts_lsu_name_t, sts_lsu_ref_t, sts_lsu_replication_t, sts_lsu_t,
 };
 
-use vast_client::CapacitySource;
+use image_store::LockRules;
+use image_store::object_store::RetentionMode;
+use vast_client::{CapacitySource, Lsu};
 
 use super::{nothing_behind, pointer, raw, utf8};
 use crate::args;
 use crate::boundary::{Call, guard};
-use crate::config::{LsuRef, PREFIX};
+use crate::config::{LockMode, LsuRef, PREFIX, WormSection};
 use crate::fault::Fault;
 use crate::handles::Kind;
 use crate::object::{self, LsuList, Object, Server, with_table};
@@ -40,6 +42,29 @@ fn replication_flags(server: &Server, lsu: &str) -> u64 {
         flags |= STS_LSUF_REP_ENABLED | STS_LSUF_REP_TARGET;
     }
     flags
+}
+
+/// All flags of an LSU.
+fn media(server: &Server, lsu: &Lsu) -> u64 {
+    let worm = if server.capabilities.has(STS_SRVC_WORM) && lsu.locking { STS_LSUF_WORM } else { 0 };
+    LSU_FLAGS | worm | replication_flags(server, &lsu.name)
+}
+
+/// Which locks an LSU allows: as the cluster says, unless the configuration file says something else.
+pub(super) fn lock_rules(server: &Server, lsu: &Lsu) -> LockRules {
+    let WormSection { minimum, maximum, mode } = server.section.worm;
+    let mode = match (mode, lsu.retention.default_mode) {
+        (Some(LockMode::Compliance), _) | (None, Some(vast_client::RetentionMode::Compliance)) => {
+            RetentionMode::Compliance
+        }
+        // Where nobody says, the one that can be undone.
+        _ => RetentionMode::Governance,
+    };
+    LockRules {
+        minimum: minimum.or(lsu.retention.min_seconds).unwrap_or(0),
+        maximum: maximum.or(lsu.retention.max_seconds),
+        mode,
+    }
 }
 
 /// The server and the name in an LSU argument; the call's log lines go to the server's session from here on.
@@ -71,12 +96,11 @@ pub unsafe fn stspi_open_lsu_list(
         let wanted = filter.map_or(0, |f| f.sld_flags);
         let cluster = &server.cluster;
         let lsus = cluster.run(cluster.client.lsus())?.map_err(|e| client_fault(&e))?;
-        let fits = |name: &String| {
-            let flags = LSU_FLAGS | replication_flags(&server, name);
+        let fits = |lsu: &Lsu| {
             // A name that the host's field cannot hold could never be opened.
-            name.len() < STS_MAX_LSUNAME && wanted & !flags == 0
+            lsu.name.len() < STS_MAX_LSUNAME && wanted & !media(&server, lsu) == 0
         };
-        let names = lsus.into_iter().map(|l| l.name).filter(fits).collect();
+        let names = lsus.into_iter().filter(fits).map(|lsu| lsu.name).collect();
         let opened = Object::LsuList(Box::new(LsuList { server, names }));
         out.set(pointer(with_table(|table| table.insert(Kind::LsuList, opened))?)?);
         Ok(())
@@ -138,12 +162,13 @@ pub unsafe fn stspi_get_lsu_prop_byname(
                 (found.capacity_bytes, found.capacity_bytes.saturating_sub(found.free_bytes))
             }
         };
+        let rules = lock_rules(&server, &found);
         out.set(sts_lsu_info_t {
             size: u32::try_from(size_of::<sts_lsu_info_t>()).unwrap_or(0),
             allocation: STS_LSU_AT_STATIC,
             storage: STS_LSU_ST_NONE,
             reserved: 0,
-            media: LSU_FLAGS | replication_flags(&server, name),
+            media: media(&server, &found),
             save_as: STS_SA_IMAGE,
             max_transfer: STS_MAX_IO,
             block_size: STS_BLOCK_SIZE,
@@ -152,8 +177,8 @@ pub unsafe fn stspi_get_lsu_prop_byname(
             lsu_used: used,
             lsu_used_phys: found.physical_used_bytes,
             images: STS_UNKNOWN,
-            worm_min: server.section.worm.minimum.unwrap_or(0),
-            worm_max: server.section.worm.maximum.unwrap_or(STS_UNKNOWN),
+            worm_min: rules.minimum,
+            worm_max: rules.maximum.unwrap_or(STS_UNKNOWN),
             name: args::text(found.name.as_bytes()),
             description: args::text(format!("VAST view {}", found.path).as_bytes()),
             label: args::text(b""),

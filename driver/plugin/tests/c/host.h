@@ -75,5 +75,7 @@ void mode_lists(int argc, char **argv);
 void mode_read(int argc, char **argv);
 void mode_capabilities(int argc, char **argv);
 void mode_replication(int argc, char **argv);
+void mode_steps(int argc, char **argv);
+void mode_behaviours(int argc, char **argv);
 
 #endif

@@ -97,6 +97,20 @@ static void bad_image_arguments(bstsp_server_handle_s *server)
     CODE(STS_EINVAL, api.write_image(image, NULL, buffer, 512, 0, (void *)((char *)&n + 1)));
     CODE(STS_EINVAL, api.write_image(image, (void *)(buffer + 1), buffer, 512, 0, &n));
     CODE(STS_EINVAL, api.close_image(image, 0xffffffff));
+    CODE(STS_EINVAL, api.write_image_meta(NULL, buffer, 1, 0, &n));
+    CODE(STS_EINVAL, api.write_image_meta(image, NULL, 1, 0, &n));
+    CODE(STS_EINVAL, api.write_image_meta(image, buffer, 1, 0, NULL));
+    CODE(STS_EINVAL, api.write_image_meta(image, buffer, UINT64_MAX, 0, &n));
+    CODE(STS_EOFFSET, api.write_image_meta(image, buffer, 1, UINT64_MAX, &n));
+    CODE(STS_EINVAL, api.read_image_meta(image, NULL, 1, 0, &n));
+    CODE(STS_EINVAL, api.read_image_meta(image, buffer, 1, 0, (void *)((char *)&n + 1)));
+    CODE(STS_EINVAL, api.include_in_image(NULL, &lsu, &def, 0, 1, 0, &n));
+    CODE(STS_EINVAL, api.include_in_image(image, NULL, &def, 0, 1, 0, &n));
+    CODE(STS_EINVAL, api.include_in_image(image, &lsu, NULL, 0, 1, 0, &n));
+    CODE(STS_EINVAL, api.include_in_image(image, &lsu, &baseless, 0, 1, 0, &n));
+    CODE(STS_EINVAL, api.include_in_image(image, &lsu, &def, 0, 1, 0, NULL));
+    CODE(STS_EINVAL, api.include_in_image(image, &lsu, &def, 0, 0, 0, &n));
+    CODE(STS_ENOTSUP, api.include_in_image(image, &unknown, &def, 0, 1, 0, &n));
     CHECK(n == 77);
 
     /* Handles: foreign kind, forged, one bit off, of another thread, closed. */

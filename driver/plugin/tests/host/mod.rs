@@ -17,6 +17,10 @@ pub(crate) const ST: &str = LIBRARIES[0];
 pub(crate) const MT: &str = LIBRARIES[1];
 /// The LSU of every test.
 pub(crate) const LSU: &str = "lsu1";
+/// The storage server, as NetBackup names it.
+pub(crate) const SERVER: &str = "VastData:vast1";
+/// Who logs in.
+pub(crate) const USER: &str = "admin";
 
 /// The folder of this build: where the test itself was built.
 pub(crate) fn profile_dir() -> PathBuf {
@@ -98,7 +102,11 @@ pub(crate) fn compile(files: &[&str], headers: &Path) -> (tempfile::TempDir, Pat
 pub(crate) fn host_program() -> &'static Path {
     static HOST: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let headers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ost-abi/include");
-    &HOST.get_or_init(|| compile(&["host.c", "modes.c", "hostile.c", "optional.c"], &headers)).1
+    &HOST
+        .get_or_init(|| {
+            compile(&["host.c", "modes.c", "hostile.c", "optional.c", "steps.c", "behaviour.c"], &headers)
+        })
+        .1
 }
 
 /// How the plug-in shall reach the cluster.
@@ -199,9 +207,15 @@ impl World {
 
     /// Runs the host and returns what it printed; it must succeed.
     pub(crate) fn host(&self, library_name: &str, mode: &str, arguments: &[&str]) -> Said {
-        let library = library(library_name);
-        let common = [mode, library.to_str().unwrap(), "VastData:vast1", "admin", &self.password, LSU];
+        let common = self.common(library_name, mode);
+        let common: Vec<_> = common.iter().map(String::as_str).collect();
         self.run(&mut Command::new(host_program()), &[&common, arguments].concat())
+    }
+
+    /// The arguments that every mode of the host has.
+    pub(crate) fn common(&self, library_name: &str, mode: &str) -> [String; 6] {
+        let library = library(library_name).to_str().unwrap().to_owned();
+        [mode, &library, SERVER, USER, &self.password, LSU].map(str::to_owned)
     }
 
     /// Runs a host that must succeed.

@@ -1,0 +1,110 @@
+//! Appending: the payload first, then the event under the next number.
+
+use bytes::Bytes;
+
+use super::record::{Record, event_key, payload_key};
+use super::{EventLog, EventPosition, failed};
+use crate::checksum::crc32c;
+use crate::error::ImageError;
+use crate::layout::WriterId;
+use crate::object_store::{ObjectStore, Payload, Precondition, StoreError};
+
+/// Times that an event is tried under another number because somebody else was faster.
+const ATTEMPTS: u64 = 1000;
+/// Most requests that somebody waits for who met others, as a power of two.
+const WAITS_LOG_MAX: u64 = 6;
+
+impl<S: ObjectStore> EventLog<S> {
+    /// Appends an event and gives its position, behind all that were given before. `payload` may be empty.
+    ///
+    /// When it fails, the event may be in the log nevertheless: appended again, it is there twice.
+    pub async fn append(&self, data: &[u8], payload: &[u8]) -> Result<EventPosition, ImageError> {
+        let shared = &self.shared;
+        let probe = WriterId::fresh(&*shared.environment.entropy);
+        shared
+            .states
+            .prove(probe)
+            .await
+            .map_err(failed("finding out whether the server keeps conditions"))?;
+        let record = self.put_payload(Bytes::copy_from_slice(data), Bytes::copy_from_slice(payload)).await?;
+        if !shared.states.exclusive() {
+            return self.append_unguarded(&record).await;
+        }
+        let last = self.last().await?.number;
+        // Every number that is taken means that somebody else appended.
+        for number in last + 1..=last + ATTEMPTS {
+            let position = EventPosition { number, suffix: None };
+            if self.put_event(position, &record, Precondition::Absent).await? {
+                return Ok(position);
+            }
+        }
+        let taken =
+            StoreError::Precondition(event_key(EventPosition { number: last + ATTEMPTS, suffix: None }));
+        Err(failed("appending an event")(taken))
+    }
+
+    /// Without conditional writes: under a key of its own, and again further behind, until no reader can have passed it
+    /// before it was there. Who meets others waits for a random number of requests, so that one of them is alone.
+    async fn append_unguarded(&self, record: &Record) -> Result<EventPosition, ImageError> {
+        let shared = &self.shared;
+        for attempt in 0..ATTEMPTS {
+            let suffix = WriterId::fresh(&*shared.environment.entropy);
+            let mut waits = u64::from(suffix.0[0]) % (1 << attempt.min(WAITS_LOG_MAX));
+            let number = loop {
+                let number = self.last().await?.number + 1;
+                if waits == 0 {
+                    break number;
+                }
+                waits -= 1;
+            };
+            let position = EventPosition { number, suffix: Some(suffix.0) };
+            self.put_event(position, record, Precondition::None).await?;
+            let mut others = shared.events().await?.into_iter().map(|entry| entry.position);
+            if !others.any(|other| other != position && other.number >= number) {
+                return Ok(position);
+            }
+            shared.clear_event(&event_key(position), None).await?;
+        }
+        Err(failed("appending an event")(StoreError::Precondition(
+            "every position met another one".to_owned(),
+        )))
+    }
+
+    async fn put_payload(&self, data: Bytes, payload: Bytes) -> Result<Record, ImageError> {
+        let (payload_len, payload_crc) = (payload.len() as u64, crc32c(&payload));
+        let id = WriterId::fresh(&*self.shared.environment.entropy);
+        if !payload.is_empty() {
+            let body = Payload { parts: vec![payload], crc32c: payload_crc };
+            let put = self.shared.store.put(&payload_key(id), body, Precondition::None, None).await;
+            put.map_err(failed("writing the payload of an event"))?;
+        }
+        Ok(Record { data, id, payload_len, payload_crc })
+    }
+
+    /// False if the position is taken.
+    async fn put_event(
+        &self,
+        position: EventPosition,
+        record: &Record,
+        condition: Precondition,
+    ) -> Result<bool, ImageError> {
+        let key = event_key(position);
+        let object =
+            record.encode().map_err(|problem| failed("appending an event")(StoreError::Protocol(problem)))?;
+        let body = Payload { crc32c: crc32c(&object), parts: vec![object.clone()] };
+        let Err(error) = self.shared.store.put(&key, body, condition, None).await else { return Ok(true) };
+        let taken = matches!(error, StoreError::Precondition(_));
+        if taken
+            || matches!(error, StoreError::Timeout(_) | StoreError::Unreachable(_) | StoreError::Protocol(_))
+        {
+            match self.shared.store.get(&key, None).await {
+                // A lost answer, or a retry that met its own success: no other event has this id.
+                Ok(got) if got.data == object => return Ok(true),
+                Ok(_) | Err(StoreError::NotFound(_)) if taken => return Ok(false),
+                Err(error) if taken => return Err(failed("appending an event")(error)),
+                _ => {}
+            }
+        }
+        Err(failed("appending an event")(error))
+    }
+}
