@@ -45,9 +45,6 @@ impl<S: ObjectStore> Writer<S> {
             Close::Complete => self.save(Stored::Created, false).await?,
             Close::Incomplete => self.save(Stored::Pending, false).await?,
         }
-        // Of some sources only bytes were used that were copied. What cannot be taken back now, the sweep takes back.
-        let saved = self.saved.0.clone();
-        let _ = self.let_go_beyond(Some(&saved)).await;
         self.phase = Phase::Closed;
         self.let_go_unused().await;
         Ok(())

@@ -18,6 +18,7 @@ mod faults;
 mod gates;
 mod integrity;
 mod kills;
+mod layout_script;
 mod leases;
 mod life_cycle;
 mod model;
