@@ -273,7 +273,6 @@ fn make_fifo(path: &Path) {
 struct UnderWay {
     child: Child,
     place: Place,
-    _trace: File,
 }
 
 impl UnderWay {
@@ -310,7 +309,10 @@ impl UnderWay {
             let count = trace.read(&mut chunk).unwrap();
             heard.push_str(std::str::from_utf8(&chunk[..count]).unwrap());
         }
-        Self { child, place, _trace: trace }
+        // Read on: once the pipe is full the plug-in would wait for whoever reads it, and not end. Ends with this process,
+        // since the pipe is open for writing here, too.
+        std::thread::spawn(move || while trace.read(&mut [0; 4096]).is_ok() {});
+        Self { child, place }
     }
 
     fn signal(&self, signal: Signal) {
