@@ -93,6 +93,16 @@ static int replication_properties(struct place *at)
     return api.get_lsu_replication_prop(&at->lsu, &partners);
 }
 
+/* This LSU keeps no locks, so only asking for one succeeds; locks that are set are tested on one that does. */
+static int worm(struct place *at)
+{
+    sts_image_lock_t lock = { .size = sizeof lock };
+    int code = api.get_image_lock(&at->lsu, &at->source, &lock);
+    if (code == STS_EOK && (lock.lock_flags != 0 || lock.lock_until != 0))
+        die(__FILE__, __LINE__, "an image is locked that nobody locked");
+    return code;
+}
+
 static const struct {
     unsigned index;
     int (*check)(struct place *at);
@@ -102,6 +112,7 @@ static const struct {
     { STS_SRVC_INCLUDE_IN_IMAGE, include },
     { STS_SRVC_IMAGE_META, image_meta },
     { STS_SRVC_LSU_REPLICATION_PROP, replication_properties },
+    { STS_SRVC_WORM, worm },
 };
 
 #define ROWS (sizeof behaviours / sizeof behaviours[0])
