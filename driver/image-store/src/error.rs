@@ -209,6 +209,12 @@ pub enum ImageError {
         /// Which.
         image: ImageIdentity,
     },
+    /// There is no operation of that number: it never was, or it ended more than a day ago.
+    #[error("operation {number:#018x}: not found; it never was, or ended long ago")]
+    NoOperation {
+        /// Which.
+        number: u64,
+    },
     /// A setting that cannot work.
     #[error("invalid setting: {problem}")]
     Config {

@@ -103,6 +103,15 @@ pub(crate) const EVENTS: &str = "event/";
 /// Prefix of what events are about.
 pub(crate) const PAYLOADS: &str = "event-payload/";
 
+/// Prefix of all operations: copies that outlive whoever asked for them.
+pub(crate) const OPERATIONS: &str = "operation/";
+
+/// Prefix of the operations of image sets.
+pub(crate) const OPERATION_SETS: &str = "operation-set/";
+
+/// Key of what an administrator calls the bucket.
+pub(crate) const LABEL: &str = "label";
+
 /// Prefix of what is left of finding out what the server can do.
 pub(crate) const PROBES: &str = "probe/";
 

@@ -20,12 +20,14 @@ pub mod events;
 pub mod identity;
 pub mod memory;
 pub mod object_store;
+pub mod replication;
 pub mod s3;
 
 mod checksum;
 mod compact;
 mod copy;
 mod holders;
+mod label;
 mod layout;
 mod manifest;
 mod pager;
@@ -51,6 +53,9 @@ pub use object_store::ObjectStore;
 pub use pager::{ImageEntry, ImagePager};
 pub use pool::MemoryUse;
 pub use reader::{ReadOutcome, Reader};
+pub use replication::{
+    Operations, Origin, Outcome, Place, ReplicatedImage, ReplicationEvent, Request, Surroundings,
+};
 pub use s3::S3Store;
 pub use store::{ImageInfo, ImageState, ImageStore};
 pub use sweep::{SweepOptions, SweepReport};

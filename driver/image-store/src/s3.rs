@@ -212,6 +212,12 @@ fn head_in(info: ObjectInfo) -> Head {
     }
 }
 
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        translate(error)
+    }
+}
+
 /// The client's errors in the words of the image store; the text keeps server, request id and advice.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in `map_err`")]
 fn translate(error: Error) -> StoreError {

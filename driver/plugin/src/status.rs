@@ -44,7 +44,7 @@ fn store_code(error: &StoreError) -> i32 {
 
 fn image_code(error: &ImageError) -> i32 {
     match error {
-        ImageError::NotFound { .. } => STS_ENOENT,
+        ImageError::NotFound { .. } | ImageError::NoOperation { .. } => STS_ENOENT,
         ImageError::Exists { .. } => STS_EEXIST,
         ImageError::Busy { .. } => STS_EBUSY,
         ImageError::NotWritable { .. } | ImageError::NotComplete { .. } => STS_EACCESS,

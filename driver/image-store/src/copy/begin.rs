@@ -135,7 +135,7 @@ async fn exchange<S: ObjectStore>(
 }
 
 /// Removes what is left of the copy of an image that is not there any more.
-async fn clear<S: ObjectStore>(
+pub(super) async fn clear<S: ObjectStore>(
     source: &Shared<S>,
     target: &Shared<S>,
     there: Loaded,

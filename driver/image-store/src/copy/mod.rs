@@ -5,6 +5,7 @@
 //! What a killed copier has brought is found and used by the next one. The rules are in `docs/image-protocol.md`.
 
 mod begin;
+mod discard;
 mod finish;
 mod plan;
 mod transfer;

@@ -150,6 +150,11 @@ impl<S: ObjectStore> Reader<S> {
         &self.shared
     }
 
+    /// The first writer of the image.
+    pub(crate) fn creator(&self) -> Option<WriterId> {
+        self.creator
+    }
+
     /// The image as it was when it was opened.
     pub fn info(&self) -> &ImageInfo {
         &self.info

@@ -8,7 +8,10 @@ mod writer;
 
 use crate::error::ImageError;
 use crate::identity::ImageIdentity;
-use crate::layout::{EVENTS, HOLDERS, IMAGES, PAYLOADS, PROBES, SEGMENTS, WriterId, writer_in};
+use crate::layout::{
+    EVENTS, HOLDERS, IMAGES, LABEL, OPERATION_SETS, OPERATIONS, PAYLOADS, PROBES, SEGMENTS, WriterId,
+    writer_in,
+};
 use crate::manifest::{Inline, Manifest, Stored};
 use crate::object_store::{ObjectStore, Payload, Precondition, StoreError};
 use crate::removal;
@@ -59,6 +62,8 @@ pub struct SweepReport {
     pub uploads: u64,
     /// Objects removed that deleted events, and events that were never told of, have left.
     pub events: u64,
+    /// Operations that were removed: ended more than a day ago, or not heard of for 30.
+    pub operations: u64,
 }
 
 /// Writers in the order of their ids, as one listing after another tells them.
@@ -93,7 +98,9 @@ impl<S: ObjectStore> ImageStore<S> {
     ///
     /// Requests: about four per writer that has segments, one per image, and what it removes.
     pub async fn sweep(&self, options: SweepOptions) -> Result<SweepReport, ImageError> {
-        self.shared().sweep(options).await
+        let mut report = self.shared().sweep(options).await?;
+        self.sweep_operations(&mut report).await?;
+        Ok(report)
     }
 }
 
@@ -215,7 +222,7 @@ impl<S: ObjectStore> Shared<S> {
         if !self.versioned().await? {
             return Ok(());
         }
-        for prefix in [IMAGES, HOLDERS, SEGMENTS, EVENTS, PAYLOADS] {
+        for prefix in [IMAGES, HOLDERS, SEGMENTS, EVENTS, PAYLOADS, OPERATIONS, OPERATION_SETS, LABEL] {
             let replaced =
                 removal::versions(&*self.store, prefix, |version| !version.latest && !version.delete_marker);
             for version in replaced.await? {

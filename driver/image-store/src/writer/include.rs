@@ -3,6 +3,7 @@
 use super::{Open, Writer};
 use crate::error::ImageError;
 use crate::identity::ImageIdentity;
+use crate::layout::WriterId;
 use crate::manifest::extent::{push, slice};
 use crate::manifest::{EXTENTS_MAX, Stored};
 use crate::object_store::ObjectStore;
@@ -28,6 +29,25 @@ impl<S: ObjectStore> Writer<S> {
         length: u64,
         offset: u64,
     ) -> Result<(), ImageError> {
+        self.include_of(source, None, from, length, offset).await
+    }
+
+    /// As [`Self::include`], of the image of that name that this writer created; [`ImageError::NotFound`] if the writer
+    /// goes by another one.
+    pub(super) async fn include_of(
+        &mut self,
+        source: &ImageIdentity,
+        creator: Option<WriterId>,
+        from: u64,
+        length: u64,
+        offset: u64,
+    ) -> Result<(), ImageError> {
+        let meant = |there: &Loaded| match creator {
+            Some(_) if there.manifest.holders.first() != creator.as_ref() => {
+                Err(ImageError::NotFound { image: source.clone() })
+            }
+            _ => Ok(()),
+        };
         self.renew_if_due().await?;
         if offset != self.size {
             let image = self.manifest.identity.clone();
@@ -36,12 +56,14 @@ impl<S: ObjectStore> Writer<S> {
         if !self.sources.contains_key(source) {
             // A complete image keeps its size; a range that it does not have shall leave no marker.
             let there = self.complete(source).await?;
+            meant(&there)?;
             if end_of(source, &there, from, length)? > from {
                 let loaded = self.take_as_source(source, there).await?;
                 self.sources.insert(source.clone(), loaded);
             }
         }
         let Some(loaded) = self.sources.get(source) else { return Ok(()) };
+        meant(loaded)?;
         let end = end_of(source, loaded, from, length)?;
         let in_segments = loaded.manifest.extents_len();
         if length == 0 {

@@ -12,8 +12,8 @@ impl<S: ObjectStore> Writer<S> {
     /// Appends `length` bytes of a complete image, from `from` on. The size of the image being written, which is where
     /// they go, must be `offset`.
     ///
-    /// From an image of the same [`crate::ImageStore`] it is an [`Self::include`]; from any other the bytes are read,
-    /// checked and appended. When it fails on the way, [`Self::size`] tells how far it got, and the rest may be asked for
+    /// From an image of the same [`crate::ImageStore`] that is still there it is an [`Self::include`]; from any other the
+    /// bytes are read, checked and appended. When it fails on the way, [`Self::size`] tells how far it got, and the rest may be asked for
     /// again.
     pub async fn copy_range(
         &mut self,
@@ -27,7 +27,11 @@ impl<S: ObjectStore> Writer<S> {
             return Err(ImageError::NotComplete { image });
         }
         if Arc::ptr_eq(source.shared(), &self.shared) {
-            return self.include(&image, from, length, offset).await;
+            match self.include_of(&image, source.creator(), from, length, offset).await {
+                // Deleted since it was opened, or this writer goes by another one of that name: as far as it can be read.
+                Err(ImageError::NotFound { .. }) => {}
+                included => return included,
+            }
         }
         self.renew_if_due().await?;
         if offset != self.size {
