@@ -1055,7 +1055,8 @@ extern int stspi_end_copy_image(struct bstsp_copy_handle_s *copy,
 
 // Copies a range of an image open for reading to one open for writing, on the same server or a target.
 //
-// `to_offset` is the size of the image being written. No data moves through the host's memory.
+// `to_offset` is the size of the image being written; after an error that size tells how far it got. No data
+// moves through the host's memory.
 //
 // Provenance: training (name and purpose), documented (that optimized duplication copies extents),
 // provisional (arguments).
@@ -1103,7 +1104,8 @@ extern int stspi_named_async_copy_image(const char *name,
 extern int stspi_async_wait(struct bstsp_server_handle_s *server,
                             uint64_t operation);
 
-// Cancels an operation; nothing of its target is left. `STS_ENOENT` if there is none of that number.
+// Cancels an operation; nothing is left of a target that is not complete. What has ended stays as it is.
+// `STS_ENOENT` if there is none of that number.
 //
 // Provenance: training (name and purpose), provisional (arguments).
 extern int stspi_async_cancel(struct bstsp_server_handle_s *server,

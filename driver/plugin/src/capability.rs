@@ -4,8 +4,10 @@
 //! the look-up of handles ask here, by the name of the call, so an entry point neither can nor has to do it itself.
 
 use ost_abi::{
-    CapabilityRow, STS_CAPABILITIES, STS_ENOTSUP, STS_SRV_CAP_WORDS, STS_SRVC_CHECKPOINT, STS_SRVC_FLUSH,
-    STS_SRVC_IMAGE_META, STS_SRVC_INCLUDE_IN_IMAGE, STS_SRVC_LSU_REPLICATION_PROP, STS_SRVC_WORM,
+    CapabilityRow, STS_CAPABILITIES, STS_ENOTSUP, STS_SRV_CAP_WORDS, STS_SRVC_ASYNC_COPY,
+    STS_SRVC_CHECKPOINT, STS_SRVC_COPY_EXTENT, STS_SRVC_COPY_IMAGE, STS_SRVC_EVENTS, STS_SRVC_FLUSH,
+    STS_SRVC_IMAGE_META, STS_SRVC_IMAGE_SET, STS_SRVC_INCLUDE_IN_IMAGE, STS_SRVC_LABEL_LSU,
+    STS_SRVC_LSU_REPLICATION_PROP, STS_SRVC_NAMED_ASYNC_COPY, STS_SRVC_WORM,
 };
 use serde::{Deserialize, Deserializer, de};
 
@@ -16,8 +18,15 @@ const OFFERED: Capabilities = Capabilities::of(&[
     STS_SRVC_CHECKPOINT,
     STS_SRVC_FLUSH,
     STS_SRVC_INCLUDE_IN_IMAGE,
-    STS_SRVC_IMAGE_META,
+    STS_SRVC_COPY_IMAGE,
+    STS_SRVC_COPY_EXTENT,
+    STS_SRVC_ASYNC_COPY,
+    STS_SRVC_NAMED_ASYNC_COPY,
+    STS_SRVC_EVENTS,
     STS_SRVC_LSU_REPLICATION_PROP,
+    STS_SRVC_IMAGE_SET,
+    STS_SRVC_IMAGE_META,
+    STS_SRVC_LABEL_LSU,
     STS_SRVC_WORM,
 ]);
 
@@ -163,7 +172,7 @@ mod tests {
     #[test]
     fn a_call_of_two_capabilities_is_there_with_either() {
         let call = "stspi_async_wait";
-        for index in [ost_abi::STS_SRVC_ASYNC_COPY, ost_abi::STS_SRVC_NAMED_ASYNC_COPY] {
+        for index in [STS_SRVC_ASYNC_COPY, STS_SRVC_NAMED_ASYNC_COPY] {
             Capabilities::of(&[index]).require_for(call).unwrap();
         }
         assert_eq!(Capabilities::of(&[]).require_for(call).unwrap_err().code, STS_ENOTSUP);

@@ -148,6 +148,12 @@ struct Known {
 }
 
 impl Clusters {
+    /// A session with a server that is open already, whoever opened it.
+    pub(crate) fn open(&self, name: &str) -> Option<Arc<Cluster>> {
+        let known = self.0.lock().ok()?;
+        known.iter().filter(|k| k.name == name).find_map(|k| k.cluster.upgrade())
+    }
+
     /// The client for a server and credentials, shared with whoever has it already.
     #[allow(clippy::too_many_arguments, reason = "all of it is the identity of a session")]
     pub(crate) fn get(

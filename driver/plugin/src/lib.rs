@@ -27,6 +27,7 @@ mod log;
 mod object;
 mod panics;
 mod plugin;
+mod replication;
 mod runtime;
 mod signals;
 mod status;

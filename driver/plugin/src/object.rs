@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use image_store::s3::S3Store;
-use image_store::{ImageIdentity, ImagePager, Reader, Writer};
+use image_store::{EventLog, EventPosition, ImageCopy, ImageIdentity, ImagePager, Reader, Writer};
 use ost_abi::{STS_EACCESS, STS_EPLUGIN};
 
 use crate::boundary::Call;
@@ -92,12 +92,32 @@ pub(crate) struct ImageList {
     pub(crate) finished: bool,
 }
 
+/// A copy in progress.
+pub(crate) struct Copying {
+    pub(crate) copy: ImageCopy<S3Store>,
+    /// Where the image comes from.
+    pub(crate) from: Rc<Server>,
+    /// Where it goes; busy meanwhile.
+    pub(crate) _to: Rc<Server>,
+}
+
+/// An event channel: the log of an LSU, and what was read of it.
+pub(crate) struct Channel {
+    pub(crate) server: Rc<Server>,
+    pub(crate) lsu: String,
+    pub(crate) log: EventLog<S3Store>,
+    /// Of the last event that the host got.
+    pub(crate) position: EventPosition,
+}
+
 /// Any of them.
 pub(crate) enum Object {
     Server(Rc<Server>),
     LsuList(Box<LsuList>),
     Image(Box<Image>),
     ImageList(Box<ImageList>),
+    Copy(Box<Copying>),
+    EventChannel(Box<Channel>),
 }
 
 thread_local! {
@@ -155,6 +175,40 @@ fn found_image<R>(
             Object::Image(image) => {
                 image.server.admit(call)?;
                 body(image)
+            }
+            _ => Err(mismatch(STS_EPLUGIN)),
+        })
+    })
+}
+
+/// Runs `body` on the copy of a handle.
+pub(crate) fn copy<R>(
+    call: &Call,
+    raw: u64,
+    body: impl FnOnce(&mut Copying) -> Result<R, Fault>,
+) -> Result<R, Fault> {
+    with_table(|table| {
+        table.with(raw, Kind::Copy, |object| match object {
+            Object::Copy(copying) => {
+                copying.from.admit(call)?;
+                body(copying)
+            }
+            _ => Err(mismatch(STS_EPLUGIN)),
+        })
+    })
+}
+
+/// Runs `body` on the channel of a handle.
+pub(crate) fn channel<R>(
+    call: &Call,
+    raw: u64,
+    body: impl FnOnce(&mut Channel) -> Result<R, Fault>,
+) -> Result<R, Fault> {
+    with_table(|table| {
+        table.with(raw, Kind::EventChannel, |object| match object {
+            Object::EventChannel(channel) => {
+                channel.server.admit(call)?;
+                body(channel)
             }
             _ => Err(mismatch(STS_EPLUGIN)),
         })

@@ -18,6 +18,7 @@ use crate::fork;
 use crate::handles;
 use crate::log::LogQueue;
 use crate::panics;
+use crate::replication::Replication;
 use crate::runtime::{Driver, ThreadModel};
 
 /// How long `terminate` waits for the plug-in's threads.
@@ -33,6 +34,8 @@ pub(crate) struct Engine {
     pub(crate) config_path: PathBuf,
     /// Clusters with a session open.
     pub(crate) clusters: Clusters,
+    /// Copies that outlive the calls that began them.
+    pub(crate) replication: Replication,
 }
 
 impl Engine {
@@ -48,7 +51,7 @@ impl Engine {
     }
 }
 
-fn poisoned() -> Fault {
+pub(crate) fn poisoned() -> Fault {
     Fault::new(STS_EPLUGIN, "an earlier internal error left the plug-in unusable in this process; restart it")
 }
 
@@ -118,6 +121,7 @@ impl Plugin {
             model: self.model,
             config_path,
             clusters: Clusters::default(),
+            replication: Replication::default(),
         })
     }
 
@@ -162,6 +166,7 @@ impl Plugin {
         handles::invalidate_all();
         let driver = engine.driver.lock().map_err(|_| poisoned())?.take();
         if let Some(driver) = driver {
+            engine.replication.stop(&driver, SHUTDOWN_PATIENCE);
             driver.shutdown(SHUTDOWN_PATIENCE);
         }
         Ok(())

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ost_abi::{STS_ESYSCALL, STS_ETIMEDOUT};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
 
 use crate::fault::Fault;
 use crate::signals::{self, AllBlocked, SigpipeBlocked};
@@ -71,6 +72,17 @@ impl Driver {
             let message = format!("gave up after {} s; is the storage reachable?", deadline.as_secs());
             Fault::new(STS_ETIMEDOUT, message)
         })
+    }
+
+    /// Starts work that outlives the call. In a single-threaded plug-in it advances while other calls run.
+    pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        match self {
+            Self::Single(runtime) => runtime.spawn(future),
+            Self::Multi(handle, _) => handle.spawn(future),
+        }
     }
 
     /// Lets uploads and read-ahead of a single-threaded plug-in advance without waiting for them.

@@ -5,6 +5,7 @@
 mod host;
 mod images;
 mod locks;
+mod replication;
 mod sdk;
 mod steps;
 
@@ -124,7 +125,7 @@ fn capabilities_are_advertised_if_and_only_if_their_calls_are_there() {
         world.write_config(&format!("{config}disable = [\"includes\"]\n"));
         let said = world.host(name, "expect", &[&code(STS_ECONFIG), "open"]);
         assert!(said.log.contains("includes") && said.log.contains("include, copy_image"), "{}", said.log);
-        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+        assert_eq!(world.left_of_images(), Vec::<String>::new(), "{name}");
     }
 }
 

@@ -108,7 +108,8 @@ macro_rules! __optional_entry_points {
 
             /// Copies a range of an image open for reading to one open for writing, on the same server or a target.
             ///
-            /// `to_offset` is the size of the image being written. No data moves through the host's memory.
+            /// `to_offset` is the size of the image being written; after an error that size tells how far it got. No data
+            /// moves through the host's memory.
             ///
             /// Provenance: training (name and purpose), documented (that optimized duplication copies extents),
             /// provisional (arguments).
@@ -161,7 +162,8 @@ macro_rules! __optional_entry_points {
             /// Provenance: training (that it is polled, `STS_EBUSY`, `STS_EOK`), provisional (arguments).
             fn stspi_async_wait(server: *mut bstsp_server_handle_s, operation: u64);
 
-            /// Cancels an operation; nothing of its target is left. `STS_ENOENT` if there is none of that number.
+            /// Cancels an operation; nothing is left of a target that is not complete. What has ended stays as it is.
+            /// `STS_ENOENT` if there is none of that number.
             ///
             /// Provenance: training (name and purpose), provisional (arguments).
             fn stspi_async_cancel(server: *mut bstsp_server_handle_s, operation: u64);

@@ -7,8 +7,8 @@ use std::ffi::{c_int, c_void};
 
 use image_store::object_store::RetentionMode;
 use image_store::{
-    AppendOutcome, Close, Discarded, ImageError, ImageIdentity, ImageInfo, ImageState, ReadOutcome, S3Store,
-    Writer,
+    AppendOutcome, Close, Discarded, ImageError, ImageIdentity, ImageInfo, ImageState, Origin, ReadOutcome,
+    ReplicatedImage, S3Store, Writer,
 };
 use ost_abi::{
     STS_BLOCK_SIZE, STS_CLOSEF_IH_COMPLETE, STS_EACCESS, STS_II_BUSY_WRITE, STS_II_IMAGE_CREATED,
@@ -262,7 +262,7 @@ fn image_info(info: &ImageInfo) -> sts_image_info_t {
         meta_length: info.metadata_length,
         def: definition(&info.identity),
         lock: lock_of(info),
-        backup: no_backup(),
+        backup: backup_info(&Origin::default()),
     }
 }
 
@@ -279,15 +279,31 @@ pub(super) fn lock_of(info: &ImageInfo) -> sts_image_lock_t {
     }
 }
 
-/// Nothing is known of the backup that an image belongs to.
-fn no_backup() -> sts_backup_info_t {
+/// The backup that an image belongs to; of one that was not replicated here nothing is known.
+fn backup_info(origin: &Origin) -> sts_backup_info_t {
     sts_backup_info_t {
         size: u32::try_from(size_of::<sts_backup_info_t>()).unwrap_or(0),
-        bi_copy: 0,
-        isi_id: 0,
-        bi_master_server: args::text(b""),
-        isi_slpname: args::text(b""),
+        bi_copy: origin.copy,
+        isi_id: origin.image_set,
+        bi_master_server: args::text(&origin.server),
+        isi_slpname: args::text(&origin.lifecycle_policy),
     }
+}
+
+/// What the host sees of an image that an event tells of.
+pub(super) fn replicated_info(image: &ReplicatedImage) -> sts_image_info_t {
+    let info = image_info(&ImageInfo {
+        identity: image.identity.clone(),
+        size: image.size,
+        state: ImageState::Created,
+        busy: false,
+        created: image.created,
+        committed: None,
+        metadata_length: image.metadata_length,
+        locked_until: None,
+        locked: None,
+    });
+    sts_image_info_t { backup: backup_info(&image.origin), ..info }
 }
 
 /// An identity in the host's shape. Names come from the host and fit.

@@ -9,16 +9,16 @@ use std::rc::Rc;
 use ost_abi::{
     STS_BLOCK_SIZE, STS_ENOENT, STS_EPLUGIN, STS_LSU_AT_STATIC, STS_LSU_ST_NONE, STS_LSUF_ACTIVE,
     STS_LSUF_DISK, STS_LSUF_REP_ENABLED, STS_LSUF_REP_SOURCE, STS_LSUF_REP_TARGET, STS_LSUF_WORM, STS_MAX_IO,
-    STS_MAX_LSUNAME, STS_MAX_REP, STS_SA_IMAGE, STS_SRVC_ASYNC_COPY, STS_SRVC_EVENTS, STS_SRVC_WORM,
-    STS_UNKNOWN, bstsp_lsu_list_handle_s, bstsp_server_handle_s, sts_lsu_def_t, sts_lsu_info_t,
-    sts_lsu_name_t, sts_lsu_ref_t, sts_lsu_replication_t, sts_lsu_t,
+    STS_MAX_LSUNAME, STS_MAX_REP, STS_MAX_TEXT, STS_SA_IMAGE, STS_SRVC_ASYNC_COPY, STS_SRVC_EVENTS,
+    STS_SRVC_LABEL_LSU, STS_SRVC_WORM, STS_UNKNOWN, bstsp_lsu_list_handle_s, bstsp_server_handle_s,
+    sts_lsu_def_t, sts_lsu_info_t, sts_lsu_name_t, sts_lsu_ref_t, sts_lsu_replication_t, sts_lsu_t,
 };
 
-use image_store::LockRules;
 use image_store::object_store::RetentionMode;
-use vast_client::{CapacitySource, Lsu};
+use image_store::{ImageError, LockRules};
+use vast_client::{CapacitySource, Log as _, Lsu, Severity};
 
-use super::{nothing_behind, pointer, raw, utf8};
+use super::{pointer, raw, utf8};
 use crate::args;
 use crate::boundary::{Call, guard};
 use crate::config::{LockMode, LsuRef, PREFIX, WormSection};
@@ -26,7 +26,7 @@ use crate::fault::Fault;
 use crate::handles::Kind;
 use crate::object::{self, LsuList, Object, Server, with_table};
 use crate::plugin::Plugin;
-use crate::status::client_fault;
+use crate::status::{client_fault, image_fault};
 
 /// Flags that every LSU of this plug-in has.
 const LSU_FLAGS: u64 = STS_LSUF_DISK | STS_LSUF_ACTIVE;
@@ -163,6 +163,7 @@ pub unsafe fn stspi_get_lsu_prop_byname(
             }
         };
         let rules = lock_rules(&server, &found);
+        let label = label(&server, name)?;
         out.set(sts_lsu_info_t {
             size: u32::try_from(size_of::<sts_lsu_info_t>()).unwrap_or(0),
             allocation: STS_LSU_AT_STATIC,
@@ -181,7 +182,7 @@ pub unsafe fn stspi_get_lsu_prop_byname(
             worm_max: rules.maximum.unwrap_or(STS_UNKNOWN),
             name: args::text(found.name.as_bytes()),
             description: args::text(format!("VAST view {}", found.path).as_bytes()),
-            label: args::text(b""),
+            label: args::text(&label),
         });
         Ok(())
     })
@@ -227,6 +228,27 @@ pub unsafe fn stspi_get_lsu_replication_prop(
 }
 
 #[doc(hidden)]
-pub unsafe fn stspi_label_lsu(plugin: &Plugin, _lsu: *const sts_lsu_t, _label: *const c_char) -> c_int {
-    guard(plugin, "stspi_label_lsu", |_| Err(nothing_behind()))
+pub unsafe fn stspi_label_lsu(plugin: &Plugin, lsu: *const sts_lsu_t, label: *const c_char) -> c_int {
+    guard(plugin, "stspi_label_lsu", |call| {
+        // SAFETY: the host's promise.
+        let (server, name) = unsafe { locate(call, lsu)? };
+        // SAFETY: as above.
+        let label = unsafe { args::string(label, STS_MAX_TEXT, "label")? };
+        let images = server.cluster.images(name)?;
+        server.cluster.run(images.set_label(label))?.map_err(|e| image_fault(&e))
+    })
+}
+
+/// The label of an LSU. A damaged one is worth a line in the log, and no failure.
+fn label(server: &Server, lsu: &str) -> Result<Vec<u8>, Fault> {
+    if !server.capabilities.has(STS_SRVC_LABEL_LSU) {
+        return Ok(Vec::new());
+    }
+    match server.cluster.run(server.cluster.images(lsu)?.label())? {
+        Err(damaged @ ImageError::Corrupt { .. }) => {
+            server.cluster.log.log(Severity::Warning, format_args!("{damaged}; label the LSU again"));
+            Ok(Vec::new())
+        }
+        label => label.map_err(|e| image_fault(&e)),
+    }
 }

@@ -53,11 +53,6 @@ fn identity(definition: &sts_image_def_t) -> Result<ImageIdentity, Fault> {
     ImageIdentity::new(base_name, definition.img_date, policy).map_err(|e| crate::status::image_fault(&e))
 }
 
-/// What a call answers whose capability the table offers and whose code is missing: a mistake of ours, said as such.
-fn nothing_behind() -> Fault {
-    Fault::new(ost_abi::STS_ENOTSUP, "this plug-in has nothing behind the call")
-}
-
 /// A name that must be text: LSU and server names are in VAST.
 fn utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, Fault> {
     std::str::from_utf8(bytes).map_err(|_| Fault::invalid(format_args!("{what} is not UTF-8")))

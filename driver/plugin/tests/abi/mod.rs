@@ -240,6 +240,29 @@ impl Server<'_> {
         outcome(code, count)
     }
 
+    pub(crate) fn copy(&self, source: &sts_image_def_t, target: &sts_image_def_t) -> Outcome<()> {
+        let lsu = self.lsu(LSU);
+        // SAFETY: see above.
+        let code = unsafe { (self.api.stspi_copy_image)(&raw const lsu, source, &raw const lsu, target) };
+        outcome(code, ())
+    }
+
+    pub(crate) fn copy_extent(
+        &self,
+        source: Handle,
+        (from, length): (u64, u64),
+        target: Handle,
+        offset: u64,
+    ) -> Outcome<u64> {
+        let mut count = 0;
+        // SAFETY: see above.
+        let code = unsafe {
+            let (source, target) = (pointer(source), pointer(target));
+            (self.api.stspi_copy_extent)(source, from, length, target, offset, &raw mut count)
+        };
+        outcome(code, count)
+    }
+
     pub(crate) fn write_meta(&self, image: Handle, data: &[u8], offset: u64) -> Outcome<u64> {
         let (mut count, length) = (0, data.len() as u64);
         // SAFETY: see above.

@@ -19,6 +19,8 @@ struct Stored {
     writer: Option<u64>,
     /// The create it came from.
     created_by: u64,
+    /// The image that it is a copy of, and the create that one came from.
+    copy_of: Option<(usize, u64)>,
 }
 
 /// What properties tell.
@@ -81,7 +83,7 @@ impl Model {
         self.opens += 1;
         let id = self.opens;
         let (data, meta) = (Vec::new(), Vec::new());
-        let stored = Stored { data, meta, complete: false, writer: Some(id), created_by: id };
+        let stored = Stored { data, meta, complete: false, writer: Some(id), created_by: id, copy_of: None };
         self.images.insert(image, stored.clone());
         Ok(Self::writer(image, id, stored))
     }
@@ -107,6 +109,24 @@ impl Model {
         self.opens += 1;
         there.writer = Some(self.opens);
         Ok(Self::writer(image, self.opens, there.clone()))
+    }
+
+    pub(crate) fn copy(&mut self, source: usize, target: usize) -> Outcome<()> {
+        let from = self.images.get(&source).ok_or(STS_ENOENT)?;
+        if !from.complete {
+            return Err(STS_EACCESS);
+        }
+        let copy_of = Some((source, from.created_by));
+        match self.images.get(&target) {
+            Some(there) if there.writer.is_some() => return Err(STS_EBUSY),
+            Some(there) if there.complete && there.copy_of == copy_of => return Ok(()),
+            Some(_) => return Err(STS_EEXIST),
+            None => {}
+        }
+        self.opens += 1;
+        let copy = Stored { created_by: self.opens, copy_of, ..from.clone() };
+        self.images.insert(target, copy);
+        Ok(())
     }
 
     pub(crate) fn delete(&mut self, image: usize) -> Outcome<()> {
@@ -198,6 +218,30 @@ impl Model {
         writer.data.extend(range);
         writer.unsaved = true;
         writer.sources.insert(source, looked_at);
+        Ok(length)
+    }
+
+    pub(crate) fn copy_extent(
+        open: &mut Open,
+        source: &Open,
+        (from, length): (u64, u64),
+        offset: u64,
+    ) -> Outcome<u64> {
+        let Open::Reader(source) = source else { return Err(STS_EACCESS) };
+        let writer = writer_of(open)?;
+        if !source.seen.complete {
+            return Err(STS_EACCESS);
+        }
+        if writer.fenced {
+            return Err(STS_EFENCED);
+        }
+        if offset != writer.data.len() as u64 {
+            return Err(STS_EOFFSET);
+        }
+        let range = range(&source.seen.data, from, length).ok_or(STS_EOFFSET)?;
+        writer.data.extend_from_slice(range);
+        writer.unsaved = true;
+        writer.sources.entry(source.image).or_insert_with(|| source.seen.data.clone());
         Ok(length)
     }
 

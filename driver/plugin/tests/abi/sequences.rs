@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use super::model::{Model, Open, Properties};
-use super::step::{Pick, Step, Wrong, step};
+use super::step::{Pick, Place, Step, Wrong, step};
 use super::{Handle, Outcome, Server, definition, with_each_library};
 
 /// Images that a sequence plays with.
@@ -59,6 +59,8 @@ const MUST_BE_SEEN: &[(&str, &[i32])] = &[
     ("open", &[STS_EOK, STS_EBUSY, STS_EACCESS, STS_ENOENT]),
     ("write", &[STS_EOK, STS_EOFFSET, STS_EACCESS, STS_EFENCED]),
     ("include", &[STS_EOK, STS_EOFFSET, STS_EACCESS, STS_ENOENT, STS_EINVAL, STS_EFENCED]),
+    ("copy", &[STS_EOK, STS_EBUSY, STS_EEXIST, STS_ENOENT, STS_EACCESS]),
+    ("copy_extent", &[STS_EOK, STS_EOFFSET, STS_EACCESS, STS_EINVAL, STS_EFENCED]),
     ("read", &[STS_EOK, STS_EACCESS]),
     ("flush", &[STS_EOK, STS_EACCESS, STS_EFENCED]),
     ("close", &[STS_EOK, STS_EFENCED]),
@@ -151,6 +153,26 @@ impl Run<'_, '_> {
                 let found = self.server.properties_by_name(&self.name(image)).map(|info| told(&info));
                 self.same("properties_by_name", &found, &self.model.properties(image))
             }
+            (Step::Copy(source, target), _) => {
+                let there = self.model.names();
+                let missing: Vec<_> = IMAGES.into_iter().filter(|image| !there.contains(image)).collect();
+                let source = Self::image(*source, &self.model.complete());
+                let target = Self::image(*target, &missing);
+                let found = self.server.copy(&self.name(source), &self.name(target));
+                let wanted = self.model.copy(source, target);
+                self.same("copy", &found, &wanted)
+            }
+            (Step::CopyExtent(target, source, from, to, at), _) => {
+                let of = |pick: Pick, writes| {
+                    pick.of(&self.open(|open| open.writes() == writes), &self.open(|_| true))
+                };
+                match (of(*target, true), of(*source, false)) {
+                    (Some(target), Some(source)) if target != source => {
+                        self.copy_extent(target, source, (*from, *to), *at)
+                    }
+                    _ => Ok(()),
+                }
+            }
             (Step::Delete(pick), _) => self.delete(Self::image(*pick, &self.model.names())),
             (Step::List, _) => self.list(),
             (Step::CloseServer, _) if self.slots.iter().any(Option::is_some) => {
@@ -180,6 +202,33 @@ impl Run<'_, '_> {
         let Some((slot, (handle, mut open))) = taken else { return Ok(()) };
         let result = self.on_image(step, handle, &mut open);
         self.slots[slot] = Some((handle, open));
+        result
+    }
+
+    fn copy_extent(
+        &mut self,
+        target: usize,
+        source: usize,
+        (from, to): (Place, Place),
+        at: Place,
+    ) -> Result<(), TestCaseError> {
+        let Some((reads, seen)) = self.slots[source].take() else { return Ok(()) };
+        let result = match self.slots[target].as_mut() {
+            // What is left of an image that is gone may come or not.
+            Some((writes, open)) if self.model.is_there(&seen) => {
+                let (from, to) = (from.of(seen.size()), to.of(seen.size()));
+                let range = (from.min(to), from.max(to) - from.min(to));
+                let offset = at.of(open.size());
+                let found = self.server.copy_extent(reads, range, *writes, offset);
+                let wanted = match range.1 {
+                    0 => Err(STS_EINVAL),
+                    _ => Model::copy_extent(open, &seen, range, offset),
+                };
+                self.same("copy_extent", &found, &wanted)
+            }
+            _ => Ok(()),
+        };
+        self.slots[source] = Some((reads, seen));
         result
     }
 

@@ -52,6 +52,8 @@ pub(super) enum Step {
     OpenWrite(Pick),
     Write(Pick, u64, Place),
     Include(Pick, Pick, Place, Place, Place),
+    Copy(Pick, Pick),
+    CopyExtent(Pick, Pick, Place, Place, Place),
     Read(Pick, Place, usize),
     Flush(Pick),
     Close(Pick, bool),
@@ -100,6 +102,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         8 => (pick(), blocks, next()).prop_map(|(p, blocks, at)| Step::Write(p, blocks, at)),
         10 => (pick(), pick(), place(), place(), next())
             .prop_map(|(p, source, from, to, at)| Step::Include(p, source, from, to, at)),
+        3 => (pick(), pick()).prop_map(|(source, target)| Step::Copy(source, target)),
+        12 => (pick(), pick(), place(), place(), next())
+            .prop_map(|(p, source, from, to, at)| Step::CopyExtent(p, source, from, to, at)),
         8 => (pick(), place(), reads).prop_map(|(p, at, length)| Step::Read(p, at, length)),
         3 => pick().prop_map(Step::Flush),
         8 => (pick(), prop::bool::weighted(0.6)).prop_map(|(p, complete)| Step::Close(p, complete)),

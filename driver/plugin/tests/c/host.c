@@ -261,7 +261,8 @@ int main(int argc, char **argv)
     user = argv[4];
     password = argv[5];
     lsu_name = argv[6];
-    quiet_log = getenv("HOST_QUIET") != NULL;
+    const char *quiet = getenv("HOST_QUIET");
+    quiet_log = quiet && *quiet;
     load(argv[2]);
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
         if (!strcmp(modes[i].name, argv[1])) {

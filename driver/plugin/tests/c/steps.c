@@ -1,10 +1,11 @@
 /* A host that does one step at a time, as its standard input says: several of them are several processes of NetBackup. */
 #define _GNU_SOURCE
-#include "host.h"
+#include "steps.h"
 #include <time.h>
 
-#define SLOTS 16
 #define BUFFER (64u * 1048576u)
+
+struct steps here;
 
 /* This process's clock: the machine's, and as much more as the test says. */
 static atomic_long clock_ahead;
@@ -26,19 +27,18 @@ int clock_gettime(clockid_t id, struct timespec *now)
 }
 
 /* FNV-1a, so that the test can compare bytes that it does not get. */
-static uint64_t digest(const unsigned char *bytes, uint64_t length)
+uint64_t digest(const void *from, uint64_t length)
 {
+    const unsigned char *bytes = from;
     uint64_t hash = 0xcbf29ce484222325u;
     for (uint64_t i = 0; i < length; i++)
         hash = (hash ^ bytes[i]) * 0x100000001b3u;
     return hash;
 }
 
-static bstsp_image_handle_s *slots[SLOTS];
 static unsigned char *buffer;
-static sts_lsu_t lsu;
 
-static void answer(int code, uint64_t count)
+void answer(int code, uint64_t count)
 {
     printf("code=%d count=%llu\n", code, (unsigned long long)count);
 }
@@ -50,7 +50,7 @@ static void answer_info(int code, const sts_image_info_t *info)
            (unsigned long long)info->lock.lock_until);
 }
 
-static int is(const char *word, const char *name)
+int is(const char *word, const char *name)
 {
     return !strcmp(word, name);
 }
@@ -64,31 +64,31 @@ static int image_step(const char *step, int slot, const char *text, const uint64
     int code;
     if (is(step, "write")) {
         fill(buffer, n[0], n[1], n[2]);
-        code = api.write_image(slots[slot], NULL, buffer, n[2], n[1], &count);
+        code = api.write_image(here.images[slot], NULL, buffer, n[2], n[1], &count);
         answer(code, count);
     } else if (is(step, "read")) {
-        code = api.read_image(slots[slot], buffer, n[1], n[0], &count);
+        code = api.read_image(here.images[slot], buffer, n[1], n[0], &count);
         printf("code=%d count=%llu digest=%llu\n", code, (unsigned long long)count,
                (unsigned long long)digest(buffer, count));
     } else if (is(step, "include")) {
         source = image_named(text);
-        code = api.include_in_image(slots[slot], &lsu, &source, n[0], n[1], n[2], &count);
+        code = api.include_in_image(here.images[slot], &here.lsu, &source, n[0], n[1], n[2], &count);
         answer(code, count);
     } else if (is(step, "meta")) {
-        answer(api.write_image_meta(slots[slot], text, strlen(text), n[0], &count), count);
+        answer(api.write_image_meta(here.images[slot], text, strlen(text), n[0], &count), count);
     } else if (is(step, "big_meta")) {
         memset(buffer, 'm', n[1]);
-        answer(api.write_image_meta(slots[slot], buffer, n[1], n[0], &count), count);
+        answer(api.write_image_meta(here.images[slot], buffer, n[1], n[0], &count), count);
     } else if (is(step, "read_meta")) {
-        code = api.read_image_meta(slots[slot], buffer, n[1], n[0], &count);
+        code = api.read_image_meta(here.images[slot], buffer, n[1], n[0], &count);
         printf("code=%d count=%llu digest=%llu\n", code, (unsigned long long)count,
                (unsigned long long)digest(buffer, count));
     } else if (is(step, "flush")) {
-        answer(api.flush_image(slots[slot]), 0);
+        answer(api.flush_image(here.images[slot]), 0);
     } else if (is(step, "close")) {
-        answer(api.close_image(slots[slot], (uint32_t)n[0]), 0);
+        answer(api.close_image(here.images[slot], (uint32_t)n[0]), 0);
     } else if (is(step, "prop")) {
-        code = api.get_image_prop(slots[slot], &info);
+        code = api.get_image_prop(here.images[slot], &info);
         answer_info(code, &info);
     } else {
         return 0;
@@ -105,27 +105,29 @@ static int name_step(const char *step, int slot, const char *name, uint64_t unti
     sts_lsu_info_t lsu_info = { .size = sizeof lsu_info };
     int code;
     if (is(step, "create")) {
-        answer(api.create_image(&lsu, &def, 0, &slots[slot]), 0);
+        answer(api.create_image(&here.lsu, &def, 0, &here.images[slot]), 0);
     } else if (is(step, "open_read")) {
-        answer(api.open_image(&lsu, &def, STS_O_READ, &slots[slot]), 0);
+        answer(api.open_image(&here.lsu, &def, STS_O_READ, &here.images[slot]), 0);
     } else if (is(step, "open_write")) {
-        answer(api.open_image(&lsu, &def, STS_O_WRITE, &slots[slot]), 0);
+        answer(api.open_image(&here.lsu, &def, STS_O_WRITE, &here.images[slot]), 0);
     } else if (is(step, "prop_by_name")) {
-        code = api.get_image_prop_byname(&lsu, &def, &info);
+        code = api.get_image_prop_byname(&here.lsu, &def, &info);
         answer_info(code, &info);
     } else if (is(step, "delete")) {
-        answer(api.delete_image(&lsu, &def, slot), 0);
+        answer(api.delete_image(&here.lsu, &def, slot), 0);
     } else if (is(step, "lock")) {
-        answer(api.set_image_lock(&lsu, &def, until), 0);
+        answer(api.set_image_lock(&here.lsu, &def, until), 0);
     } else if (is(step, "extend_lock")) {
-        answer(api.extend_image_lock(&lsu, &def, until), 0);
+        answer(api.extend_image_lock(&here.lsu, &def, until), 0);
     } else if (is(step, "get_lock")) {
-        code = api.get_image_lock(&lsu, &def, &lock);
+        code = api.get_image_lock(&here.lsu, &def, &lock);
         printf("code=%d lock_flags=%u lock_until=%llu\n", code, lock.lock_flags, (unsigned long long)lock.lock_until);
     } else if (is(step, "lsu_prop")) {
-        code = api.get_lsu_prop_byname(&lsu, &lsu_info);
-        printf("code=%d media=%llu worm_min=%llu worm_max=%llu\n", code, (unsigned long long)lsu_info.media,
-               (unsigned long long)lsu_info.worm_min, (unsigned long long)lsu_info.worm_max);
+        code = api.get_lsu_prop_byname(&here.lsu, &lsu_info);
+        printf("code=%d media=%llu worm_min=%llu worm_max=%llu label=%llu\n", code,
+               (unsigned long long)lsu_info.media, (unsigned long long)lsu_info.worm_min,
+               (unsigned long long)lsu_info.worm_max,
+               (unsigned long long)digest(lsu_info.label, strlen(lsu_info.label)));
     } else {
         return 0;
     }
@@ -136,10 +138,10 @@ static int name_step(const char *step, int slot, const char *name, uint64_t unti
 void mode_steps(int argc, char **argv)
 {
     char line[1024], step[32], text[512];
-    bstsp_server_handle_s *server = open_server();
+    here.server = open_server();
     (void)argc;
     (void)argv;
-    lsu = lsu_of(server);
+    here.near = here.lsu = lsu_of(here.server);
     buffer = malloc(BUFFER + 1);
     CHECK(buffer != NULL);
     printf("code=0\n");
@@ -152,10 +154,11 @@ void mode_steps(int argc, char **argv)
         if (is(step, "clock")) {
             atomic_fetch_add(&clock_ahead, (long)a);
             answer(0, 0);
-        } else if (!image_step(step, slot, text, numbers) && !name_step(step, slot, text, a)) {
+        } else if (!image_step(step, slot, text, numbers) && !name_step(step, slot, text, a) &&
+                   !replication_step(step, slot, text, numbers)) {
             die(__FILE__, __LINE__, line);
         }
     }
-    OK(api.close_server(server));
+    OK(api.close_server(here.server));
     free(buffer);
 }

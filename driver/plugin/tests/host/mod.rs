@@ -104,7 +104,9 @@ pub(crate) fn host_program() -> &'static Path {
     let headers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ost-abi/include");
     &HOST
         .get_or_init(|| {
-            compile(&["host.c", "modes.c", "hostile.c", "optional.c", "steps.c", "behaviour.c"], &headers)
+            let files =
+                ["host.c", "modes.c", "hostile.c", "optional.c", "steps.c", "replication.c", "behaviour.c"];
+            compile(&files, &headers)
         })
         .1
 }
@@ -234,10 +236,21 @@ impl World {
         said
     }
 
+    /// As [`Self::left`], without what operations and events leave for a day or longer on purpose.
+    pub(crate) fn left_of_images(&self) -> Vec<String> {
+        let kept = |key: &str| key.starts_with("operation") || key.starts_with("event/");
+        self.left().into_iter().filter(|key| !kept(key)).collect()
+    }
+
     /// Keys of every object and upload in the LSU's bucket, as the cluster itself has them.
     pub(crate) fn left(&self) -> Vec<String> {
+        self.left_in(LSU)
+    }
+
+    /// As [`Self::left`], of another bucket.
+    pub(crate) fn left_in(&self, bucket: &str) -> Vec<String> {
         let state = self.cluster.raw_state();
-        let bucket = state.bucket(LSU).unwrap();
+        let bucket = state.bucket(bucket).unwrap();
         let objects = bucket.objects.iter().map(|o| o.key.clone());
         let uploads = bucket.uploads.iter().map(|u| format!("upload of {}", u.key));
         objects.chain(uploads).collect()

@@ -35,7 +35,7 @@ impl Steps {
         let mut process = Command::new(host_program())
             .args(world.common(library, "steps"))
             .env("VAST_OST_CONFIG", world.config_path())
-            .env("HOST_QUIET", "1")
+            .env("HOST_QUIET", std::env::var("HOST_QUIET").unwrap_or_else(|_| "1".to_owned()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -75,6 +75,24 @@ impl Steps {
     #[track_caller]
     pub(crate) fn ok(&mut self, step: &str) -> Answer {
         self.gives(ost_abi::STS_EOK, step)
+    }
+
+    /// Kills the process: it closes nothing.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Does a step until it gives another code than this one; gives that.
+    #[track_caller]
+    pub(crate) fn while_it_gives(&mut self, code: i32, step: &str) -> Answer {
+        for _ in 0..600 {
+            let answer = self.step(step);
+            if answer.code() != code {
+                return answer;
+            }
+        }
+        panic!("{step}: {code} for ever");
     }
 
     /// Closes the server and ends the process, which must find everything in order.
