@@ -12,8 +12,8 @@ use std::time::Duration;
 use image_store::object_store::StoreError;
 use image_store::{ImageError, ImageStore, Operations, Outcome, Place, Route, S3Store, Surroundings};
 use ost_abi::{STS_EABORT, STS_EAGAIN, STS_EBUSY, STS_ENOENT, STS_EPLUGIN};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::cluster::{Cluster, Images};
 use crate::config::ConfigFile;
@@ -28,6 +28,8 @@ const SLICE: Duration = Duration::from_secs(1);
 /// Storage server and number of an operation.
 type Key = (String, u64);
 
+type Task = JoinHandle<Result<Outcome, ImageError>>;
+
 /// The operations that run in this process.
 #[derive(Debug, Default)]
 pub(crate) struct Replication(Mutex<HashMap<Key, Arc<Running>>>);
@@ -35,8 +37,8 @@ pub(crate) struct Replication(Mutex<HashMap<Key, Arc<Running>>>);
 #[derive(Debug)]
 struct Running {
     stop: Arc<AtomicBool>,
-    /// Locked by the thread that waits for it.
-    task: Mutex<JoinHandle<Result<Outcome, ImageError>>>,
+    /// Locked by the thread that waits for it; gone once it has ended.
+    task: Mutex<Option<Task>>,
 }
 
 /// What an operation of one source has around it.
@@ -122,7 +124,7 @@ impl Replication {
             let around = Around::new(engine, source);
             let stop = Arc::clone(&around.stop);
             let task = source.driver.spawn(async move { operations.run(number, &around).await });
-            Arc::new(Running { stop, task: Mutex::new(task) })
+            Arc::new(Running { stop, task: Mutex::new(Some(task)) })
         });
         Ok(())
     }
@@ -150,7 +152,9 @@ impl Replication {
             Err(TryLockError::WouldBlock) => return Err(busy(number)),
             Err(TryLockError::Poisoned(_)) => return Err(poisoned()),
         };
-        let joined = source.run(async { timeout(SLICE, &mut *task).await })?.map_err(|_| busy(number))?;
+        let Some(one) = &mut *task else { return Err(busy(number)) };
+        let joined = source.run(within_a_slice(one))?.ok_or_else(|| busy(number))?;
+        *task = None;
         self.0.lock().map_err(|_| poisoned())?.remove(&key);
         let cut_off = |_| Fault::new(STS_EPLUGIN, format_args!("operation {number}: its task was cut off"));
         match joined.map_err(cut_off)? {
@@ -171,10 +175,11 @@ impl Replication {
         if let Some(running) = self.running(&key)? {
             running.stop.store(true, Ordering::Release);
             if let Ok(mut task) = running.task.try_lock()
-                && !task.is_finished()
+                && let Some(one) = &mut *task
             {
                 // How it ended does not matter: what is left of its target is removed below.
-                let _ = source.run(&mut *task)?;
+                let _ = source.run(one)?;
+                *task = None;
             }
             self.0.lock().map_err(|_| poisoned())?.remove(&key);
         }
@@ -193,12 +198,25 @@ impl Replication {
         }
         for one in &running {
             let Ok(mut task) = one.task.try_lock() else { continue };
-            if !task.is_finished() && driver.run(patience, &mut *task).is_err() {
+            if let Some(mut task) = task.take()
+                && driver.run(patience, &mut task).is_err()
+            {
                 task.abort();
                 driver.turn();
             }
         }
     }
+}
+
+/// What a task came to, if it ends within a slice.
+async fn within_a_slice(task: &mut Task) -> Option<Result<Result<Outcome, ImageError>, JoinError>> {
+    let end = Instant::now() + SLICE;
+    let joined = timeout_at(end, task).await.ok()?;
+    if let Ok(Err(ImageError::Busy { .. })) = joined {
+        // Another operation of this process may be what it met; without threads that one advances only in here.
+        sleep_until(end).await;
+    }
+    Some(joined)
 }
 
 fn busy(number: u64) -> Fault {

@@ -79,13 +79,12 @@ impl<S: ObjectStore> Operations<S> {
             return Ok(Outcome::Cancelled);
         }
         loop {
-            if !around.goes_on() && !copy.is_done() {
-                copy.suspend().await?;
-                return Ok(Outcome::Stopped);
-            }
-            match copy.step().await {
-                Ok(CopyStatus::More) => {}
-                Ok(CopyStatus::Done) => return Ok(Outcome::Done),
+            let stops = !around.goes_on() && !copy.is_done();
+            let step = if stops { copy.suspend().await.map(|()| None) } else { copy.step().await.map(Some) };
+            match step {
+                Ok(Some(CopyStatus::More)) => {}
+                Ok(Some(CopyStatus::Done)) => return Ok(Outcome::Done),
+                Ok(None) => return Ok(Outcome::Stopped),
                 Err(ImageError::Fenced { .. }) if self.is_cancelled(operation).await? => {
                     return Ok(Outcome::Cancelled);
                 }

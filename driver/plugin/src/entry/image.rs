@@ -19,7 +19,7 @@ use ost_abi::{
 use vast_client::{Log as _, Severity};
 
 use super::lsu::locate;
-use super::{identity, pointer, raw};
+use super::{give_bytes, identity, pointer, raw, take_bytes};
 use crate::args;
 use crate::boundary::guard;
 use crate::cluster::Images;
@@ -110,18 +110,17 @@ pub unsafe fn stspi_write_image(
     written: *mut u64,
 ) -> c_int {
     guard(plugin, "stspi_write_image", |call| {
-        object::image(call, raw(handle), |_| Ok(()))?;
-        // SAFETY: the host's promise, for all three.
-        let (data, out, _stat) = unsafe {
-            (args::buffer(buffer, length)?, args::output_plain(written, "written")?, args::optional(stat)?)
+        let taken = |image: &mut Image, data: &[u8]| {
+            // SAFETY: the host's promise.
+            unsafe { args::optional(stat)? };
+            if data.is_empty() || !length.is_multiple_of(STS_BLOCK_SIZE) {
+                let message = format!("length {length} is not a multiple of {STS_BLOCK_SIZE} above 0");
+                return Err(Fault::invalid(message));
+            }
+            write(image, data, offset)
         };
-        if data.is_empty() || !length.is_multiple_of(STS_BLOCK_SIZE) {
-            let message = format!("length {length} is not a multiple of {STS_BLOCK_SIZE} above 0");
-            return Err(Fault::invalid(message));
-        }
-        object::image(call, raw(handle), |image| write(image, data, offset))?;
-        out.set(length);
-        Ok(())
+        // SAFETY: as above, for both.
+        unsafe { take_bytes(call, handle, (buffer, length), written, taken) }
     })
 }
 
@@ -156,12 +155,9 @@ pub unsafe fn stspi_read_image(
     read: *mut u64,
 ) -> c_int {
     guard(plugin, "stspi_read_image", |call| {
-        object::image(call, raw(handle), |_| Ok(()))?;
+        let give = |image: &mut Image, into: &mut [u8]| read_into(image, into, offset);
         // SAFETY: the host's promise, for both.
-        let (into, out) = unsafe { (args::buffer_mut(buffer, length)?, args::output_plain(read, "read")?) };
-        let count = object::image(call, raw(handle), |image| read_into(image, into, offset))?;
-        out.set(count as u64);
-        Ok(())
+        unsafe { give_bytes(call, handle, (buffer, length), read, give) }
     })
 }
 

@@ -7,11 +7,10 @@ use std::ffi::{c_int, c_void};
 
 use ost_abi::{STS_EOFFSET, STS_MAX_IMAGE_META, bstsp_image_handle_s};
 
-use super::raw;
-use crate::args;
+use super::{give_bytes, take_bytes};
 use crate::boundary::guard;
 use crate::fault::Fault;
-use crate::object::{self, Access, Image};
+use crate::object::{Access, Image};
 use crate::plugin::Plugin;
 use crate::status::image_fault;
 
@@ -28,12 +27,9 @@ pub unsafe fn stspi_write_image_meta(
     written: *mut u64,
 ) -> c_int {
     guard(plugin, "stspi_write_image_meta", |call| {
-        object::image(call, raw(handle), |_| Ok(()))?;
+        let take = |image: &mut Image, data: &[u8]| write(image, data, offset);
         // SAFETY: the host's promise, for both.
-        let (data, out) = unsafe { (args::buffer(buffer, length)?, args::output_plain(written, "written")?) };
-        object::image(call, raw(handle), |image| write(image, data, offset))?;
-        out.set(length);
-        Ok(())
+        unsafe { take_bytes(call, handle, (buffer, length), written, take) }
     })
 }
 
@@ -64,12 +60,9 @@ pub unsafe fn stspi_read_image_meta(
     read: *mut u64,
 ) -> c_int {
     guard(plugin, "stspi_read_image_meta", |call| {
-        object::image(call, raw(handle), |_| Ok(()))?;
+        let give = |image: &mut Image, into: &mut [u8]| Ok(copy(metadata(image), into, offset));
         // SAFETY: the host's promise, for both.
-        let (into, out) = unsafe { (args::buffer_mut(buffer, length)?, args::output_plain(read, "read")?) };
-        let count = object::image(call, raw(handle), |image| Ok(copy(metadata(image), into, offset)))?;
-        out.set(count as u64);
-        Ok(())
+        unsafe { give_bytes(call, handle, (buffer, length), read, give) }
     })
 }
 

@@ -6,6 +6,8 @@
 //! through [`crate::export`](crate::export!). All of them are `unsafe` for one reason: the host promises that its pointers point at
 //! what the prototype says (`args.rs` says what is checked all the same).
 
+#![allow(unsafe_code, reason = "what several entry points do with the host's pointers")]
+
 mod asynchronous;
 mod copy;
 mod event;
@@ -30,11 +32,15 @@ pub use lsu::*;
 pub use meta::*;
 pub use server::*;
 
+use std::ffi::c_void;
+
 use image_store::ImageIdentity;
-use ost_abi::sts_image_def_t;
+use ost_abi::{bstsp_image_handle_s, sts_image_def_t};
 
 use crate::args;
+use crate::boundary::Call;
 use crate::fault::Fault;
+use crate::object::{self, Image};
 
 /// The number behind a handle that the host passes as a pointer.
 fn raw<T>(handle: *mut T) -> u64 {
@@ -44,6 +50,44 @@ fn raw<T>(handle: *mut T) -> u64 {
 /// A handle in the shape of the pointer that the host expects.
 fn pointer<T>(raw: u64) -> Result<*mut T, Fault> {
     usize::try_from(raw).map(std::ptr::without_provenance_mut).map_err(Fault::invalid)
+}
+
+/// A call that hands bytes of the host to an open image: all of them are taken, or it fails.
+///
+/// # Safety
+/// As [`args::buffer`] and [`args::output_plain`].
+unsafe fn take_bytes(
+    call: &Call,
+    handle: *mut bstsp_image_handle_s,
+    (buffer, length): (*const c_void, u64),
+    taken: *mut u64,
+    take: impl FnOnce(&mut Image, &[u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    object::image(call, raw(handle), |_| Ok(()))?;
+    // SAFETY: the caller's promise, for both.
+    let (data, out) = unsafe { (args::buffer(buffer, length)?, args::output_plain(taken, "count")?) };
+    object::image(call, raw(handle), |image| take(image, data))?;
+    out.set(length);
+    Ok(())
+}
+
+/// A call that gives bytes of an open image to the host, perhaps fewer than it has room for.
+///
+/// # Safety
+/// As [`args::buffer_mut`] and [`args::output_plain`].
+unsafe fn give_bytes(
+    call: &Call,
+    handle: *mut bstsp_image_handle_s,
+    (buffer, length): (*mut c_void, u64),
+    given: *mut u64,
+    give: impl FnOnce(&mut Image, &mut [u8]) -> Result<usize, Fault>,
+) -> Result<(), Fault> {
+    object::image(call, raw(handle), |_| Ok(()))?;
+    // SAFETY: the caller's promise, for both.
+    let (into, out) = unsafe { (args::buffer_mut(buffer, length)?, args::output_plain(given, "count")?) };
+    let count = object::image(call, raw(handle), |image| give(image, into))?;
+    out.set(count as u64);
+    Ok(())
 }
 
 /// The identity in an image definition.

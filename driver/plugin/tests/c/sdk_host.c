@@ -3,7 +3,7 @@
  *
  *   sdk_host LIBRARY SERVER USER PASSWORD LSU
  *
- * A whole backup, restore, listing, include and delete. Prints "name=value" lines and exits 0 when everything held;
+ * A whole backup, restore, listing, include, copy, replication with its event, and delete. Prints "name=value" lines and exits 0 when everything held;
  * otherwise one line on standard error says what did not, and where.
  */
 #include <dlfcn.h>
@@ -21,7 +21,9 @@
     X(stspi_flush_v9) X(stspi_close_image_v10) X(stspi_get_image_prop_v10) X(stspi_get_image_prop_byname_v10) \
     X(stspi_delete_image_v10) X(stspi_open_image_list_v10) X(stspi_list_image_v10) X(stspi_close_image_list_v9) \
     X(stspi_include_in_image_v10) X(stspi_write_image_meta_v9) X(stspi_read_image_meta_v9) \
-    X(stspi_async_wait_v11) X(stspi_lock_image_v11) X(stspi_get_config_v11)
+    X(stspi_copy_image_v9) X(stspi_copy_extent_v9) X(stspi_async_copy_image_v11) X(stspi_async_wait_v11) \
+    X(stspi_async_cancel_v11) X(stspi_open_evchannel_v11) X(stspi_get_event_v11) X(stspi_get_event_payload_v11) \
+    X(stspi_delete_event_v11) X(stspi_close_evchannel_v9) X(stspi_lock_image_v11) X(stspi_get_config_v11)
 
 #define MEMBER(name) static __typeof__(name) *f_##name;
 EACH(MEMBER)
@@ -158,6 +160,51 @@ static void include(const ostf_lsu *lsu, const ostf_key_v10 *source, const unsig
     OK(CALL(stspi_delete_image_v10, lsu, &key));
 }
 
+/* Copies of the whole image and of a part, and one in the background that the target is told of. */
+static void copies(struct ostf_server *server, const ostf_lsu *lsu, const ostf_key_v10 *source, const unsigned char *data)
+{
+    ostf_key_v10 copy = key_of("copy"), part = key_of("part"), replica = key_of("replica");
+    ostf_origin_v11 origin = { .set = 9, .slp = "gold", .domain = "primary1" };
+    struct ostf_image *from = NULL, *to = NULL;
+    struct ostf_channel *channel = NULL;
+    ostf_event_v11 event;
+    ostf_image_props_v10 told;
+    uint64_t operation = 0;
+    int code;
+    OK(CALL(stspi_copy_image_v9, lsu, &copy, lsu, source));
+    compare_image(lsu, &copy, data, SIZE);
+
+    OK(CALL(stspi_open_image_v9, lsu, source, 'r', &from));
+    OK(CALL(stspi_create_image_v10, lsu, &part, 0, 0, &to));
+    OK(CALL(stspi_copy_extent_v9, to, 0, from, 1048577, 2000000));
+    CODE(OSTF_BAD_OFFSET, CALL(stspi_copy_extent_v9, to, 1, from, 0, 1));
+    OK(CALL(stspi_close_image_v10, to, 1, 0));
+    OK(CALL(stspi_close_image_v10, from, 0, 0));
+    compare_image(lsu, &part, data + 1048577, 2000000);
+
+    OK(CALL(stspi_async_copy_image_v11, lsu, &replica, lsu, source, &origin, OSTF_TELL_OF_IT | OSTF_TELL_NOW, &operation));
+    CHECK(operation != 0);
+    while ((code = CALL(stspi_async_wait_v11, server, &operation)) == OSTF_BUSY)
+        ;
+    CHECK(code == OSTF_OK);
+    OK(CALL(stspi_async_cancel_v11, server, &operation));
+    compare_image(lsu, &replica, data, SIZE);
+
+    OK(CALL(stspi_open_evchannel_v11, lsu, 0, &channel));
+    OK(CALL(stspi_get_event_v11, channel, &event));
+    CHECK(event.parts == 1 && event.when > 0 && !strcmp(event.key.base, "replica"));
+    OK(CALL(stspi_get_event_payload_v11, channel, &event, &told, 1));
+    CHECK(told.bytes == SIZE && told.complete == 1 && told.set == 9 && told.copy == 1);
+    CHECK(!strcmp(told.domain, "primary1") && !strcmp(told.slp, "gold") && !strcmp(told.key.base, "replica"));
+    OK(CALL(stspi_delete_event_v11, channel, &event));
+    CODE(OSTF_NONE, CALL(stspi_get_event_v11, channel, &event));
+    OK(CALL(stspi_close_evchannel_v9, channel));
+    CODE(OSTF_BAD_HANDLE, CALL(stspi_close_evchannel_v9, channel));
+    OK(CALL(stspi_delete_image_v10, lsu, &copy));
+    OK(CALL(stspi_delete_image_v10, lsu, &part));
+    OK(CALL(stspi_delete_image_v10, lsu, &replica));
+}
+
 static void bad_arguments(struct ostf_server *server, const ostf_lsu *lsu)
 {
     ostf_key_v10 endless = key_of("x");
@@ -250,6 +297,7 @@ int main(int argc, char **argv)
     CODE(OSTF_NONE, CALL(stspi_list_image_v10, images, &listed));
     OK(CALL(stspi_close_image_list_v9, images));
     include(&lsu, &key, data, props.features[OSTF_FEATURE_INCLUDE]);
+    copies(server, &lsu, &key, data);
     bad_arguments(server, &lsu);
     OK(CALL(stspi_delete_image_v10, &lsu, &key));
     CODE(OSTF_NONE, CALL(stspi_delete_image_v10, &lsu, &key));

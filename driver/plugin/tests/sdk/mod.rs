@@ -68,7 +68,7 @@ fn the_libraries_export_what_another_header_declares() {
 }
 
 #[test]
-fn a_host_of_another_header_backs_up_restores_lists_includes_and_deletes() {
+fn a_host_of_another_header_backs_up_restores_lists_includes_copies_replicates_and_deletes() {
     let Some((folder, _)) = built() else { return };
     let program = compile(&["sdk_host.c"], header().parent().unwrap());
     for name in LIBRARIES {
@@ -79,7 +79,7 @@ fn a_host_of_another_header_backs_up_restores_lists_includes_and_deletes() {
         let said = world.run(&mut Command::new(&program.1), &arguments);
         assert_eq!(format!("{}.so", said.all("name")[0]), name);
         assert!(said.log.contains("ended by a NUL"), "{}", said.log);
-        assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+        assert_eq!(world.left_of_images(), Vec::<String>::new(), "{name}");
     }
 }
 
