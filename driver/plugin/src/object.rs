@@ -154,7 +154,7 @@ pub(crate) fn image<R>(
     raw: u64,
     body: impl FnOnce(&mut Image) -> Result<R, Fault>,
 ) -> Result<R, Fault> {
-    found_image(call, raw, |image| {
+    with(call, raw, |image: &mut Image| {
         image.stay()?;
         body(image)
     })
@@ -162,55 +162,68 @@ pub(crate) fn image<R>(
 
 /// Checks the handle of an image that is about to be closed: that renews no lease, and cannot fail for want of one.
 pub(crate) fn closing_image(call: &Call, raw: u64) -> Result<(), Fault> {
-    found_image(call, raw, |_| Ok(()))
+    with(call, raw, |_: &mut Image| Ok(()))
 }
 
-fn found_image<R>(
-    call: &Call,
-    raw: u64,
-    body: impl FnOnce(&mut Image) -> Result<R, Fault>,
-) -> Result<R, Fault> {
-    with_table(|table| {
-        table.with(raw, Kind::Image, |object| match object {
-            Object::Image(image) => {
-                image.server.admit(call)?;
-                body(image)
-            }
-            _ => Err(mismatch(STS_EPLUGIN)),
-        })
-    })
+/// What a handle of one kind stands for, as long as it was opened through a server.
+pub(crate) trait Opened: Sized {
+    /// The kind of its handles.
+    const KIND: Kind;
+
+    /// It, unless the object is another one.
+    fn of(object: &mut Object) -> Option<&mut Self>;
+
+    /// The server whose session hears of its calls.
+    fn server(&self) -> &Server;
 }
 
-/// Runs `body` on the copy of a handle.
-pub(crate) fn copy<R>(
-    call: &Call,
-    raw: u64,
-    body: impl FnOnce(&mut Copying) -> Result<R, Fault>,
-) -> Result<R, Fault> {
-    with_table(|table| {
-        table.with(raw, Kind::Copy, |object| match object {
-            Object::Copy(copying) => {
-                copying.from.admit(call)?;
-                body(copying)
-            }
-            _ => Err(mismatch(STS_EPLUGIN)),
-        })
-    })
+impl Opened for Image {
+    const KIND: Kind = Kind::Image;
+
+    fn of(object: &mut Object) -> Option<&mut Self> {
+        if let Object::Image(image) = object { Some(image) } else { None }
+    }
+
+    fn server(&self) -> &Server {
+        &self.server
+    }
 }
 
-/// Runs `body` on the channel of a handle.
-pub(crate) fn channel<R>(
+impl Opened for Copying {
+    const KIND: Kind = Kind::Copy;
+
+    fn of(object: &mut Object) -> Option<&mut Self> {
+        if let Object::Copy(copying) = object { Some(copying) } else { None }
+    }
+
+    fn server(&self) -> &Server {
+        &self.from
+    }
+}
+
+impl Opened for Channel {
+    const KIND: Kind = Kind::EventChannel;
+
+    fn of(object: &mut Object) -> Option<&mut Self> {
+        if let Object::EventChannel(channel) = object { Some(channel) } else { None }
+    }
+
+    fn server(&self) -> &Server {
+        &self.server
+    }
+}
+
+/// Runs `body` on what a handle stands for.
+pub(crate) fn with<T: Opened, R>(
     call: &Call,
     raw: u64,
-    body: impl FnOnce(&mut Channel) -> Result<R, Fault>,
+    body: impl FnOnce(&mut T) -> Result<R, Fault>,
 ) -> Result<R, Fault> {
     with_table(|table| {
-        table.with(raw, Kind::EventChannel, |object| match object {
-            Object::EventChannel(channel) => {
-                channel.server.admit(call)?;
-                body(channel)
-            }
-            _ => Err(mismatch(STS_EPLUGIN)),
+        table.with(raw, T::KIND, |object| {
+            let opened = T::of(object).ok_or_else(|| mismatch(STS_EPLUGIN))?;
+            opened.server().admit(call)?;
+            body(opened)
         })
     })
 }

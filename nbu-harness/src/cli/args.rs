@@ -43,6 +43,13 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tell in words what scenario files do and expect, every default in its place.
+    #[command(after_help = EXIT_CODES)]
+    Explain {
+        /// Scenario files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

@@ -24,6 +24,7 @@ pub(super) fn run(cli: &Cli) -> Exit {
         Command::Certify(args) => certify(args),
         Command::Bench(args) => measure(args),
         Command::Check { files, json } => check(files, *json),
+        Command::Explain { files } => explain(files),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "nbu-harness", &mut script);
@@ -79,6 +80,16 @@ fn check(files: &[PathBuf], json: bool) -> Exit {
             print(&format!("{}: {}: {}", file.display(), scenario.id, scenario.title));
         }
     }
+    Exit::Pass
+}
+
+fn explain(files: &[PathBuf]) -> Exit {
+    let scenarios = match load(files) {
+        Ok(scenarios) => scenarios,
+        Err(exit) => return exit,
+    };
+    let told: Vec<_> = scenarios.iter().map(|(_, scenario)| scenario::explain(scenario)).collect();
+    print(&told.join("\n\n"));
     Exit::Pass
 }
 

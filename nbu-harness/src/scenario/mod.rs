@@ -4,6 +4,7 @@
 //! in and every reference resolved, and `diagnostic` says what is wrong with one, where, and what would be right.
 
 mod diagnostic;
+mod explain;
 mod file;
 mod resolve;
 mod selections;
@@ -11,6 +12,7 @@ mod spec;
 mod values;
 
 pub use diagnostic::Diagnostic;
+pub use explain::explain;
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,
     Etag, Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation,

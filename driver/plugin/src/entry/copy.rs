@@ -122,15 +122,16 @@ pub unsafe fn stspi_begin_copy_image(
 #[doc(hidden)]
 pub unsafe fn stspi_end_copy_image(plugin: &Plugin, copy: *mut bstsp_copy_handle_s, flags: u32) -> c_int {
     guard(plugin, "stspi_end_copy_image", |call| {
-        object::copy(call, raw(copy), |_| Ok(()))?;
+        object::with(call, raw(copy), |_: &mut Copying| Ok(()))?;
         if flags & !STS_CLOSEF_IH_COMPLETE != 0 {
             return Err(Fault::invalid(format_args!("unknown close flags {flags:#x}")));
         }
         let complete = flags & STS_CLOSEF_IH_COMPLETE != 0;
         let advanced =
-            if complete { object::copy(call, raw(copy), Copying::advance) } else { Ok(CopyStatus::More) };
+            if complete { object::with(call, raw(copy), Copying::advance) } else { Ok(CopyStatus::More) };
         if let (true, Ok(CopyStatus::More)) = (complete, &advanced) {
-            let progress = object::copy(call, raw(copy), |copying| Ok(copying.copy.progress()))?;
+            let progress =
+                object::with(call, raw(copy), |copying: &mut Copying| Ok(copying.copy.progress()))?;
             let message = format!("{} of {} bytes are copied", progress.bytes_done, progress.bytes);
             return Err(Fault::quiet(STS_EAGAIN, message));
         }

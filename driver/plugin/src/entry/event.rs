@@ -71,10 +71,10 @@ pub unsafe fn stspi_get_event(
     event: *mut sts_event_t,
 ) -> c_int {
     guard(plugin, "stspi_get_event", |call| {
-        object::channel(call, raw(channel), |_| Ok(()))?;
+        object::with(call, raw(channel), |_: &mut Channel| Ok(()))?;
         // SAFETY: the host's promise.
         let out = unsafe { args::output(event)? };
-        let found = object::channel(call, raw(channel), |channel| {
+        let found = object::with(call, raw(channel), |channel: &mut Channel| {
             let cluster = &channel.server.cluster;
             let next = cluster.run(channel.log.next_after(channel.position))?.map_err(|e| image_fault(&e))?;
             let next = next.ok_or_else(|| Fault::quiet(STS_ENOENT, "no further event yet"))?;
@@ -157,10 +157,10 @@ pub unsafe fn stspi_get_event_payload(
     count: *mut u32,
 ) -> c_int {
     guard(plugin, "stspi_get_event_payload", |call| {
-        object::channel(call, raw(channel), |_| Ok(()))?;
+        object::with(call, raw(channel), |_: &mut Channel| Ok(()))?;
         // SAFETY: the host's promise.
         let out = unsafe { args::output_plain(count, "count")? };
-        let told = object::channel(call, raw(channel), |channel| channel.payload(seqno))?;
+        let told = object::with(call, raw(channel), |channel: &mut Channel| channel.payload(seqno))?;
         let number = u32::try_from(told.len()).unwrap_or(u32::MAX);
         if number > capacity {
             let message = format!("event {seqno} is about {number} images, there is room for {capacity}");
@@ -185,14 +185,14 @@ pub unsafe fn stspi_delete_event(
     seqno: u64,
 ) -> c_int {
     guard(plugin, "stspi_delete_event", |call| {
-        object::channel(call, raw(channel), |channel| channel.delete(seqno))
+        object::with(call, raw(channel), |channel: &mut Channel| channel.delete(seqno))
     })
 }
 
 #[doc(hidden)]
 pub unsafe fn stspi_close_evchannel(plugin: &Plugin, channel: *mut bstsp_evchannel_handle_s) -> c_int {
     guard(plugin, "stspi_close_evchannel", |call| {
-        object::channel(call, raw(channel), |_| Ok(()))?;
+        object::with(call, raw(channel), |_: &mut Channel| Ok(()))?;
         with_table(|table| table.remove(raw(channel), Kind::EventChannel)).map(drop)
     })
 }

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use ost_abi::{
-    STS_CLOSEF_IH_COMPLETE, STS_EACCESS, STS_EAGAIN, STS_EBUSY, STS_EEXIST, STS_EINVAL, STS_ENOENT,
-    STS_EOFFSET, STS_EOK, STS_II_BUSY_WRITE, STS_II_IMAGE_CREATED, STS_II_IMAGE_PENDING,
+    STS_CLOSEF_IH_COMPLETE, STS_EACCESS, STS_EAGAIN, STS_EBUSY, STS_EEXIST, STS_EHANDLE, STS_EINVAL,
+    STS_ENOENT, STS_EOFFSET, STS_EOK, STS_II_BUSY_WRITE, STS_II_IMAGE_CREATED, STS_II_IMAGE_PENDING,
 };
 
 use crate::host::{LIBRARIES, LSU, MT, Route, ST, World};
@@ -197,6 +197,7 @@ fn a_copy_that_was_given_up_is_deleted_and_its_source_is_not() {
         host.gives(STS_EINVAL, "end_copy 0 - 6");
         host.gives(STS_EBUSY, "close_target 0 -");
         host.ok("end_copy 0 - 0");
+        host.gives(STS_EHANDLE, "end_copy 0 - 0");
         assert_eq!(pair.status("a"), u64::from(STS_II_IMAGE_PENDING));
         host.ok("at 0 far");
         host.ok("delete 0 a");

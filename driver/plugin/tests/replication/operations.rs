@@ -1,7 +1,7 @@
 //! Operations that outlive the processes that began them, and the replication of whole backups.
 
 use ost_abi::{
-    STS_EABORT, STS_EEVSEQ, STS_ENOTSUP, STS_EVF_INCLUDE, STS_EVF_TRIGGER, STS_EVT_IMG_REP,
+    STS_EABORT, STS_EEVSEQ, STS_EHANDLE, STS_ENOTSUP, STS_EVF_INCLUDE, STS_EVF_TRIGGER, STS_EVT_IMG_REP,
     STS_LSUF_REP_ENABLED, STS_LSUF_REP_SOURCE, STS_LSUF_REP_TARGET,
 };
 
@@ -198,6 +198,8 @@ fn a_backup_is_replicated_with_its_event_after_its_data_though_hosts_are_killed(
         while target.step("event 0 -").code() == STS_EOK {}
         target.gives(STS_EBUSY, "close_source 0 -");
         target.ok("close_events 0 -");
+        target.gives(STS_EHANDLE, "event 0 -");
+        target.gives(STS_EHANDLE, "close_events 0 -");
         target.ok("events 0 - 0");
         assert_eq!(target.ok("event 0 -").get("seqno"), seqno);
 

@@ -1,0 +1,231 @@
+//! A scenario in words: what is set up, who does what in each step, and what is expected of it.
+
+use super::{
+    Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, Milliseconds, RestoreSelection,
+    Scenario, Step, StreamSource,
+};
+use std::fmt::Write as _;
+
+/// Tells a scenario in words, with every default in its place. Ends without a newline.
+pub fn explain(scenario: &Scenario) -> String {
+    let mut text = format!("{}: {}\n", scenario.id, scenario.title);
+    for line in set_up(scenario) {
+        let _ = write!(text, "\n  {line}");
+    }
+    text.push('\n');
+    for (number, step) in (1..).zip(&scenario.run) {
+        let _ = write!(text, "\n  {number}. {}", tell(step, scenario));
+    }
+    text.push_str("\n\n  Then");
+    for line in expected(&scenario.expect) {
+        let _ = write!(text, "\n  - {line}");
+    }
+    text
+}
+
+fn set_up(scenario: &Scenario) -> Vec<String> {
+    let server = &scenario.server;
+    let behind = match &scenario.cluster {
+        Cluster::Embedded(cluster) => {
+            format!(
+                "a simulated cluster with {} VIPs over {}",
+                cluster.vips,
+                cluster.s3.name().to_uppercase()
+            )
+        }
+        Cluster::External(cluster) => format!("the cluster at {}", cluster.vms),
+    };
+    let mut lines =
+        vec![format!("Storage server {}:{}, behind it {behind}.", server.server_type, server.name)];
+    for lsu in &scenario.lsus {
+        let quota = lsu.quota.map(|quota| format!(", with a quota of {quota}")).unwrap_or_default();
+        lines.push(format!("LSU {}{quota}.", lsu.name));
+    }
+    let unit = scenario.unit();
+    lines.push(format!(
+        "Policy {} for client {}, schedule {}, to storage unit {} (LSU {}): fragments of at most {}, {} at a time.",
+        scenario.policy,
+        scenario.client,
+        scenario.schedule,
+        unit.label,
+        unit.lsu,
+        unit.max_fragment,
+        counted(unit.max_concurrent_jobs, "job"),
+    ));
+    for stream in &scenario.streams {
+        lines.push(format!("Stream {}: {}.", stream.number, source(&stream.source)));
+    }
+    lines.push(format!("Seed {}.", scenario.seed));
+    lines
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn duration(time: Milliseconds) -> String {
+    if time.0.is_multiple_of(1000) { format!("{} s", time.0 / 1000) } else { format!("{} ms", time.0) }
+}
+
+fn source(source: &StreamSource) -> String {
+    match source {
+        StreamSource::Directory(path) => format!("the directory {}", path.display()),
+        StreamSource::RustSysroot { part, of } => {
+            format!("part {part} of {of} of the Rust toolchain's directory")
+        }
+        StreamSource::GeneratedTree(tree) => {
+            let changing = if tree.changing { ", one of them changing while it is read" } else { "" };
+            format!("a generated tree of {} files, {} bytes in all{changing}", tree.files, tree.bytes)
+        }
+        StreamSource::Synthetic(data) => format!(
+            "{} synthetic files of {} KiB, {} % of them random",
+            data.max_files, data.kb_size, data.percent_random
+        ),
+    }
+}
+
+fn tell(step: &Step, scenario: &Scenario) -> String {
+    let jobs = counted(scenario.streams.len(), "backup job");
+    match step {
+        Step::Backup(backup) => {
+            let cancelled = backup.abort_after.map_or_else(String::new, |bytes| {
+                format!(" The operator cancels each job when {bytes} of its stream are written.")
+            });
+            format!(
+                "Back up: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
+                 writes it through the plug-in, a fragment after another.{cancelled}"
+            )
+        }
+        Step::Restore(restore) => {
+            let what = match &restore.selection {
+                RestoreSelection::All => "everything".to_owned(),
+                RestoreSelection::SingleFiles(count) => {
+                    format!("{} of each backup, in a job each", counted(*count as usize, "single file"))
+                }
+                RestoreSelection::Files(paths) => paths.join(", "),
+            };
+            format!(
+                "Restore {what}, of every backup so far, to a new place: bptm reads through the plug-in in new processes, \
+                 tar writes the files."
+            )
+        }
+        Step::Verify => {
+            "Verify every backup so far: bptm reads all of it and compares it with the catalogue.".to_owned()
+        }
+        Step::Expire => "Expire every backup so far: bpdm deletes its images through the plug-in.".to_owned(),
+        Step::Fill(fill) => {
+            format!("Fill LSU {} from outside until {} of its quota are left.", fill.lsu, fill.leave)
+        }
+        Step::Fault(fault) => misbehaviour(fault),
+        Step::Heal => "The cluster behaves again.".to_owned(),
+    }
+}
+
+fn misbehaviour(fault: &Fault) -> String {
+    let operation = match fault.operation {
+        None => "S3 request",
+        Some(FaultOperation::Put) => "PutObject",
+        Some(FaultOperation::Get) => "GetObject",
+        Some(FaultOperation::Delete) => "DeleteObject",
+        Some(FaultOperation::List) => "ListObjectsV2",
+    };
+    let what = match fault.effect {
+        FaultEffect::SlowDown => "is answered with 503 SlowDown",
+        FaultEffect::InternalError => "is answered with 500 InternalError",
+        FaultEffect::Reset => "has its connection reset in the middle of the body",
+        FaultEffect::AnswerLost => "is carried out and its answer lost",
+        FaultEffect::CorruptBody => "gets a body with a changed byte",
+        FaultEffect::VipDown => "",
+        FaultEffect::ExpireTokens => "",
+    };
+    let when = fault.fragment.map_or_else(String::new, |number| {
+        format!("When a job of the next step makes its fragment {number}: ")
+    });
+    let vip = fault.vip.map(|vip| format!(" on VIP {vip}")).unwrap_or_default();
+    match fault.effect {
+        FaultEffect::VipDown => format!("{when}The cluster loses VIP {}.", fault.vip.unwrap_or(1)),
+        FaultEffect::ExpireTokens => format!("{when}Every access token of the management API expires."),
+        _ => {
+            let first =
+                if fault.skip > 0 { format!("after {} of them, ", fault.skip) } else { String::new() };
+            let times = if fault.times == 1 { "one".to_owned() } else { format!("each of {}", fault.times) };
+            format!("{when}Of the kind {operation}{vip}, {first}{times} {what}.")
+        }
+    }
+}
+
+fn expected(expect: &Expectations) -> Vec<String> {
+    let mut lines = Vec::new();
+    for job in &expect.jobs {
+        let kind = match job.job_type {
+            JobType::Backup => "Backup",
+            JobType::Restore => "Restore",
+            JobType::Verify => "Verify",
+            JobType::ImageCleanup => "Image cleanup",
+        };
+        let count = job.count.map_or_else(|| "at least one".to_owned(), |count| count.to_string());
+        lines.push(format!("jobs of type {kind} that end with status {}: {count}", job.status));
+    }
+    if expect.jobs.is_empty() {
+        lines.push("every job ends with status 0".to_owned());
+    }
+    let catalog = &expect.catalog;
+    let storage = &expect.storage;
+    let data = &expect.data;
+    let told = [
+        (catalog.images.map(|n| format!("backups in the catalogue: {n}"))),
+        (catalog.fragments.map(|n| format!("fragments of each backup: {n}"))),
+        (catalog.header_in_order.then(|| "the header image comes where the policy says".to_owned())),
+        (storage
+            .no_orphans
+            .then(|| "a failed or cancelled step leaves the storage as it was before".to_owned())),
+        (storage.empty.then(|| "in the end the storage is empty".to_owned())),
+        (storage.all_vips_used.then(|| "every VIP took part".to_owned())),
+        (data.restore.map(|_| "full restores are byte-identical".to_owned())),
+        (data.single_file.map(|_| "single files are byte-identical".to_owned())),
+        (data.single_file_read_overhead.map(|n| format!("bytes read beyond a single file: {n}"))),
+        (data.no_wrong_bytes.then(|| "nothing that a restore gave is wrong".to_owned())),
+        (data.changed_file_reported.then(|| "a file that changed while it was read is reported".to_owned())),
+        (expect.counters.map(|_| "wait and delay counters fit each other and the time".to_owned())),
+        (expect.bptm_peak_memory.map(|n| format!("largest resident size of a bptm: {n}"))),
+        (expect.all_jobs_done_within.map(|limit| format!("every job ends within {}", duration(limit)))),
+        (expect.faults_fired.then(|| "all that was to go wrong went wrong".to_owned())),
+    ];
+    lines.extend(told.into_iter().flatten());
+    lines.extend(
+        expect.job_details_say.iter().map(|word| format!("the details of a failed job say {word:?}")),
+    );
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certify::embedded_scenarios;
+    use crate::scenario::parse;
+
+    #[test]
+    fn every_step_and_expectation_of_every_scenario_is_told() {
+        for (id, text) in embedded_scenarios() {
+            let scenario = parse(id, text).unwrap();
+            let told = explain(&scenario);
+            let steps = told.lines().filter(|line| {
+                line.trim_start().split_once(". ").is_some_and(|(number, _)| number.parse::<usize>().is_ok())
+            });
+            assert_eq!(steps.count(), scenario.run.len(), "{told}");
+            assert!(told.contains("\n  - "), "{told}");
+            assert!(told.starts_with(&format!("{id}: ")), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_told_with_what_it_hits() {
+        let text = embedded_scenarios().iter().find(|(id, _)| *id == "NBU-FLT-003").unwrap().1;
+        let told = explain(&parse("NBU-FLT-003", text).unwrap());
+        let fault = "1. Of the kind PutObject, each of 3 is carried out and its answer lost.";
+        assert!(told.contains(fault), "{told}");
+        assert!(told.contains("16 synthetic files of 8192 KiB, 100 % of them random"));
+        assert!(told.contains("- every job ends within 300 s"), "{told}");
+        assert!(told.contains("- all that was to go wrong went wrong"), "{told}");
+    }
+}
