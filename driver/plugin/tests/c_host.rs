@@ -164,6 +164,26 @@ fn fork_before_during_and_after_use() {
     }
 }
 
+/// Whatever the parent was doing: nothing of its connections, its runtime and its randomness is used by its children.
+#[test]
+fn two_children_forked_at_once_have_connections_and_writer_ids_of_their_own() {
+    for (name, route) in
+        LIBRARIES.into_iter().flat_map(|name| [(name, Route::Pool), (name, Route::NamesAndTls)])
+    {
+        let world = World::new(route, None);
+        let threads: &[&str] = if name == MT { &["threads"] } else { &[] };
+        let said = world.host(name, "siblings", threads);
+        assert!(said.number("sockets") > 0, "{name} {route:?}: the parent had no connection to lose");
+        let left = world.left();
+        let writers: BTreeSet<_> =
+            left.iter().filter_map(|key| key.strip_prefix("segment/")?.split('/').next()).collect();
+        // Two of the parent, one before it forked and one after it, and one of each child.
+        assert_eq!(writers.len(), 4, "{name} {route:?}: {left:?}");
+        let images = left.iter().filter(|key| key.starts_with("image/")).count();
+        assert_eq!(images, 5, "{name} {route:?}: {left:?}");
+    }
+}
+
 /// Connections that the server resets under a default SIGPIPE, and a signal every millisecond.
 #[test]
 fn signals_neither_kill_the_host_nor_disturb_a_backup() {

@@ -250,7 +250,7 @@ int main(int argc, char **argv)
         { "fork", mode_fork },         { "signals", mode_signals }, { "reload", mode_reload },
         { "lifecycle", mode_lifecycle }, { "expect", mode_expect },  { "lists", mode_lists }, { "read", mode_read },
         { "capabilities", mode_capabilities }, { "replication", mode_replication },
-        { "steps", mode_steps }, { "behaviours", mode_behaviours },
+        { "steps", mode_steps }, { "behaviours", mode_behaviours }, { "siblings", mode_siblings },
     };
     if (argc < 7) {
         fprintf(stderr, "usage: host MODE LIBRARY SERVER USER PASSWORD LSU [ARGUMENT...]\n");

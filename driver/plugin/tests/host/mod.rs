@@ -98,15 +98,15 @@ pub(crate) fn compile(files: &[&str], headers: &Path) -> (tempfile::TempDir, Pat
     (folder, program)
 }
 
+/// Files of `tests/c` that the C host is made of.
+const HOST_SOURCES: [&str; 8] =
+    ["host.c", "modes.c", "hostile.c", "forks.c", "siblings.c", "optional.c", "steps.c", "behaviour.c"];
+
 /// The C host, compiled against the committed header.
 pub(crate) fn host_program() -> &'static Path {
     static HOST: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let headers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ost-abi/include");
-    &HOST
-        .get_or_init(|| {
-            compile(&["host.c", "modes.c", "hostile.c", "optional.c", "steps.c", "behaviour.c"], &headers)
-        })
-        .1
+    &HOST.get_or_init(|| compile(&HOST_SOURCES, &headers)).1
 }
 
 /// How the plug-in shall reach the cluster.
