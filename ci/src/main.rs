@@ -4,6 +4,7 @@
 
 mod clients;
 mod layers;
+mod memory;
 mod packages;
 mod page;
 mod release;

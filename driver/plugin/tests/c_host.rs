@@ -154,6 +154,30 @@ fn bad_arguments_and_handles_are_codes_and_log_lines() {
     }
 }
 
+/// Otherwise a build in which the sanitizer is missing would pass for one in which it finds nothing.
+#[test]
+fn where_there_is_a_sanitizer_it_sees_into_the_libraries() {
+    if !host::is_sanitized() {
+        println!("skipped: built without a sanitizer; `cargo ci test --only memory` builds with one");
+        return;
+    }
+    for name in LIBRARIES {
+        for (what, report) in [
+            ("short_buffer", "AddressSanitizer: heap-buffer-overflow"),
+            ("short_result", "AddressSanitizer: heap-buffer-overflow"),
+            ("lost", "LeakSanitizer: detected memory leaks"),
+        ] {
+            let world = World::new(Route::Pool, None);
+            let said = world.host_that_fails(name, "careless", &[what]);
+            assert!(said.contains(report), "{name}, {what}: {said}");
+            let inside = said.contains("stspi_write_image");
+            assert!(what == "lost" || inside, "{name}, {what}: not found in the plug-in: {said}");
+        }
+        let world = World::new(Route::Pool, None);
+        world.host(name, "careless", &["nothing"]);
+    }
+}
+
 #[test]
 fn fork_before_during_and_after_use() {
     for name in LIBRARIES {

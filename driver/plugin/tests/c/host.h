@@ -68,6 +68,7 @@ int ended_well(pid_t child);
 void mode_backup(int argc, char **argv);
 void mode_threads(int argc, char **argv);
 void mode_hostile(int argc, char **argv);
+void mode_careless(int argc, char **argv);
 void mode_fork(int argc, char **argv);
 void mode_siblings(int argc, char **argv);
 void mode_signals(int argc, char **argv);

@@ -157,6 +157,34 @@ void mode_hostile(int argc, char **argv)
     CHECK(log_lines > 20);
 }
 
+/*
+ * careless WHAT: what no plug-in can defend itself against. With a sanitizer the process ends with a report, which shows
+ * that there would be one if the plug-in did the like.
+ */
+void mode_careless(int argc, char **argv)
+{
+    bstsp_server_handle_s *server = open_server();
+    sts_lsu_t lsu = lsu_of(server);
+    sts_image_def_t def = image_named("careless");
+    bstsp_image_handle_s *image = NULL;
+    char enough[1024] = { 0 };
+    uint64_t n = 0;
+    CHECK(argc == 1);
+    OK(api.create_image(&lsu, &def, 0, &image));
+    if (!strcmp(argv[0], "short_buffer"))
+        OK(api.write_image(image, NULL, malloc(1023), 1024, 0, &n));
+    else if (!strcmp(argv[0], "short_result"))
+        OK(api.write_image(image, NULL, enough, 1024, 0, malloc(sizeof n / 2)));
+    else if (!strcmp(argv[0], "lost"))
+        for (int i = 0; i < 100; i++) {
+            char *volatile memory = malloc(100);
+            memory[0] = 1;
+        }
+    OK(api.close_image(image, 0));
+    OK(api.delete_image(&lsu, &def, 0));
+    OK(api.close_server(server));
+}
+
 static atomic_int ticks;
 static pthread_t main_thread;
 static atomic_int elsewhere;
