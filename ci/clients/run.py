@@ -26,6 +26,7 @@ MODULES = [
     "s3_signing",
     "s3_wire",
     "s3_minio",
+    "s3_layout",
     "vms_numbers",
     "vms_vastpy",
     "vms_vastpy_cli",

@@ -1,4 +1,5 @@
-//! `cargo ci clients`: unmodified Python clients, in an environment made for the run, against the built simulator.
+//! `cargo ci clients`: unmodified Python clients, in an environment made for the run, against the built simulator, and
+//! what the plug-in left there for a person with such a client.
 
 use std::env;
 use std::fs;
@@ -13,7 +14,7 @@ const PYTHON_MIN: &str = "3.10";
 /// What makes virtual environments on Debian.
 const VENV: [&str; 2] = ["python3", "python3-venv"];
 
-/// Installs the clients, builds the simulator and runs all checks, or those whose name contains `only`.
+/// Installs the clients, builds the simulator and the plug-in and runs all checks, or those whose name contains `only`.
 ///
 /// Without Python or a package index nothing can be checked: that fails where `CI` is set, and is said and skipped elsewhere.
 pub(crate) fn run(root: &Path, only: Option<&str>, python: Option<&Path>) -> Result<(), Failure> {
@@ -29,8 +30,11 @@ pub(crate) fn run(root: &Path, only: Option<&str>, python: Option<&Path>) -> Res
     // The features of the whole workspace, as the tests have them: their build is used again.
     let build = ["build", "--workspace", "--features", FEATURES, "--locked", "--bin", "vast-sim"];
     step::run(&mut cargo(root, &build))?;
+    // As the plug-in's own tests build it.
+    step::run(&mut cargo(root, &["build", "-p", "stspi-vast-st", "-p", "stspi-vast-mt", "--locked"]))?;
     let mut checks = Command::new(program);
     checks.current_dir(root).arg("ci/clients/run.py").arg("--sim").arg(simulator(root)?);
+    checks.env("OST_PLUGIN", target(root)?.join("debug").join("libstspiVastData.so"));
     if let Some(text) = only {
         checks.args(["--only", text]);
     }

@@ -4,6 +4,7 @@
 
 mod clients;
 mod layers;
+mod memory;
 mod packages;
 mod page;
 mod release;
@@ -38,6 +39,7 @@ enum Command {
     },
     /// Checks the simulator with unmodified clients: vastpy, boto3, the AWS CLI and others.
     ///
+    /// And the plug-in's layout page with the AWS CLI: it fetches what the plug-in wrote, and the page's script restores it.
     /// Makes a virtual environment for the run, installs the versions of ci/clients/requirements.txt into it and removes
     /// it afterwards. Needs python3 with venv, and a package index.
     Clients {

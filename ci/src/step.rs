@@ -46,9 +46,16 @@ impl Failure {
     }
 }
 
-/// A cargo command in the workspace.
+/// A cargo command in the workspace, with the surroundings of one that was typed.
 pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Cargo describes this crate to us in these. Build scripts that look at them, and all that stands on them, would be
+    // built anew by each caller.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
     command.current_dir(root).args(arguments);
     command
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::step::{self, FEATURES, Failure, cargo};
-use crate::{clients, layers, page, release, sdk, tidy};
+use crate::{clients, layers, memory, page, release, sdk, tidy};
 
 type Step = (&'static str, fn(&Path) -> Result<(), Failure>);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("components", components),
     ("tidy", |root| tidy::run(root).and_then(|()| layers::run(root))),
     ("format", |root| step::run(&mut cargo(root, &["fmt", "--all", "--", "--check"]))),
@@ -21,6 +21,7 @@ const STEPS: [Step; 11] = [
     ("tests", |root| {
         step::run(&mut cargo(root, &["test", "--workspace", "--features", FEATURES, "--locked"]))
     }),
+    ("memory", memory::run),
     ("clients", |root| clients::run(root, None, None)),
     ("page", page::run),
     ("docs", |root| {

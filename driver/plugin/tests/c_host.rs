@@ -155,6 +155,30 @@ fn bad_arguments_and_handles_are_codes_and_log_lines() {
     }
 }
 
+/// Otherwise a build in which the sanitizer is missing would pass for one in which it finds nothing.
+#[test]
+fn where_there_is_a_sanitizer_it_sees_into_the_libraries() {
+    if !host::is_sanitized() {
+        println!("skipped: built without a sanitizer; `cargo ci test --only memory` builds with one");
+        return;
+    }
+    for name in LIBRARIES {
+        for (what, report) in [
+            ("short_buffer", "AddressSanitizer: heap-buffer-overflow"),
+            ("short_result", "AddressSanitizer: heap-buffer-overflow"),
+            ("lost", "LeakSanitizer: detected memory leaks"),
+        ] {
+            let world = World::new(Route::Pool, None);
+            let said = world.host_that_fails(name, "careless", &[what]);
+            assert!(said.contains(report), "{name}, {what}: {said}");
+            let inside = said.contains("stspi_write_image");
+            assert!(what == "lost" || inside, "{name}, {what}: not found in the plug-in: {said}");
+        }
+        let world = World::new(Route::Pool, None);
+        world.host(name, "careless", &["nothing"]);
+    }
+}
+
 #[test]
 fn fork_before_during_and_after_use() {
     for name in LIBRARIES {
@@ -162,6 +186,26 @@ fn fork_before_during_and_after_use() {
         let threads: &[&str] = if name == MT { &["threads"] } else { &[] };
         world.host(name, "fork", threads);
         assert_eq!(world.left(), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// Whatever the parent was doing: nothing of its connections, its runtime and its randomness is used by its children.
+#[test]
+fn two_children_forked_at_once_have_connections_and_writer_ids_of_their_own() {
+    for (name, route) in
+        LIBRARIES.into_iter().flat_map(|name| [(name, Route::Pool), (name, Route::NamesAndTls)])
+    {
+        let world = World::new(route, None);
+        let threads: &[&str] = if name == MT { &["threads"] } else { &[] };
+        let said = world.host(name, "siblings", threads);
+        assert!(said.number("sockets") > 0, "{name} {route:?}: the parent had no connection to lose");
+        let left = world.left();
+        let writers: BTreeSet<_> =
+            left.iter().filter_map(|key| key.strip_prefix("segment/")?.split('/').next()).collect();
+        // Two of the parent, one before it forked and one after it, and one of each child.
+        assert_eq!(writers.len(), 4, "{name} {route:?}: {left:?}");
+        let images = left.iter().filter(|key| key.starts_with("image/")).count();
+        assert_eq!(images, 5, "{name} {route:?}: {left:?}");
     }
 }
 

@@ -14,15 +14,27 @@ const char *server_name, *user, *password, *lsu_name;
 int log_lines;
 static int quiet_log;
 
+/* Where there is a sanitizer, threads are started by way of it. */
+extern __typeof__(pthread_create) __interceptor_pthread_create __attribute__((weak));
+
 /* Every thread that this process starts, by whoever, passes here: the executable's symbol comes first. */
 static atomic_int threads_started;
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    __typeof__(pthread_create) *real = __interceptor_pthread_create;
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
     atomic_fetch_add(&threads_started, 1);
     return real(thread, attr, start, arg);
+}
+
+/* A sanitizer asks whether to look for leaks. A forked child forgets what it inherited, on purpose. */
+static pid_t first_process;
+
+int __lsan_is_turned_off(void)
+{
+    return getpid() != first_process;
 }
 
 /* Host names of the test's cluster: "vipN.cluster.test" is 127.0.0.N wherever this runs. */
@@ -250,13 +262,15 @@ int main(int argc, char **argv)
         { "fork", mode_fork },         { "signals", mode_signals }, { "reload", mode_reload },
         { "lifecycle", mode_lifecycle }, { "expect", mode_expect },  { "lists", mode_lists }, { "read", mode_read },
         { "capabilities", mode_capabilities }, { "replication", mode_replication },
-        { "steps", mode_steps }, { "behaviours", mode_behaviours },
+        { "steps", mode_steps }, { "behaviours", mode_behaviours }, { "siblings", mode_siblings },
+        { "careless", mode_careless },
     };
     if (argc < 7) {
         fprintf(stderr, "usage: host MODE LIBRARY SERVER USER PASSWORD LSU [ARGUMENT...]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
+    first_process = getpid();
     server_name = argv[3];
     user = argv[4];
     password = argv[5];

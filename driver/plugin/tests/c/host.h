@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,11 +63,14 @@ void compare(const unsigned char *buffer, uint64_t seed, uint64_t at, uint64_t l
 void write_all(bstsp_image_handle_s *image, uint64_t seed, uint64_t size, uint64_t step);
 void read_all(bstsp_image_handle_s *image, uint64_t seed, uint64_t size, uint64_t step);
 void backup_restore(const char *base, uint64_t size, int keep);
+int ended_well(pid_t child);
 
 void mode_backup(int argc, char **argv);
 void mode_threads(int argc, char **argv);
 void mode_hostile(int argc, char **argv);
+void mode_careless(int argc, char **argv);
 void mode_fork(int argc, char **argv);
+void mode_siblings(int argc, char **argv);
 void mode_signals(int argc, char **argv);
 void mode_reload(int argc, char **argv);
 void mode_lifecycle(int argc, char **argv);

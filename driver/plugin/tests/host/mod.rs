@@ -66,9 +66,22 @@ pub(crate) fn build(target: &Path, more: impl FnOnce(&mut Command)) -> Output {
     cargo.output().unwrap_or_else(|e| panic!("{cargo:?}: {e}"))
 }
 
-/// The built library of that name, fresh.
+/// A folder with libraries that were built with AddressSanitizer, where `cargo ci test` names one.
+fn sanitized_plugins() -> Option<PathBuf> {
+    std::env::var_os("OST_ASAN_PLUGINS").map(PathBuf::from)
+}
+
+/// Whether libraries and host are built with a sanitizer.
+pub(crate) fn is_sanitized() -> bool {
+    sanitized_plugins().is_some()
+}
+
+/// The built library of that name, fresh, or as [`sanitized_plugins`] has it.
 pub(crate) fn library(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
+    if let Some(folder) = sanitized_plugins() {
+        return folder.join(name);
+    }
     BUILT.get_or_init(|| {
         let output = build(&target_dir(), |_| {});
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -87,28 +100,49 @@ pub(crate) fn exported(library: &Path) -> BTreeSet<String> {
 }
 
 /// Compiles files of `tests/c` against a folder of headers; the program lives as long as the folder that comes first.
+///
+/// Where a runtime of AddressSanitizer is named, the host is instrumented for it. That is the one of the Rust toolchain,
+/// which knows what the C compiler has put in, and not the compiler's own: the libraries are made for that one.
 pub(crate) fn compile(files: &[&str], headers: &Path) -> (tempfile::TempDir, PathBuf) {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c");
+    let sanitizer = std::env::var_os("OST_ASAN_RUNTIME");
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("host");
-    let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
-    cc.args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-rdynamic"]);
-    cc.arg("-I").arg(headers).args(files.iter().map(|file| sources.join(file)));
-    succeed(cc.arg("-o").arg(&program).args(["-ldl", "-lpthread"]));
+    let cc = || Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    let mut compile = cc();
+    compile.current_dir(&folder).args(["-c", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"]);
+    if sanitizer.is_some() {
+        compile.args(["-g", "-fno-omit-frame-pointer", "-fsanitize=address"]);
+    }
+    succeed(compile.arg("-I").arg(headers).args(files.iter().map(|file| sources.join(file))));
+    let objects = files.iter().map(|file| folder.path().join(file).with_extension("o"));
+    let mut link = cc();
+    link.arg("-rdynamic").args(objects);
+    if let Some(runtime) = sanitizer {
+        link.arg("-Wl,--whole-archive").arg(runtime).args(["-Wl,--no-whole-archive", "-lm", "-lrt"]);
+    }
+    succeed(link.args(["-ldl", "-lpthread"]).arg("-o").arg(&program));
     (folder, program)
 }
+
+/// Files of `tests/c` that the C host is made of.
+const HOST_SOURCES: [&str; 9] = [
+    "host.c",
+    "modes.c",
+    "hostile.c",
+    "forks.c",
+    "siblings.c",
+    "optional.c",
+    "steps.c",
+    "replication.c",
+    "behaviour.c",
+];
 
 /// The C host, compiled against the committed header.
 pub(crate) fn host_program() -> &'static Path {
     static HOST: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let headers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ost-abi/include");
-    &HOST
-        .get_or_init(|| {
-            let files =
-                ["host.c", "modes.c", "hostile.c", "optional.c", "steps.c", "replication.c", "behaviour.c"];
-            compile(&files, &headers)
-        })
-        .1
+    &HOST.get_or_init(|| compile(&HOST_SOURCES, &headers)).1
 }
 
 /// How the plug-in shall reach the cluster.
@@ -212,6 +246,16 @@ impl World {
         let common = self.common(library_name, mode);
         let common: Vec<_> = common.iter().map(String::as_str).collect();
         self.run(&mut Command::new(host_program()), &[&common, arguments].concat())
+    }
+
+    /// Runs the host, which must fail, and returns what it wrote to standard error.
+    pub(crate) fn host_that_fails(&self, library_name: &str, mode: &str, arguments: &[&str]) -> String {
+        let mut host = Command::new(host_program());
+        host.args(self.common(library_name, mode)).args(arguments).env("VAST_OST_CONFIG", self.config_path());
+        let output = host.output().unwrap();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{arguments:?}: nothing was wrong\n{log}");
+        log
     }
 
     /// The arguments that every mode of the host has.

@@ -97,8 +97,8 @@ fn a_cancelled_operation_leaves_nothing_at_its_target_whoever_runs_it() {
             let pair = Pair::new();
             let mut host = Steps::start(&pair.near, library);
             backup(&mut host, "a", 1, 60 * MIB);
-            // So slow that it cannot be over.
-            let slow = vast_sim::Fault::s3(vast_sim::Effect::Delay { millis: 300 });
+            // So slow that it cannot be over in the two seconds that are waited for it below.
+            let slow = vast_sim::Fault::s3(vast_sim::Effect::Delay { millis: 3000 });
             pair.far.cluster.faults().add(slow.on("PutObject").key_prefix("segment/")).unwrap();
             let number = begun(&mut host, "async 0 a:a 0 0 1");
             host.gives(STS_EBUSY, &format!("wait 0 - {number}"));

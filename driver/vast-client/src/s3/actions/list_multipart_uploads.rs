@@ -1,9 +1,9 @@
 //! ListMultipartUploads: one page of uploads that have begun and not ended.
 
-use http::Method;
 use serde::Deserialize;
 
-use super::{Action, Again, Flaw, Outgoing, bucket_path, decoded, query_value, read_document};
+use super::page::{UPLOADS, next_of_two};
+use super::{Action, Again, Flaw, Outgoing, decoded, read_document};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
@@ -78,32 +78,16 @@ impl Action for ListMultipartUploads<'_> {
     }
 
     fn build(&self, bucket: &str) -> Result<Outgoing> {
-        let mut target = format!("{}?uploads=&encoding-type=url", bucket_path(bucket));
-        let mut add = |name: &str, value: &str| {
-            target.push_str(name);
-            target.push_str(&query_value(value));
-        };
-        add("&prefix=", self.prefix);
-        if let Some(next) = self.next {
-            add("&key-marker=", &next.key);
-            if let Some(upload) = &next.upload {
-                add("&upload-id-marker=", upload);
-            }
-        }
-        Ok(Outgoing::new(Method::GET, target))
+        let behind = self.next.map(|next| (next.key.as_str(), next.upload.as_deref()));
+        Ok(UPLOADS.page(bucket, self.prefix, behind))
     }
 
     fn parse(&self, answer: Answer) -> std::result::Result<UploadPage, Flaw> {
         let result: ListMultipartUploadsResult = read_document(&answer, "the listing of uploads")?;
         let encoding = result.encoding_type.as_deref();
-        let next = match (result.is_truncated, result.next_key_marker) {
-            (false, _) => None,
-            (true, Some(key)) if !key.is_empty() => Some(UploadMarker {
-                key: decoded(key, encoding)?,
-                upload: result.next_upload_id_marker.filter(|upload| !upload.is_empty()),
-            }),
-            (true, _) => return Err(Flaw("the listing is cut and does not say where it goes on".to_owned())),
-        };
+        let (key, upload) = (result.next_key_marker, result.next_upload_id_marker);
+        let next = next_of_two(result.is_truncated, key, upload, encoding)?;
+        let next = next.map(|(key, upload)| UploadMarker { key, upload });
         let mut uploads = Vec::with_capacity(result.uploads.len());
         for upload in result.uploads {
             uploads.push(ListedUpload {

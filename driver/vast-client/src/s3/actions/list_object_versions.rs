@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 
-use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Action, Again, Flaw, Outgoing, bucket_path, decoded, query_value, read_document};
+use super::page::{VERSIONS, next_of_two};
+use super::{Action, Again, Flaw, Outgoing, decoded, read_document};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
@@ -114,32 +114,16 @@ impl Action for ListObjectVersions<'_> {
     }
 
     fn build(&self, bucket: &str) -> Result<Outgoing> {
-        let mut target = format!("{}?versions=&encoding-type=url", bucket_path(bucket));
-        let mut add = |name: &str, value: &str| {
-            target.push_str(name);
-            target.push_str(&query_value(value));
-        };
-        add("&prefix=", self.prefix);
-        if let Some(next) = self.next {
-            add("&key-marker=", &next.key);
-            if let Some(version) = &next.version {
-                add("&version-id-marker=", version);
-            }
-        }
-        Ok(Outgoing::new(Method::GET, target))
+        let behind = self.next.map(|next| (next.key.as_str(), next.version.as_deref()));
+        Ok(VERSIONS.page(bucket, self.prefix, behind))
     }
 
     fn parse(&self, answer: Answer) -> std::result::Result<VersionPage, Flaw> {
         let result: ListVersionsResult = read_document(&answer, "the listing of versions")?;
         let encoding = result.encoding_type.as_deref();
-        let next = match (result.is_truncated, result.next_key_marker) {
-            (false, _) => None,
-            (true, Some(key)) if !key.is_empty() => Some(VersionMarker {
-                key: decoded(key, encoding)?,
-                version: result.next_version_id_marker.filter(|version| !version.is_empty()),
-            }),
-            (true, _) => return Err(Flaw("the listing is cut and does not say where it goes on".to_owned())),
-        };
+        let (key, version) = (result.next_key_marker, result.next_version_id_marker);
+        let next = next_of_two(result.is_truncated, key, version, encoding)?;
+        let next = next.map(|(key, version)| VersionMarker { key, version });
         let mut versions = Vec::with_capacity(result.versions.len() + result.delete_markers.len());
         for version in result.versions {
             versions.push(version.listed(false, encoding)?);

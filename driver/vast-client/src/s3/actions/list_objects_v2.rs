@@ -3,7 +3,7 @@
 use http::Method;
 use serde::Deserialize;
 
-use super::{Action, Again, Flaw, Outgoing, bucket_path, query_value, read_document};
+use super::{Action, Again, Flaw, Outgoing, bucket_path, page, query_value, read_document};
 use crate::counters::Operation;
 use crate::error::Result;
 use crate::net::link::Answer;
@@ -114,11 +114,7 @@ impl Action for ListObjectsV2<'_> {
 
     fn parse(&self, answer: Answer) -> std::result::Result<Listing, Flaw> {
         let result: ListBucketResult = read_document(&answer, "the listing")?;
-        let next = match (result.is_truncated, result.next_continuation_token) {
-            (false, _) => None,
-            (true, Some(next)) if !next.is_empty() => Some(next),
-            (true, _) => return Err(Flaw("the listing is cut and does not say where it goes on".to_owned())),
-        };
+        let next = page::next(result.is_truncated, result.next_continuation_token)?;
         let objects = result.contents.into_iter().map(|object| ListedObject {
             modified: object.last_modified.as_deref().and_then(timestamp).unwrap_or(0),
             key: object.key,

@@ -1,4 +1,4 @@
-//! One S3 operation per file: how its request is built and its answer read. No I/O here.
+//! One S3 operation per file: how its request is built and its answer read; `page` has what listings share. No I/O here.
 
 pub(crate) mod abort_multipart_upload;
 pub(crate) mod complete_multipart_upload;
@@ -15,6 +15,7 @@ pub(crate) mod head_object;
 pub(crate) mod list_multipart_uploads;
 pub(crate) mod list_object_versions;
 pub(crate) mod list_objects_v2;
+pub(crate) mod page;
 pub(crate) mod put_object;
 pub(crate) mod put_object_retention;
 pub(crate) mod upload_part;
