@@ -7,8 +7,16 @@ pub use vast_client::{Clock, Entropy};
 /// Something an administrator should find in the log, that is not an error of the call in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// The server offers no conditional writes. Said once per [`crate::ImageStore`].
+    /// The server keeps no conditions, nor uploads that could stand in for them: nothing but the caller's own order
+    /// keeps two writers of one image apart. Said once per [`crate::ImageStore`].
     NotExclusive {
+        /// What the server answered.
+        why: String,
+    },
+    /// The server keeps no conditions; multipart uploads keep the writers of an image apart, which costs
+    /// [`REQUESTS_BY_UPLOADS`](crate::Exclusivity::REQUESTS_BY_UPLOADS) requests for each change of a state object. Said
+    /// once per [`crate::ImageStore`].
+    ExclusiveByUploads {
         /// What the server answered.
         why: String,
     },

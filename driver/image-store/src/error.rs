@@ -26,6 +26,12 @@ pub enum ImageError {
         /// Id of the writer that has it, as in its segments' keys.
         writer: String,
     },
+    /// Others changed the state of the image at the same time, again and again, and this change came to nothing.
+    #[error("image {image}: others are changing it at the same time; try again")]
+    Contended {
+        /// Which.
+        image: ImageIdentity,
+    },
     /// The image is complete and can never be written again.
     #[error("image {image}: complete, cannot be opened for writing; create a new image")]
     NotWritable {

@@ -33,6 +33,7 @@ mod manifest;
 mod pager;
 mod pool;
 mod reader;
+mod register;
 mod removal;
 mod remove;
 mod segment;
@@ -53,6 +54,7 @@ pub use object_store::ObjectStore;
 pub use pager::{ImageEntry, ImagePager};
 pub use pool::MemoryUse;
 pub use reader::{ReadOutcome, Reader};
+pub use register::Exclusivity;
 pub use replication::{
     Operations, Origin, Outcome, Place, ReplicatedImage, ReplicationEvent, Request, Surroundings,
 };

@@ -331,7 +331,8 @@ pub trait ObjectStore: Send + Sync + 'static {
         retention: Option<Retention>,
     ) -> impl Future<Output = Result<String, StoreError>> + Send;
 
-    /// Lists uploads that have begun and not ended, of keys that begin with `prefix`, from `next` of the page before.
+    /// Lists uploads that have begun and not ended, of keys that begin with `prefix`, from `next` of the page before. All
+    /// pages together have every upload that was open from before the first one to after the last one.
     fn list_uploads(
         &self,
         prefix: &str,

@@ -1,25 +1,22 @@
-//! Reading and exchanging state objects: the one place where exclusivity between writers is decided.
+//! Reading and exchanging state objects.
 //!
-//! Every change is a conditional write: absent, or unchanged since it was read. When the answer does not tell whether
-//! the write happened (a retry met its own success, or the connection was lost), the object is read back: if it is
-//! exactly what was to be written, it was written. Without conditional writes on the server, each change is a read,
-//! a comparison, and a plain write; two writers at the same instant could then both succeed.
+//! Every change is a compare-and-swap (`register`): absent, or unchanged since it was read. When the answer does not tell
+//! whether the write happened (a retry met its own success, or the connection was lost), the object is read back: if it
+//! is exactly what was to be written, it was written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
-
-use crate::checksum;
-use crate::environment::{Notice, Notices};
+use crate::environment::{Environment, Notice, Notices};
 use crate::error::ImageError;
 use crate::identity::ImageIdentity;
-use crate::layout::{WriterId, state_key};
+use crate::layout::state_key;
 use crate::manifest::{Encoded, Inline, Manifest};
-use crate::object_store::{
-    Got, Head, ObjectStore, Payload, Precondition, Put, Retention, RetentionMode, StoreError,
-};
+use crate::object_store::{Got, Head, ObjectStore, Put, Retention, RetentionMode, StoreError};
+use crate::register::{Exclusivity, Registers, Swapped};
 use crate::removal;
+
+/// What is being done, in messages.
+pub(crate) const FINDING_OUT: &str = "finding out what the server has that keeps writers apart";
 
 /// What the next exchange of a state object is conditional on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,56 +93,32 @@ pub(crate) enum Exchange {
 /// State objects of one bucket.
 pub(crate) struct StateObjects<S> {
     store: Arc<S>,
+    registers: Arc<Registers<S>>,
     notices: Arc<dyn Notices>,
     reads_again: u32,
-    conditional: AtomicBool,
-    proven: AtomicBool,
 }
 
 impl<S: ObjectStore> StateObjects<S> {
-    pub(crate) fn new(store: Arc<S>, notices: Arc<dyn Notices>, reads_again: u32) -> Self {
-        Self {
-            store,
-            notices,
-            reads_again,
-            conditional: AtomicBool::new(true),
-            proven: AtomicBool::new(false),
-        }
+    pub(crate) fn new(
+        store: Arc<S>,
+        registers: Arc<Registers<S>>,
+        environment: &Environment,
+        reads_again: u32,
+    ) -> Self {
+        Self { store, registers, notices: Arc::clone(&environment.notices), reads_again }
     }
 
-    /// Whether the server has conditional writes, as far as is known.
-    pub(crate) fn exclusive(&self) -> bool {
-        self.conditional.load(Ordering::Relaxed)
-    }
-
-    /// Finds out by behaviour whether the server keeps conditions: a second write of an object that must be absent has
-    /// to fail. Some servers ignore the header, and believing them would let one image overwrite another. Three
-    /// requests, once.
-    pub(crate) async fn prove(&self, probe: WriterId) -> Result<(), StoreError> {
-        if self.proven.load(Ordering::Relaxed) || !self.exclusive() {
-            return Ok(());
+    /// Whether a writer may get a PENDING image that was opened before: nobody has it, or whoever had it was silent for
+    /// too long, and would be told if he came back.
+    pub(crate) async fn may_be_taken(&self, there: &Loaded) -> Result<bool, ImageError> {
+        if !there.manifest.busy || there.is_busy() {
+            return Ok(!there.manifest.busy);
         }
-        let key = probe.probe_key();
-        let content = Bytes::from_static(b"probe");
-        let crc32c = checksum::crc32c(&content);
-        let payload = || Payload { parts: vec![content.clone()], crc32c };
-        let put = || self.store.put(&key, payload(), Precondition::Absent, None);
-        let first = put().await;
-        let versioned = first.as_ref().is_ok_and(|put| put.version.is_some());
-        let second = if first.is_ok() { put().await } else { first };
-        match second {
-            Err(StoreError::Precondition(_)) => self.proven.store(true, Ordering::Relaxed),
-            Ok(_) => self.unguarded("it overwrote an object that had to be absent".to_owned()),
-            Err(StoreError::Unsupported(why)) => self.unguarded(why),
-            Err(error) => return Err(error),
-        }
-        removal::unless_locked(removal::remove_key(&*self.store, &key, versioned).await).map(drop)
-    }
-
-    fn unguarded(&self, why: String) {
-        if self.conditional.swap(false, Ordering::Relaxed) {
-            self.notices.notice(Notice::NotExclusive { why });
-        }
+        let image = &there.manifest.identity;
+        let exclusivity = self.registers.exclusivity().await;
+        exclusivity
+            .map(|exclusivity| exclusivity != Exclusivity::Unguarded)
+            .map_err(|error| ImageError::from_store(image, FINDING_OUT, error))
     }
 
     /// Reads an image's state object; `None` if there is none.
@@ -215,45 +188,12 @@ impl<S: ObjectStore> StateObjects<S> {
         retention: Option<Retention>,
     ) -> Result<Exchange, ImageError> {
         let key = state_key(image);
-        if !self.exclusive() {
-            return self.exchange_unguarded(image, &key, new, expected, retention).await;
-        }
-        let condition = match expected {
-            None => Precondition::Absent,
-            Some(seal) => Precondition::Matches(seal.etag.clone()),
-        };
-        match self.store.put(&key, new.payload(), condition, retention).await {
-            Ok(put) => Ok(Exchange::Done(Seal::written(put))),
-            Err(StoreError::Precondition(_)) => self.resolve(image, &key, new).await,
-            // A server may answer a condition on a missing object with "no such object".
-            Err(StoreError::NotFound(_)) if expected.is_some() => self.resolve(image, &key, new).await,
-            Err(StoreError::Unsupported(why)) => {
-                let ended = self.exchange_unguarded(image, &key, new, expected, retention).await;
-                // Otherwise it is the retention that the server does not have.
-                if !matches!(&ended, Err(ImageError::Store { source: StoreError::Unsupported(_), .. })) {
-                    self.unguarded(why);
-                }
-                ended
-            }
+        let expected = expected.map(|seal| seal.etag.as_str());
+        match self.registers.compare_and_swap(&key, expected, &new.payload(), retention).await {
+            Ok(Swapped::Done(put)) => Ok(Exchange::Done(Seal::written(put))),
+            Ok(Swapped::Other) => self.resolve(image, &key, new).await,
+            Ok(Swapped::Contended) => Err(ImageError::Contended { image: image.clone() }),
             Err(error) => self.resolve_unknown(image, &key, new, error).await,
-        }
-    }
-
-    async fn exchange_unguarded(
-        &self,
-        image: &ImageIdentity,
-        key: &str,
-        new: &Encoded,
-        expected: Option<&Seal>,
-        retention: Option<Retention>,
-    ) -> Result<Exchange, ImageError> {
-        let there = self.read(image, key).await?;
-        if there.as_ref().map(|got| &got.head.etag) != expected.map(|seal| &seal.etag) {
-            return self.resolve(image, key, new).await;
-        }
-        match self.store.put(key, new.payload(), Precondition::None, retention).await {
-            Ok(put) => Ok(Exchange::Done(Seal::written(put))),
-            Err(error) => self.resolve_unknown(image, key, new, error).await,
         }
     }
 
@@ -271,16 +211,18 @@ impl<S: ObjectStore> StateObjects<S> {
         image: &ImageIdentity,
         seal: &Seal,
     ) -> Result<bool, ImageError> {
-        let Some(version) = &seal.version else {
+        let key = state_key(image);
+        let failed = |error| ImageError::from_store(image, "removing its state", error);
+        let removed = if let Some(version) = &seal.version {
+            removal::remove_up_to(&*self.store, &key, version).await.map_err(failed)?
+        } else {
             let unchanged = self.load(image).await?.is_some_and(|there| there.seal == *seal);
             if unchanged {
                 self.remove(image, false).await?;
             }
-            return Ok(unchanged);
+            unchanged
         };
-        removal::remove_up_to(&*self.store, &state_key(image), version)
-            .await
-            .map_err(|error| ImageError::from_store(image, "removing its state", error))
+        Ok(removed && self.registers.stays_removed(&key).await.map_err(failed)?)
     }
 
     /// After an error that may have come too late: the write counts if it is there.

@@ -16,7 +16,8 @@ use crate::object_store::{BucketKind, ObjectStore, RetentionMode, StoreError};
 use crate::pager::ImagePager;
 use crate::pool::{Budget, MemoryUse};
 use crate::reader::Reader;
-use crate::state::{Exchange, Loaded, StateObjects};
+use crate::register::{Exclusivity, Registers};
+use crate::state::{Exchange, FINDING_OUT, Loaded, StateObjects};
 use crate::writer::Writer;
 
 /// Times that an operation starts over when the image changed under it.
@@ -59,6 +60,7 @@ pub(crate) struct Shared<S> {
     pub(crate) store: Arc<S>,
     pub(crate) config: StoreConfig,
     pub(crate) environment: Environment,
+    pub(crate) registers: Arc<Registers<S>>,
     pub(crate) states: StateObjects<S>,
     pub(crate) joiner: BlockJoiner,
     pub(crate) write_budget: Arc<Budget>,
@@ -104,6 +106,10 @@ impl<S> Shared<S> {
 
 /// Images in one bucket. Cheap to clone; clones share the memory budgets.
 ///
+/// Where a method says how many requests it sends, each change of a state object is one of them. That is so with
+/// conditional writes; on other servers a change costs more, see [`Exclusivity`]. The first change of all is preceded by
+/// finding out which it is, see [`Self::exclusivity`].
+///
 /// Methods may be called from any task of a tokio runtime, current-thread or multi-thread. A store may be used from
 /// several runtimes one after another, but a [`Writer`] or [`Reader`] only within the one it was opened in: its
 /// transfers in progress are tasks of that runtime and advance only while it runs.
@@ -127,9 +133,11 @@ impl<S: ObjectStore> ImageStore<S> {
     /// Makes the image store of a bucket. No request is sent. [`ImageError::Config`] for settings out of range.
     pub fn new(store: Arc<S>, config: StoreConfig, environment: Environment) -> Result<Self, ImageError> {
         config.check()?;
+        let registers = Arc::new(Registers::new(Arc::clone(&store), &environment));
         let states =
-            StateObjects::new(Arc::clone(&store), Arc::clone(&environment.notices), config.reads_again);
+            StateObjects::new(Arc::clone(&store), Arc::clone(&registers), &environment, config.reads_again);
         let shared = Shared {
+            registers,
             states,
             joiner: BlockJoiner::new(config.block_size),
             write_budget: Budget::new(config.memory_budget, config.chunk_size),
@@ -199,7 +207,7 @@ impl<S: ObjectStore> ImageStore<S> {
         if there.manifest.state == Stored::Created {
             return Err(ImageError::NotWritable { image: identity.clone() });
         }
-        if there.is_busy() {
+        if !self.shared.states.may_be_taken(&there).await? {
             return Err(busy(&there.manifest));
         }
         let Loaded { mut manifest, inline, seal, .. } = there;
@@ -270,19 +278,11 @@ impl<S: ObjectStore> ImageStore<S> {
         &self.shared.config
     }
 
-    /// Finds out, once, whether the server really keeps the conditions of writes; [`Self::exclusive`] tells afterwards.
-    /// To be called before the first [`Self::create`] or [`Self::open_write`]. Three requests the first time.
-    pub async fn prove_exclusive(&self) -> Result<(), ImageError> {
-        let probe = WriterId::fresh(&*self.shared.environment.entropy);
-        let during = "finding out whether the server keeps conditions";
-        let failed = |source| ImageError::Store { during: during.to_owned(), source };
-        self.shared.states.prove(probe).await.map_err(failed)
-    }
-
-    /// False once the server was found to have no conditional writes: then nothing but the caller's own order keeps
-    /// two writers of one image apart.
-    pub fn exclusive(&self) -> bool {
-        self.shared.states.exclusive()
+    /// What keeps two writers of one image apart on this server. Found out by its behaviour, once: here, or when a state
+    /// object is first changed. Three requests then on a server with conditional writes, eight on one without.
+    pub async fn exclusivity(&self) -> Result<Exclusivity, ImageError> {
+        let failed = |source| ImageError::Store { during: FINDING_OUT.to_owned(), source };
+        self.shared.registers.exclusivity().await.map_err(failed)
     }
 
     /// Buffer memory of all writers.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use image_store::s3::S3Store;
-use image_store::{ImageStore, Notice, Notices, StoreConfig};
+use image_store::{Exclusivity, ImageStore, Notice, Notices, StoreConfig};
 use ost_abi::STS_EPLUGIN;
 use vast_client::{ClientConfig, Environment, Log as _, Secret, Severity, VastClient};
 
@@ -48,8 +48,17 @@ impl Notices for NoticeLog {
             Notice::NotExclusive { why } => self.0.log(
                 Severity::Warning,
                 format_args!(
-                    "this storage server offers no conditional writes ({why}): that no two writers share an image \
-                     rests on NetBackup"
+                    "this storage server keeps neither conditional writes nor multipart uploads as it should ({why}): \
+                     that no two writers share an image rests on NetBackup, and the image of a writer that fell silent \
+                     cannot be continued"
+                ),
+            ),
+            Notice::ExclusiveByUploads { why } => self.0.log(
+                Severity::Info,
+                format_args!(
+                    "this storage server keeps no conditional writes ({why}); multipart uploads keep the writers of an \
+                     image apart, at {} requests for each change of its state",
+                    Exclusivity::REQUESTS_BY_UPLOADS
                 ),
             ),
             Notice::ReadAgain { key, what } => {

@@ -46,7 +46,7 @@ fn image_code(error: &ImageError) -> i32 {
     match error {
         ImageError::NotFound { .. } | ImageError::NoOperation { .. } => STS_ENOENT,
         ImageError::Exists { .. } => STS_EEXIST,
-        ImageError::Busy { .. } => STS_EBUSY,
+        ImageError::Busy { .. } | ImageError::Contended { .. } => STS_EBUSY,
         ImageError::NotWritable { .. } | ImageError::NotComplete { .. } => STS_EACCESS,
         ImageError::Locked { .. } => STS_EWORMLOCKED,
         ImageError::LockTooShort { .. } => STS_EWORMMIN,

@@ -102,7 +102,8 @@ async fn open<S: ObjectStore>(
             Ok(Some(Opened { manifest: there.manifest, seal: there.seal, resumed: true }))
         }
         (Stored::Pending, Some(copied)) => {
-            if there.is_busy() && Some(copied.copier.0) != options.copier {
+            let goes_on = Some(copied.copier.0) == options.copier;
+            if !goes_on && !target.states.may_be_taken(&there).await? {
                 return Err(busy());
             }
             if !same || Plan::new(&from.extents, &copied.writers).is_none() {

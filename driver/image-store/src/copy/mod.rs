@@ -260,7 +260,9 @@ impl<S: ObjectStore> ImageCopy<S> {
             renewed.encode(&Inline::default()).map_err(|problem| unencodable(&self.link.image, problem))?;
         match self.exchange(renewed, &encoded).await {
             // Not renewed, but not lost either: the next step tries again.
-            Err(ImageError::Store { .. } | ImageError::NoSpace { .. }) => Ok(()),
+            Err(ImageError::Store { .. } | ImageError::NoSpace { .. } | ImageError::Contended { .. }) => {
+                Ok(())
+            }
             other => other,
         }
     }

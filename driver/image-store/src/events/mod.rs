@@ -27,7 +27,7 @@ use record::{Record, event_key, parse_event_key, payload_key};
 pub struct EventPosition {
     /// Its number, from 1. 0 is before the first event.
     pub number: u64,
-    /// Tells events of one number apart, on servers without conditional writes; `None` on all others.
+    /// Tells events of one number apart, on servers where nothing keeps appenders apart; `None` on all others.
     pub suffix: Option<[u8; 16]>,
 }
 

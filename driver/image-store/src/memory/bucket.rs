@@ -39,6 +39,10 @@ pub(super) struct Lacks {
     pub(super) heed: bool,
     /// Multipart uploads are refused.
     pub(super) multipart: bool,
+    /// Listings of uploads are empty.
+    pub(super) upload_listing: bool,
+    /// Uploads that are aborted stay.
+    pub(super) aborts: bool,
     /// Listings of versions are refused.
     pub(super) version_listing: bool,
 }

@@ -97,6 +97,9 @@ impl Bucket {
                 key > next.key.as_str() || (key == next.key && later)
             })
         };
+        if self.lacks.upload_listing {
+            return Ok(UploadPage::default());
+        }
         let found = self
             .uploads
             .range((prefix.to_owned(), String::new())..)

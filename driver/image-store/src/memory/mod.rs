@@ -130,6 +130,16 @@ impl MemoryStore {
         self.with(|bucket, _| bucket.lacks.multipart = !offered);
     }
 
+    /// With `false`, listings of uploads show none.
+    pub fn set_upload_listing(&self, offered: bool) {
+        self.with(|bucket, _| bucket.lacks.upload_listing = !offered);
+    }
+
+    /// With `false`, uploads that are aborted can still be completed.
+    pub fn set_aborts(&self, carried_out: bool) {
+        self.with(|bucket, _| bucket.lacks.aborts = !carried_out);
+    }
+
     /// With `false`, listings of versions fail with [`StoreError::Unsupported`].
     pub fn set_version_listing(&self, offered: bool) {
         self.with(|bucket, _| bucket.lacks.version_listing = !offered);

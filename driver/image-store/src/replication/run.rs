@@ -63,7 +63,6 @@ impl<S: ObjectStore> Operations<S> {
         if self.is_cancelled(operation).await? {
             return Ok(Outcome::Cancelled);
         }
-        target.prove_exclusive().await?;
         let options = CopyOptions { route, copier: None };
         let mut copy = match self.images.begin_copy(source, &target, name, options).await {
             Ok(copy) => copy,

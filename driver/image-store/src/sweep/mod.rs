@@ -198,11 +198,12 @@ impl<S: ObjectStore> Shared<S> {
         }
         let Loaded { manifest, inline, seal, .. } = there;
         if manifest.extents.is_empty() && inline == Inline::default() {
-            match self.mark_deleting(manifest, &seal).await? {
-                Marked::Yes(manifest) => self.finish_delete(&manifest, seal.is_versioned()).await?,
-                Marked::Gone(manifest) => self.release_segments(&manifest).await?,
+            match self.mark_deleting(manifest, &seal).await {
+                Ok(Marked::Yes(manifest)) => self.finish_delete(&manifest, seal.is_versioned()).await?,
+                Ok(Marked::Gone(manifest)) => self.release_segments(&manifest).await?,
                 // It came back, or somebody else was faster.
-                Marked::Changed(_) => return Ok(true),
+                Ok(Marked::Changed(_)) | Err(ImageError::Contended { .. }) => return Ok(true),
+                Err(error) => return Err(error),
             }
             report.images += 1;
             return Ok(true);
@@ -211,8 +212,10 @@ impl<S: ObjectStore> Shared<S> {
         let released = Manifest { busy: false, epoch: manifest.epoch + 1, ..manifest };
         let image = &released.identity;
         let encoded = released.encode(&inline).map_err(|problem| unencodable(image, problem))?;
-        if let Exchange::Done(_) = self.states.exchange(image, &encoded, Some(&seal), None).await? {
-            report.released += 1;
+        match self.states.exchange(image, &encoded, Some(&seal), None).await {
+            Ok(Exchange::Done(_)) => report.released += 1,
+            Ok(Exchange::Lost(_)) | Err(ImageError::Contended { .. }) => {}
+            Err(error) => return Err(error),
         }
         Ok(true)
     }
@@ -255,7 +258,11 @@ impl<S: ObjectStore> Shared<S> {
     async fn sweep_uploads(&self, report: &mut SweepReport) -> Result<(), StoreError> {
         let mut next = None;
         loop {
-            let page = self.store.list_uploads("", next).await?;
+            let page = match self.store.list_uploads("", next).await {
+                // Then there are none.
+                Err(StoreError::Unsupported(_)) => return Ok(()),
+                page => page?,
+            };
             for upload in page.uploads {
                 if report.began.saturating_sub(upload.initiated) > self.sweep_after() {
                     self.store.abort_upload(&upload.key, &upload.upload).await?;

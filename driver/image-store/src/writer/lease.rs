@@ -44,7 +44,9 @@ impl<S: ObjectStore> Writer<S> {
             }
             Ok(Exchange::Lost(there)) => Err(self.fenced(there).await),
             // Not renewed, but not lost either: the next call tries again.
-            Err(ImageError::Store { .. } | ImageError::NoSpace { .. }) => Ok(()),
+            Err(ImageError::Store { .. } | ImageError::NoSpace { .. } | ImageError::Contended { .. }) => {
+                Ok(())
+            }
             Err(error) => Err(self.fail(error)),
         }
     }

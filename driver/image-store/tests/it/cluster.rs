@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use image_store::{Close, ImageError, ImageStore, ObjectStore as _, S3Store};
+use image_store::{Close, Exclusivity, ImageError, ImageStore, ObjectStore as _, S3Store};
 use vast_client::{ClientConfig, Endpoint, KeyPair, S3Config, Scheme, TlsConfig, VastClient, VmsConfig};
-use vast_sim::{BlockingCluster, Config, Effect, Fault};
+use vast_sim::{BlockingCluster, Config, Effect, Fault, Feature, FeaturesOff, Switch};
 
 use crate::support::{bytes, environment, identity, read_image, small, write_image};
 
@@ -94,7 +94,7 @@ fn images_live_and_die_on_a_cluster() {
         assert!(matches!(images.create(&image).await, Err(ImageError::Exists { .. })));
         let listed = images.list().next_page().await.unwrap().unwrap();
         assert_eq!(listed.len(), 2);
-        assert!(images.exclusive(), "the cluster has conditional writes");
+        assert_eq!(images.exclusivity().await.unwrap(), Exclusivity::Conditions);
 
         let mut aborted = images.create(&identity("aborted")).await.unwrap();
         aborted.append(0, &content).await.unwrap();
@@ -162,4 +162,58 @@ fn an_lsu_that_fills_up_says_so_and_keeps_no_orphans() {
         writer.abort().await.unwrap();
     });
     assert!(keys(&cluster).is_empty(), "{:?}", keys(&cluster));
+}
+
+/// The same without conditional writes: multipart uploads keep writers apart.
+#[test]
+fn writers_exclude_each_other_on_a_cluster_without_conditional_writes() {
+    for how in [Switch::Refused, Switch::Ignored] {
+        let (cluster, store) = cluster(None);
+        let mut off = FeaturesOff::default();
+        off.switch_off(Feature::ConditionalWrites, how).unwrap();
+        cluster.set_features_off(off).unwrap();
+        block_on(async {
+            // One source of randomness: two processes never have the same ids.
+            let environment = environment().0;
+            let process = || ImageStore::new(Arc::new(store.clone()), small(), environment.clone()).unwrap();
+            let (first, second) = (process(), process());
+            for images in [&first, &second] {
+                assert_eq!(images.exclusivity().await.unwrap(), Exclusivity::Uploads);
+            }
+            let (image, content) = (identity("a/b \u{e9}"), bytes(1, 0, 3000));
+            let mut writer = first.create(&image).await.unwrap();
+            assert!(matches!(second.create(&image).await, Err(ImageError::Busy { .. })));
+            writer.append(0, &content[..1000]).await.unwrap();
+            writer.close(Close::Incomplete).await.unwrap();
+            let (one, other) = tokio::join!(first.open_write(&image), second.open_write(&image));
+            let mut owners: Vec<_> = [one, other].into_iter().filter_map(Result::ok).collect();
+            assert!(owners.len() <= 1);
+            if owners.is_empty() {
+                owners.push(first.open_write(&image).await.unwrap());
+            }
+            owners[0].append(1000, &content[1000..]).await.unwrap();
+            owners[0].close(Close::Complete).await.unwrap();
+            assert_eq!(read_image(&second, &image).await, content);
+            let race = identity("race");
+            let creates = tokio::join!(first.create(&race), second.create(&race), first.create(&race));
+            let won = [creates.0, creates.1, creates.2].into_iter().flatten().count();
+            assert!(won <= 1, "{won}");
+            let _ = first.delete(&race).await;
+            // An answer that is lost on the wire.
+            let fault =
+                Fault::s3(Effect::AnswerLost).on("CompleteMultipartUpload").key_prefix("image/").times(1);
+            cluster.faults().add(fault).unwrap();
+            write_image(&second, &identity("lost"), b"small").await;
+            assert_eq!(cluster.faults().log().len(), 1, "the answer was lost");
+            assert_eq!(read_image(&first, &identity("lost")).await, b"small");
+
+            let mut fenced = first.create(&identity("fenced")).await.unwrap();
+            fenced.append(0, &content).await.unwrap();
+            second.delete(&identity("fenced")).await.unwrap();
+            assert!(matches!(fenced.close(Close::Complete).await, Err(ImageError::Fenced { .. })));
+            first.delete(&image).await.unwrap();
+            first.delete(&identity("lost")).await.unwrap();
+        });
+        assert!(keys(&cluster).is_empty(), "{:?}", keys(&cluster));
+    }
 }

@@ -6,7 +6,7 @@ use image_store::memory::MemoryStore;
 use image_store::{Close, Compacted, Environment, ImageError, ImageStore, SweepOptions};
 
 use crate::support::{
-    assert_no_orphans, block_on, bytes, environment, identity, read_image, small, write_image,
+    Has, assert_no_orphans, block_on, bytes, environment, identity, read_image, small, write_image,
 };
 
 fn store(memory: &MemoryStore, environment: &Environment) -> ImageStore<MemoryStore> {
@@ -78,9 +78,16 @@ fn a_reader_goes_on_when_the_segments_move() {
 
 #[test]
 fn a_compaction_can_be_killed_anywhere() {
+    for has in Has::EXCLUSIVE {
+        kill_a_compaction_anywhere(has);
+    }
+}
+
+fn kill_a_compaction_anywhere(has: Has) {
     for (requests, carried_out) in (0..200).flat_map(|n| [(n, false), (n, true)]) {
         let finished = block_on(async {
             let (memory, environment) = (MemoryStore::new(), environment().0);
+            has.set(&memory);
             let images = store(&memory, &environment);
             let content = poor(&images).await;
             let mortal = memory.mortal(requests, carried_out);
@@ -113,9 +120,11 @@ fn a_compaction_can_be_killed_anywhere() {
 
 #[test]
 fn sweeps_deletes_and_other_compactions_may_run_beside_it() {
-    for (delay, act) in (0..80).flat_map(|delay| (0..3).map(move |act| (delay, act))) {
+    let cases = (0..80).flat_map(|delay| (0..3).map(move |act| (delay, act)));
+    for (has, (delay, act)) in cases.flat_map(|case| Has::EXCLUSIVE.map(|has| (has, case))) {
         block_on(async {
             let (memory, environment) = (MemoryStore::new(), environment().0);
+            has.set(&memory);
             let images = store(&memory, &environment);
             let content = poor(&images).await;
             memory.advance(25 * 3600);
@@ -131,7 +140,7 @@ fn sweeps_deletes_and_other_compactions_may_run_beside_it() {
             };
             let new = identity("new");
             let (done, other) = tokio::join!(images.compact(&new, 50, u64::MAX), beside);
-            let what = format!("{delay} {act}: {done:?} {other:?}");
+            let what = format!("{has:?} {delay} {act}: {done:?} {other:?}");
             let lost = |error: &ImageError| {
                 matches!(
                     error,

@@ -10,7 +10,8 @@ use image_store::{
     Environment, Event, EventLog, EventPosition, ImageError, ImageStore, SweepOptions, SweepReport,
 };
 
-use crate::support::{assert_no_orphans, block_on, environment, killed_after, small};
+use crate::support::{Has, assert_no_orphans, block_on, environment, killed_after, small};
+use crate::uploads::ends_every_upload;
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -129,10 +130,10 @@ fn a_deleted_event_is_gone_and_its_number_is_never_used_again() {
 
 #[test]
 fn appenders_at_the_same_time_get_different_numbers() {
-    for conditional in [true, false] {
+    for has in Has::ALL {
         block_on(async {
             let world = World::new();
-            world.memory.set_conditional_writes(conditional);
+            has.set(&world.memory);
             let (one, two, three) = (world.log(), world.log(), world.log());
             let appended = tokio::join!(
                 async { (one.append(b"a", b"A").await.unwrap(), one.append(b"d", b"D").await.unwrap()) },
@@ -148,6 +149,8 @@ fn appenders_at_the_same_time_get_different_numbers() {
             for (event, payload) in &events {
                 assert_eq!(event.data.to_ascii_uppercase(), *payload);
             }
+            let told_apart = given.iter().all(|position| position.suffix.is_some());
+            assert_eq!(told_apart, has == Has::Nothing, "{given:?}");
             world.swept_a_day_later().await;
             assert_eq!(read_on(&world.log(), EventPosition::START).await.len(), 5);
             assert_no_orphans(&world.memory);
@@ -158,11 +161,11 @@ fn appenders_at_the_same_time_get_different_numbers() {
 /// A reader that has gone on never misses an event, whatever the appenders that were slower do.
 #[test]
 fn no_event_appears_behind_a_reader() {
-    for conditional in [true, false] {
-        for ahead in 0..25 {
+    for has in Has::ALL {
+        for ahead in 0..40 {
             block_on(async {
                 let world = World::new();
-                world.memory.set_conditional_writes(conditional);
+                has.set(&world.memory);
                 world.log().append(b"first", b"").await.unwrap();
                 let slow = world.log();
                 let others = async {
@@ -195,10 +198,10 @@ fn no_event_appears_behind_a_reader() {
 
 #[test]
 fn an_append_killed_anywhere_leaves_the_event_or_nothing_and_again_it_is_there() {
-    for (conditional, versioned) in [(true, false), (true, true), (false, false)] {
+    for (has, versioned) in Has::ALL.into_iter().flat_map(|has| [(has, false), (has, true)]) {
         for kills in 0.. {
             let world = World::new();
-            world.memory.set_conditional_writes(conditional);
+            has.set(&world.memory);
             if versioned {
                 world.memory.set_versioned();
             }
@@ -285,6 +288,25 @@ fn a_lost_answer_is_resolved_and_a_failure_is_reported() {
     }
 }
 
+/// Whoever cannot get a number does not take the next one: the gap could be filled behind a reader.
+#[test]
+fn no_number_is_left_out_because_others_append() {
+    block_on(async {
+        let world = World::new();
+        Has::Uploads.set(&world.memory);
+        world.log().append(b"one", b"payload").await.unwrap();
+        let log = world.log();
+        let refused = tokio::select! {
+            refused = log.append(b"two", b"payload") => refused,
+            () = ends_every_upload(&world.memory, "event/00000000000000000002") => unreachable!(),
+        };
+        assert!(matches!(refused, Err(ImageError::Store { .. })), "{refused:?}");
+        assert_eq!(world.log().append(b"two", b"payload").await.unwrap(), at(2));
+        world.swept_a_day_later().await;
+        assert_no_orphans(&world.memory);
+    });
+}
+
 #[test]
 fn damage_is_reported_and_can_be_deleted() {
     block_on(async {
@@ -322,6 +344,7 @@ fn a_server_that_only_seems_to_keep_conditions_loses_no_event() {
     block_on(async {
         let world = World::new();
         world.memory.set_ignores_conditions(true);
+        world.memory.set_multipart(false);
         let (one, two) = (world.log(), world.log());
         let (first, second) = tokio::join!(one.append(b"one", b"1"), two.append(b"two", b"2"));
         assert_ne!(first.unwrap().number, second.unwrap().number);

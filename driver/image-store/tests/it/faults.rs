@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use image_store::memory::{Effect, MemoryStore, Operation};
 use image_store::object_store::StoreError;
-use image_store::{Close, Discarded, ImageError, ImageState, ImageStore, Notice};
+use image_store::{Close, Discarded, Exclusivity, ImageError, ImageState, ImageStore, Notice};
 
 use crate::support::{
-    assert_no_orphans, block_on, bytes, environment, identity, image_store, read_image, small, write_image,
+    Has, assert_no_orphans, block_on, bytes, environment, identity, image_store, read_image, small,
+    write_image,
 };
 
 fn timeout() -> StoreError {
@@ -72,19 +73,26 @@ fn an_upload_that_fails_after_the_last_write_fails_flush_or_close() {
 #[test]
 fn a_lost_answer_to_a_state_write_is_resolved_by_reading_back() {
     block_on(async {
-        for error in [
-            timeout(),
-            StoreError::Unreachable("scripted".to_owned()),
-            StoreError::Precondition("own".to_owned()),
-        ] {
-            // The first state write is the create, the second the commit.
-            for write in 0..2 {
-                let (images, memory, _) = image_store(small());
-                memory.script(Operation::Put, "image/", write, lost(error.clone()));
-                write_image(&images, &identity("a"), &bytes(1, 0, 500)).await;
-                assert_eq!(memory.clear_scripts(), 0);
-                assert_eq!(read_image(&images, &identity("a")).await, bytes(1, 0, 500));
-                assert_no_orphans(&memory);
+        for has in Has::ALL {
+            for error in [
+                timeout(),
+                StoreError::Unreachable("scripted".to_owned()),
+                match has {
+                    Has::Conditions => StoreError::Precondition("own".to_owned()),
+                    Has::Uploads | Has::UploadsOnly => StoreError::NoUpload("own".to_owned()),
+                    Has::Nothing => StoreError::Protocol("scripted".to_owned()),
+                },
+            ] {
+                // The first state write is the create, the second the commit.
+                for write in 0..2 {
+                    let (images, memory, _) = image_store(small());
+                    has.set(&memory);
+                    memory.script(has.writes_state_by(), "image/", write, lost(error.clone()));
+                    write_image(&images, &identity("a"), &bytes(1, 0, 500)).await;
+                    assert_eq!(memory.clear_scripts(), 0);
+                    assert_eq!(read_image(&images, &identity("a")).await, bytes(1, 0, 500));
+                    assert_no_orphans(&memory);
+                }
             }
         }
     });
@@ -93,14 +101,17 @@ fn a_lost_answer_to_a_state_write_is_resolved_by_reading_back() {
 #[test]
 fn a_state_write_that_did_not_happen_fails_the_close() {
     block_on(async {
-        let (images, memory, _) = image_store(small());
-        memory.script(Operation::Put, "image/", 1, Effect::Refuse(timeout()));
-        let mut writer = images.create(&identity("a")).await.unwrap();
-        writer.append(0, &bytes(1, 0, 500)).await.unwrap();
-        assert!(matches!(writer.close(Close::Complete).await, Err(ImageError::Store { .. })));
-        assert_eq!(images.properties(&identity("a")).await.unwrap().state, ImageState::Pending);
-        writer.abort().await.unwrap();
-        assert!(memory.keys().is_empty());
+        for has in Has::ALL {
+            let (images, memory, _) = image_store(small());
+            has.set(&memory);
+            memory.script(has.writes_state_by(), "image/", 1, Effect::Refuse(timeout()));
+            let mut writer = images.create(&identity("a")).await.unwrap();
+            writer.append(0, &bytes(1, 0, 500)).await.unwrap();
+            assert!(matches!(writer.close(Close::Complete).await, Err(ImageError::Store { .. })));
+            assert_eq!(images.properties(&identity("a")).await.unwrap().state, ImageState::Pending);
+            writer.abort().await.unwrap();
+            assert!(memory.raw().is_empty());
+        }
     });
 }
 
@@ -148,17 +159,20 @@ fn discard_removes_an_image_that_was_never_durable() {
 #[test]
 fn discard_finds_a_commit_whose_answer_was_lost() {
     block_on(async {
-        let (images, memory, _) = image_store(small());
-        let mut writer = images.create(&identity("a")).await.unwrap();
-        writer.append(0, &bytes(1, 0, 500)).await.unwrap();
-        writer.close(Close::Incomplete).await.unwrap();
-        let mut writer = images.open_write(&identity("a")).await.unwrap();
-        memory.script(Operation::Put, "image/", 0, lost(timeout()));
-        memory.script(Operation::Get, "image/", 0, Effect::Refuse(timeout()));
-        writer.append(500, &bytes(1, 500, 700)).await.unwrap();
-        assert!(writer.close(Close::Complete).await.is_err());
-        assert_eq!(writer.discard().await.unwrap(), Discarded::Committed);
-        assert_eq!(read_image(&images, &identity("a")).await, bytes(1, 0, 1200));
+        for has in Has::ALL {
+            let (images, memory, _) = image_store(small());
+            has.set(&memory);
+            let mut writer = images.create(&identity("a")).await.unwrap();
+            writer.append(0, &bytes(1, 0, 500)).await.unwrap();
+            writer.close(Close::Incomplete).await.unwrap();
+            let mut writer = images.open_write(&identity("a")).await.unwrap();
+            memory.script(has.writes_state_by(), "image/", 0, lost(timeout()));
+            memory.script(Operation::Get, "image/", 0, Effect::Refuse(timeout()));
+            writer.append(500, &bytes(1, 500, 700)).await.unwrap();
+            assert!(writer.close(Close::Complete).await.is_err());
+            assert_eq!(writer.discard().await.unwrap(), Discarded::Committed);
+            assert_eq!(read_image(&images, &identity("a")).await, bytes(1, 0, 1200));
+        }
     });
 }
 
@@ -178,45 +192,60 @@ fn a_writer_that_was_interrupted_commits_nothing() {
 #[test]
 fn a_server_that_ignores_conditions_is_found_out() {
     block_on(async {
-        let (images, memory, notices) = image_store(small());
-        memory.set_ignores_conditions(true);
-        images.prove_exclusive().await.unwrap();
-        assert!(!images.exclusive());
-        assert!(matches!(notices.0.lock().unwrap()[..], [Notice::NotExclusive { .. }]));
-        write_image(&images, &identity("kept"), &bytes(2, 0, 100)).await;
-        assert!(matches!(images.create(&identity("kept")).await, Err(ImageError::Exists { .. })));
-        assert_eq!(read_image(&images, &identity("kept")).await, bytes(2, 0, 100));
-        assert_no_orphans(&memory);
+        for multipart in [true, false] {
+            let (images, memory, notices) = image_store(small());
+            memory.set_ignores_conditions(true);
+            memory.set_multipart(multipart);
+            write_image(&images, &identity("kept"), &bytes(2, 0, 100)).await;
+            assert!(matches!(images.create(&identity("kept")).await, Err(ImageError::Exists { .. })));
+            assert_eq!(read_image(&images, &identity("kept")).await, bytes(2, 0, 100));
+            let found = if multipart { Exclusivity::Uploads } else { Exclusivity::Unguarded };
+            assert_eq!(images.exclusivity().await.unwrap(), found);
+            match &notices.0.lock().unwrap()[..] {
+                [Notice::ExclusiveByUploads { .. }] if multipart => {}
+                [Notice::NotExclusive { .. }] if !multipart => {}
+                said => panic!("{said:?}"),
+            }
+            if multipart {
+                assert_no_orphans(&memory);
+            }
+        }
 
         let (images, memory, notices) = image_store(small());
         for _ in 0..2 {
-            images.prove_exclusive().await.unwrap();
+            assert_eq!(images.exclusivity().await.unwrap(), Exclusivity::Conditions);
         }
-        assert!(images.exclusive() && notices.0.lock().unwrap().is_empty());
-        assert!(memory.keys().is_empty(), "{:?}", memory.keys());
+        assert!(notices.0.lock().unwrap().is_empty());
+        assert!(memory.raw().is_empty(), "{:?}", memory.keys());
+        assert_eq!(memory.counters().requests(), 3);
     });
 }
 
 #[test]
 fn abort_removes_a_commit_whose_answer_was_lost_for_good() {
     block_on(async {
-        let (images, memory, _) = image_store(small());
-        memory.script(Operation::Put, "image/", 1, lost(timeout()));
-        memory.script(Operation::Get, "image/", 0, Effect::Refuse(timeout()));
-        let mut writer = images.create(&identity("a")).await.unwrap();
-        writer.append(0, &bytes(1, 0, 500)).await.unwrap();
-        assert!(writer.close(Close::Complete).await.is_err());
-        assert_eq!(images.properties(&identity("a")).await.unwrap().state, ImageState::Created);
-        writer.abort().await.unwrap();
-        assert!(memory.keys().is_empty(), "the host was told that the close failed, so the image must go");
+        for has in Has::ALL {
+            let (images, memory, _) = image_store(small());
+            has.set(&memory);
+            let mut writer = images.create(&identity("a")).await.unwrap();
+            memory.script(has.writes_state_by(), "image/", 0, lost(timeout()));
+            memory.script(Operation::Get, "image/", 0, Effect::Refuse(timeout()));
+            writer.append(0, &bytes(1, 0, 500)).await.unwrap();
+            assert!(writer.close(Close::Complete).await.is_err());
+            assert_eq!(images.properties(&identity("a")).await.unwrap().state, ImageState::Created);
+            writer.abort().await.unwrap();
+            assert!(memory.raw().is_empty(), "the host was told that the close failed, so the image must go");
+        }
     });
 }
 
 #[test]
 fn no_space_is_told_and_cleaned_up_in_a_full_bucket() {
     block_on(async {
-        for capacity in [1500, 2000, 3000] {
+        for (has, capacity) in Has::ALL.into_iter().flat_map(|has| [1500, 2000, 3000].map(|most| (has, most)))
+        {
             let (images, memory, _) = image_store(small());
+            has.set(&memory);
             write_image(&images, &identity("kept"), &bytes(2, 0, 100)).await;
             let before = memory.keys();
             memory.set_capacity(Some(capacity));
@@ -232,7 +261,7 @@ fn no_space_is_told_and_cleaned_up_in_a_full_bucket() {
             writer.abort().await.unwrap();
             assert_eq!(memory.keys(), before);
             images.delete(&identity("kept")).await.unwrap();
-            assert!(memory.keys().is_empty());
+            assert!(memory.raw().is_empty());
         }
     });
 }
@@ -242,14 +271,20 @@ fn an_interrupted_abort_or_delete_is_finished_by_doing_it_again() {
     block_on(async {
         let steps = [
             (Operation::Put, "image/"),
+            (Operation::BeginUpload, "image/"),
+            (Operation::ListUploads, "image/"),
+            (Operation::Head, "image/"),
+            (Operation::UploadPart, "image/"),
+            (Operation::CompleteUpload, "image/"),
             (Operation::Get, "image/"),
             (Operation::DeleteMany, "segment/"),
             (Operation::List, "segment/"),
             (Operation::Delete, "image/"),
         ];
-        for (operation, prefix) in steps {
+        for (has, (operation, prefix)) in Has::ALL.into_iter().flat_map(|has| steps.map(|step| (has, step))) {
             for effect in [Effect::Refuse(timeout()), lost(timeout())] {
                 let (images, memory, _) = image_store(small());
+                has.set(&memory);
                 let image = identity("a");
                 let mut writer = images.create(&image).await.unwrap();
                 writer.append(0, &bytes(1, 0, 500)).await.unwrap();
@@ -258,7 +293,8 @@ fn an_interrupted_abort_or_delete_is_finished_by_doing_it_again() {
                 if memory.clear_scripts() == 0 && first.is_err() {
                     writer.abort().await.unwrap();
                 }
-                assert!(memory.keys().is_empty(), "abort, {operation:?}: {:?}", memory.keys());
+                memory.clear_scripts();
+                assert!(memory.raw().is_empty(), "abort, {has:?} {operation:?}: {:?}", memory.raw());
 
                 write_image(&images, &image, &bytes(1, 0, 500)).await;
                 memory.script(operation, prefix, 0, effect);
@@ -267,7 +303,7 @@ fn an_interrupted_abort_or_delete_is_finished_by_doing_it_again() {
                     assert!(matches!(again, Ok(()) | Err(ImageError::NotFound { .. })), "{again:?}");
                 }
                 memory.clear_scripts();
-                assert!(memory.keys().is_empty(), "delete, {operation:?}: {:?}", memory.keys());
+                assert!(memory.raw().is_empty(), "delete, {has:?} {operation:?}: {:?}", memory.raw());
             }
         }
     });
@@ -312,28 +348,37 @@ fn a_writer_that_vanished_leaves_a_busy_image_that_delete_removes_entirely() {
 #[test]
 fn without_conditional_writes_everything_works_and_is_announced_once() {
     block_on(async {
-        let (images, memory, notices) = image_store(small());
-        memory.set_conditional_writes(false);
-        assert!(images.exclusive());
-        for name in ["a", "b"] {
-            let image = identity(name);
-            let mut writer = images.create(&image).await.unwrap();
-            assert!(matches!(images.create(&image).await, Err(ImageError::Busy { .. })));
-            writer.append(0, &bytes(1, 0, 500)).await.unwrap();
-            writer.close(Close::Incomplete).await.unwrap();
-            let mut writer = images.open_write(&image).await.unwrap();
-            writer.close(Close::Complete).await.unwrap();
-            assert_eq!(read_image(&images, &image).await, bytes(1, 0, 500));
+        for has in [Has::Uploads, Has::UploadsOnly, Has::Nothing] {
+            everything_works_and_is_announced_once(has).await;
         }
-        assert!(!images.exclusive());
-        assert!(matches!(notices.0.lock().unwrap()[..], [Notice::NotExclusive { .. }]));
-
-        let mut fenced = images.create(&identity("c")).await.unwrap();
-        images.delete(&identity("c")).await.unwrap();
-        fenced.append(0, b"x").await.unwrap();
-        assert!(matches!(fenced.close(Close::Complete).await, Err(ImageError::Fenced { .. })));
-        assert_no_orphans(&memory);
     });
+}
+
+async fn everything_works_and_is_announced_once(has: Has) {
+    let (images, memory, notices) = image_store(small());
+    has.set(&memory);
+    for name in ["a", "b"] {
+        let image = identity(name);
+        let mut writer = images.create(&image).await.unwrap();
+        assert!(matches!(images.create(&image).await, Err(ImageError::Busy { .. })));
+        writer.append(0, &bytes(1, 0, 500)).await.unwrap();
+        writer.close(Close::Incomplete).await.unwrap();
+        let mut writer = images.open_write(&image).await.unwrap();
+        writer.close(Close::Complete).await.unwrap();
+        assert_eq!(read_image(&images, &image).await, bytes(1, 0, 500));
+    }
+    assert_eq!(images.exclusivity().await.unwrap(), has.found());
+    match &notices.0.lock().unwrap()[..] {
+        [Notice::ExclusiveByUploads { .. }] if has != Has::Nothing => {}
+        [Notice::NotExclusive { .. }] if has == Has::Nothing => {}
+        said => panic!("{said:?}"),
+    }
+
+    let mut fenced = images.create(&identity("c")).await.unwrap();
+    images.delete(&identity("c")).await.unwrap();
+    fenced.append(0, b"x").await.unwrap();
+    assert!(matches!(fenced.close(Close::Complete).await, Err(ImageError::Fenced { .. })));
+    assert_no_orphans(&memory);
 }
 
 #[test]

@@ -8,10 +8,10 @@ use image_store::object_store::{
     BucketKind, Got, GroupPage, Head, ObjectStore, Page, Payload, Precondition, Put, Retention, StoreError,
     UploadPage, UploadsNext, VersionPage, VersionsNext,
 };
-use image_store::{Close, ImageError, ImageStore, StoreConfig};
+use image_store::{Close, Exclusivity, ImageError, ImageStore, StoreConfig};
 
 use crate::support::{
-    assert_no_orphans, block_on, bytes, environment, identity, image_store, small, write_image,
+    Has, assert_no_orphans, block_on, bytes, environment, identity, image_store, small, write_image,
 };
 
 const MIB: u64 = 1 << 20;
@@ -142,6 +142,8 @@ fn one_gibibyte_costs_its_segments_and_three_requests_to_write_and_one_to_read()
         let thin = Arc::new(Thin::default());
         let images = ImageStore::new(Arc::clone(&thin), StoreConfig::default(), environment().0).unwrap();
         let zeros = vec![0; 256 << 10];
+        images.exclusivity().await.unwrap();
+        let puts = thin.puts.load(Ordering::Relaxed);
         let mut writer = images.create(&identity("a")).await.unwrap();
         while writer.size() < 1024 * MIB {
             writer.append(writer.size(), &zeros).await.unwrap();
@@ -149,7 +151,7 @@ fn one_gibibyte_costs_its_segments_and_three_requests_to_write_and_one_to_read()
         writer.close(Close::Complete).await.unwrap();
         // 16 of 4 MiB, then 60 of 16 MiB; besides them the state object twice, and the marker.
         let segments = 76;
-        assert_eq!(thin.puts.load(Ordering::Relaxed), segments + 3);
+        assert_eq!(thin.puts.load(Ordering::Relaxed) - puts, segments + 3);
         assert_eq!(thin.gets.load(Ordering::Relaxed), 0);
 
         let mut reader = images.open_read(&identity("a")).await.unwrap();
@@ -234,6 +236,51 @@ fn many_writers_and_readers_stay_within_the_budget_and_none_waits_for_another() 
         assert_eq!(images.read_memory().in_use, 0);
         assert_no_orphans(&memory);
     });
+}
+
+#[test]
+fn each_change_of_a_state_object_costs_one_request_or_five_by_uploads() {
+    for has in Has::EXCLUSIVE {
+        block_on(async {
+            let (images, memory, _) = image_store(small());
+            has.set(&memory);
+            let each = match images.exclusivity().await.unwrap() {
+                Exclusivity::Conditions => 1,
+                Exclusivity::Uploads => Exclusivity::REQUESTS_BY_UPLOADS,
+                Exclusivity::Unguarded => unreachable!(),
+            };
+            assert_eq!(each, if has == Has::Conditions { 1 } else { 5 });
+            let start = std::cell::Cell::new(memory.counters().requests());
+            let cost = || memory.counters().requests() - start.replace(memory.counters().requests());
+            let mut writer = images.create(&identity("a")).await.unwrap();
+            assert_eq!(cost(), each, "create");
+            writer.append(0, b"content").await.unwrap();
+            writer.flush().await.unwrap();
+            assert_eq!(cost(), each, "flush");
+            writer.close(Close::Incomplete).await.unwrap();
+            assert_eq!(cost(), each, "close incomplete");
+            let mut writer = images.open_write(&identity("a")).await.unwrap();
+            assert_eq!(cost(), 1 + each, "open");
+            let mut fenced = images.create(&identity("b")).await.unwrap();
+            cost();
+            writer.close(Close::Complete).await.unwrap();
+            assert_eq!(cost(), each, "close complete");
+            // Who has lost looks twice, and takes its upload back.
+            assert!(matches!(images.create(&identity("a")).await, Err(ImageError::Exists { .. })));
+            assert_eq!(cost(), if has == Has::Conditions { 3 } else { 6 }, "create of what is there");
+            images.delete(&identity("b")).await.unwrap();
+            assert_eq!(
+                cost(),
+                1 + each + 5,
+                "delete: a look, DELETING, a marker, two listings, what bucket, the object"
+            );
+            fenced.append(0, b"x").await.unwrap();
+            assert!(matches!(fenced.close(Close::Complete).await, Err(ImageError::Fenced { .. })));
+            assert_eq!(cost(), if has == Has::Conditions { 2 } else { 5 }, "commit of what is gone");
+            images.delete(&identity("a")).await.unwrap();
+            assert_no_orphans(&memory);
+        });
+    }
 }
 
 #[test]

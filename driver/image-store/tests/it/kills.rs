@@ -7,7 +7,7 @@ use image_store::memory::MemoryStore;
 use image_store::{Close, Environment, ImageStore, StoreConfig, SweepOptions};
 
 use crate::support::{
-    assert_no_orphans, block_on, bytes, environment, identity, read_image, small, write_image,
+    Has, assert_no_orphans, block_on, bytes, environment, identity, read_image, small, write_image,
 };
 
 /// What a process does until it dies. Says so as soon as something is promised.
@@ -22,11 +22,25 @@ fn store(memory: MemoryStore, environment: &Environment) -> ImageStore<MemorySto
 
 /// Kills the work at each of its requests, before and after it; `survives` judges what is left when it was promised so
 /// much.
-fn kill_everywhere(versioned: bool, work: Work, survives: &impl AsyncFn(&ImageStore<MemoryStore>, u32)) {
+fn kill_everywhere(work: Work, survives: &impl AsyncFn(&ImageStore<MemoryStore>, u32)) {
+    for has in Has::EXCLUSIVE {
+        for versioned in [false, true] {
+            kill_everywhere_on(has, versioned, work, survives);
+        }
+    }
+}
+
+fn kill_everywhere_on(
+    has: Has,
+    versioned: bool,
+    work: Work,
+    survives: &impl AsyncFn(&ImageStore<MemoryStore>, u32),
+) {
     for carried_out in [false, true] {
         for requests in 0.. {
             let finished = block_on(async {
                 let memory = MemoryStore::new();
+                has.set(&memory);
                 if versioned {
                     memory.set_versioned();
                 }
@@ -42,7 +56,9 @@ fn kill_everywhere(versioned: bool, work: Work, survives: &impl AsyncFn(&ImageSt
                     () = work(&other, &promised) => true,
                 };
                 memory.advance(25 * 3600);
-                let what = format!("{requests} requests, carried out: {carried_out}, versioned: {versioned}");
+                let what = format!(
+                    "{has:?}, {requests} requests, carried out: {carried_out}, versioned: {versioned}"
+                );
                 let report = healthy.sweep(SweepOptions::default()).await.unwrap();
                 assert_eq!(report.spared, 0, "{what}");
                 assert_no_orphans(&memory);
@@ -91,16 +107,14 @@ fn writing_with_a_checkpoint_and_includes_can_be_killed_anywhere() {
         })
     };
     let whole = [bytes(2, 0, 150), bytes(1, 33, 300), bytes(2, 450, 150), bytes(1, 0, 100)].concat();
-    for versioned in [false, true] {
-        kill_everywhere(versioned, work, &async |images, promised| {
-            holds(images, "source", &bytes(1, 0, 700)).await;
-            let least = [0, 450, 600, 700][promised as usize];
-            if promised > 0 {
-                let content = read_image(images, &identity("new")).await;
-                assert!(content.len() >= least && whole.starts_with(&content), "{} bytes", content.len());
-            }
-        });
-    }
+    kill_everywhere(work, &async |images, promised| {
+        holds(images, "source", &bytes(1, 0, 700)).await;
+        let least = [0, 450, 600, 700][promised as usize];
+        if promised > 0 {
+            let content = read_image(images, &identity("new")).await;
+            assert!(content.len() >= least && whole.starts_with(&content), "{} bytes", content.len());
+        }
+    });
 }
 
 #[test]
@@ -123,17 +137,15 @@ fn deleting_a_source_and_what_was_made_of_it_can_be_killed_anywhere() {
         })
     };
     let new = [bytes(1, 10, 600), bytes(3, 0, 90)].concat();
-    for versioned in [false, true] {
-        kill_everywhere(versioned, work, &async |images, promised| {
-            match promised {
-                0 => holds(images, "source", &bytes(1, 0, 700)).await,
-                1 | 2 => holds(images, "new", &new).await,
-                _ => holds(images, "other", &new[500..650]).await,
-            }
-            let gone = images.properties(&identity("source")).await.is_err();
-            assert!(gone || promised < 2, "a delete that was confirmed did not happen");
-        });
-    }
+    kill_everywhere(work, &async |images, promised| {
+        match promised {
+            0 => holds(images, "source", &bytes(1, 0, 700)).await,
+            1 | 2 => holds(images, "new", &new).await,
+            _ => holds(images, "other", &new[500..650]).await,
+        }
+        let gone = images.properties(&identity("source")).await.is_err();
+        assert!(gone || promised < 2, "a delete that was confirmed did not happen");
+    });
 }
 
 #[test]
@@ -151,11 +163,9 @@ fn aborting_and_the_sweep_itself_can_be_killed_anywhere() {
             images.sweep(SweepOptions::default()).await.unwrap();
         })
     };
-    for versioned in [false, true] {
-        kill_everywhere(versioned, work, &async |images, _| {
-            holds(images, "source", &bytes(1, 0, 700)).await;
-        });
-    }
+    kill_everywhere(work, &async |images, _| {
+        holds(images, "source", &bytes(1, 0, 700)).await;
+    });
 }
 
 #[test]

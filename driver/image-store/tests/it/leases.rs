@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use image_store::memory::MemoryStore;
 use image_store::{Clock, Close, ImageError, ImageState, ImageStore};
 
-use crate::support::{assert_no_orphans, block_on, bytes, environment, identity, read_image, small};
+use crate::support::{Has, assert_no_orphans, block_on, bytes, environment, identity, read_image, small};
+use crate::uploads::ends_every_upload;
 
 /// A media server's clock, in seconds; the server's is the store's own.
 #[derive(Default)]
@@ -35,6 +36,15 @@ fn two(memory: &MemoryStore) -> [Process; 2] {
     })
 }
 
+/// On a server of every kind that can keep writers apart.
+fn on_every_server(test: impl AsyncFn(MemoryStore)) {
+    for has in Has::EXCLUSIVE {
+        let memory = MemoryStore::new();
+        has.set(&memory);
+        block_on(test(memory));
+    }
+}
+
 fn pass(memory: &MemoryStore, processes: &[Process], seconds: u64) {
     memory.advance(seconds);
     for process in processes {
@@ -44,8 +54,7 @@ fn pass(memory: &MemoryStore, processes: &[Process], seconds: u64) {
 
 #[test]
 fn a_second_process_sees_pending_and_busy_until_the_lease_has_run_out() {
-    block_on(async {
-        let memory = MemoryStore::new();
+    on_every_server(async |memory| {
         let [first, second] = two(&memory);
         let image = identity("a");
         let _writer = first.images.create(&image).await.unwrap();
@@ -66,8 +75,7 @@ fn a_second_process_sees_pending_and_busy_until_the_lease_has_run_out() {
 
 #[test]
 fn a_writer_that_calls_keeps_its_image_however_slow_it_is() {
-    block_on(async {
-        let memory = MemoryStore::new();
+    on_every_server(async |memory| {
         let processes = two(&memory);
         let [first, second] = &processes;
         let (image, content) = (identity("a"), bytes(1, 0, 100));
@@ -104,8 +112,7 @@ fn renewing_costs_one_request_a_third_of_a_lease() {
 fn a_silent_writer_loses_its_image_and_is_told() {
     for takes_over in [true, false] {
         for first_act in 0..4 {
-            block_on(async {
-                let memory = MemoryStore::new();
+            on_every_server(async |memory| {
                 let processes = two(&memory);
                 let [first, second] = &processes;
                 let (image, content) = (identity("a"), bytes(1, 0, 1000));
@@ -142,10 +149,33 @@ fn a_silent_writer_loses_its_image_and_is_told() {
     }
 }
 
+/// Not renewed is not lost: the next call tries again.
 #[test]
-fn of_two_that_take_over_one_gets_the_image() {
+fn a_renewal_that_others_hinder_is_tried_again() {
     block_on(async {
         let memory = MemoryStore::new();
+        Has::Uploads.set(&memory);
+        let processes = two(&memory);
+        let mut writer = processes[0].images.create(&identity("a")).await.unwrap();
+        pass(&memory, &processes, 200);
+        tokio::select! {
+            renewed = writer.renew_if_due() => renewed.unwrap(),
+            () = ends_every_upload(&memory, "image/") => unreachable!(),
+        }
+        assert!(writer.lease_is_due());
+        pass(&memory, &processes, 200);
+        writer.append(0, &[1; 10]).await.unwrap();
+        assert!(!writer.lease_is_due());
+        pass(&memory, &processes, 200);
+        assert!(processes[1].images.properties(&identity("a")).await.unwrap().busy);
+        writer.close(Close::Complete).await.unwrap();
+        assert_no_orphans(&memory);
+    });
+}
+
+#[test]
+fn of_two_that_take_over_one_gets_the_image() {
+    on_every_server(async |memory| {
         let processes = two(&memory);
         let [first, second] = &processes;
         let image = identity("a");
@@ -168,8 +198,7 @@ fn of_two_that_take_over_one_gets_the_image() {
 
 #[test]
 fn a_dead_writers_leavings_go_a_day_later_and_its_checkpoint_stays() {
-    block_on(async {
-        let memory = MemoryStore::new();
+    on_every_server(async |memory| {
         let processes = two(&memory);
         let [first, second] = &processes;
         let sweep = async || second.images.sweep(image_store::SweepOptions::default()).await.unwrap();

@@ -9,26 +9,32 @@ use image_store::memory::MemoryStore;
 use image_store::{Close, ImageError, ImageStore, StoreConfig, SweepOptions};
 
 use crate::support::{
-    assert_no_orphans, block_on, bytes, environment, identity, read_image, small, write_image,
+    Has, assert_no_orphans, block_on, bytes, environment, identity, read_image, small, write_image,
 };
 
+/// With conditional writes; fewer on every other kind of server.
 const SCHEDULES: u64 = 3000;
+pub(crate) const SCHEDULES_ELSEWHERE: u64 = 600;
 const DAY: u64 = 24 * 3600;
 
-fn seeds() -> Vec<u64> {
-    match std::env::var("IMAGE_STORE_SEED") {
-        Ok(seed) => vec![seed.parse().expect("IMAGE_STORE_SEED is a number")],
-        Err(_) => (0..SCHEDULES).collect(),
-    }
+/// Every kind of server that keeps writers apart, with the schedules on it.
+pub(crate) fn schedules() -> impl Iterator<Item = (Has, u64)> {
+    let alone = std::env::var("IMAGE_STORE_SEED").ok();
+    let alone = alone.map(|seed| seed.parse().expect("IMAGE_STORE_SEED is a number"));
+    Has::EXCLUSIVE.into_iter().flat_map(move |has| {
+        let count = if has == Has::Conditions { SCHEDULES } else { SCHEDULES_ELSEWHERE };
+        let seeds = alone.map_or(0..count, |seed| seed..seed + 1);
+        seeds.map(move |seed| (has, seed))
+    })
 }
 
 /// Shows the seed of a schedule that fails.
-struct Shown(u64);
+pub(crate) struct Shown(pub(crate) Has, pub(crate) u64);
 
 impl Drop for Shown {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("IMAGE_STORE_SEED={}", self.0);
+            eprintln!("IMAGE_STORE_SEED={} on a server with {:?}", self.1, self.0);
         }
     }
 }
@@ -38,24 +44,26 @@ fn tiny() -> StoreConfig {
     StoreConfig { segment_size_first: 32, segment_size_max: 32, ..small() }
 }
 
-struct Cluster {
-    memory: MemoryStore,
+pub(crate) struct Cluster {
+    pub(crate) memory: MemoryStore,
     seed: u64,
     environment: image_store::Environment,
 }
 
 impl Cluster {
-    fn new(seed: u64) -> Self {
-        Self { memory: MemoryStore::new(), seed, environment: environment().0 }
+    pub(crate) fn new(has: Has, seed: u64) -> Self {
+        let memory = MemoryStore::new();
+        has.set(&memory);
+        Self { memory, seed, environment: environment().0 }
     }
 
-    fn process(&self, number: u64) -> ImageStore<MemoryStore> {
+    pub(crate) fn process(&self, number: u64) -> ImageStore<MemoryStore> {
         let store = self.memory.paced(self.seed.wrapping_mul(31).wrapping_add(number), 3);
         ImageStore::new(Arc::new(store), tiny(), self.environment.clone()).unwrap()
     }
 
     /// After everything: only what images need is there.
-    async fn settles(&self) {
+    pub(crate) async fn settles(&self) {
         let images = self.process(99);
         self.memory.advance(2 * DAY);
         images.sweep(SweepOptions::default()).await.unwrap();
@@ -64,10 +72,11 @@ impl Cluster {
 }
 
 /// Losing to another process is no defect; anything else is.
-fn lost(error: &ImageError) -> bool {
+pub(crate) fn lost(error: &ImageError) -> bool {
     matches!(
         error,
         ImageError::Busy { .. }
+            | ImageError::Contended { .. }
             | ImageError::NotFound { .. }
             | ImageError::Moved { .. }
             | ImageError::Fenced { .. }
@@ -77,10 +86,10 @@ fn lost(error: &ImageError) -> bool {
 
 #[test]
 fn what_was_included_stays_whoever_deletes_and_sweeps_beside_it() {
-    for seed in seeds() {
-        let _shown = Shown(seed);
+    for (has, seed) in schedules() {
+        let _shown = Shown(has, seed);
         block_on(async {
-            let cluster = Cluster::new(seed);
+            let cluster = Cluster::new(has, seed);
             let first = cluster.process(0);
             write_image(&first, &identity("old"), &bytes(1, 0, 160)).await;
             let mut writer = first.create(&identity("part")).await.unwrap();
@@ -121,10 +130,10 @@ fn what_was_included_stays_whoever_deletes_and_sweeps_beside_it() {
 
 #[test]
 fn what_is_compacted_stays_whoever_sweeps_includes_and_deletes_beside_it() {
-    for seed in seeds() {
-        let _shown = Shown(seed);
+    for (has, seed) in schedules() {
+        let _shown = Shown(has, seed);
         block_on(async {
-            let cluster = Cluster::new(seed);
+            let cluster = Cluster::new(has, seed);
             let first = cluster.process(0);
             write_image(&first, &identity("old"), &bytes(1, 0, 320)).await;
             let mut writer = first.create(&identity("poor")).await.unwrap();
@@ -178,10 +187,10 @@ fn what_is_compacted_stays_whoever_sweeps_includes_and_deletes_beside_it() {
 
 #[test]
 fn of_many_that_believe_they_own_an_image_at_most_one_commits() {
-    for seed in seeds() {
-        let _shown = Shown(seed);
+    for (has, seed) in schedules() {
+        let _shown = Shown(has, seed);
         block_on(async {
-            let cluster = Cluster::new(seed);
+            let cluster = Cluster::new(has, seed);
             let first = cluster.process(0);
             let mut old = first.create(&identity("a")).await.unwrap();
             old.append(0, &bytes(9, 0, 50)).await.unwrap();

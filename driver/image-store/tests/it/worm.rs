@@ -8,7 +8,7 @@ use image_store::{Close, ImageError, ImageStore, LockRules, ObjectStore as _, Sw
 
 use crate::cluster::{self, cluster_with};
 use crate::support::{
-    assert_no_orphans, block_on, by_hand, bytes, environment, identity, image_store, read_image, small,
+    Has, assert_no_orphans, block_on, by_hand, bytes, environment, identity, image_store, read_image, small,
     write_image,
 };
 
@@ -20,7 +20,13 @@ pub(crate) const RULES: LockRules =
     LockRules { minimum: 60, maximum: Some(100 * DAY), mode: RetentionMode::Governance };
 
 pub(crate) fn locking() -> (ImageStore<MemoryStore>, Arc<MemoryStore>) {
+    locking_on(Has::Conditions)
+}
+
+/// The same on a server that has this.
+pub(crate) fn locking_on(has: Has) -> (ImageStore<MemoryStore>, Arc<MemoryStore>) {
     let (images, memory, _) = image_store(small());
+    has.set(&memory);
     memory.set_object_lock();
     memory.set_time(NOW);
     memory.set_page_size(3);

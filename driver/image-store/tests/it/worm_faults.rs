@@ -5,11 +5,12 @@ use std::task::{Context, Poll, Waker};
 
 use image_store::memory::{Effect, MemoryStore, Operation};
 use image_store::object_store::{RetentionMode, StoreError};
-use image_store::{Close, ImageError, ImageStore, LockRules, ObjectStore as _, SweepOptions};
+use image_store::{Close, Exclusivity, ImageError, ImageStore, LockRules, ObjectStore as _, SweepOptions};
 
-use crate::support::{block_on, by_hand, bytes, identity, read_image, write_image};
+use crate::support::{Has, block_on, by_hand, bytes, identity, read_image, write_image};
 use crate::worm::{
-    DAY, NOW, RULES, assert_complete, assert_unlocked, locked_until, locking, retentions, state_key,
+    DAY, NOW, RULES, assert_complete, assert_unlocked, locked_until, locking, locking_on, retentions,
+    state_key,
 };
 
 const MODE: RetentionMode = RetentionMode::Governance;
@@ -44,7 +45,7 @@ async fn complete_or_not_there(
     images.lock(&identity("a"), UNTIL, RULES).await.unwrap();
     assert_complete(memory, "a", UNTIL, MODE);
     assert!(matches!(images.delete(&identity("a")).await, Err(ImageError::Locked { .. })), "{how}");
-    memory.set_time(UNTIL);
+    memory.set_time(UNTIL + 1);
     images.delete(&identity("source")).await.unwrap();
     images.delete(&identity("a")).await.unwrap();
     images.sweep(SweepOptions::default()).await.unwrap();
@@ -53,21 +54,30 @@ async fn complete_or_not_there(
 
 #[test]
 fn a_lock_interrupted_at_any_request_is_complete_or_not_there_and_asking_again_completes_it() {
-    use Operation::{DeleteVersions, Get, Kind, ListVersions, Put, Retain};
+    use Operation::{
+        AbortUpload, BeginUpload, CompleteUpload, DeleteVersions, Get, Head, Kind, ListUploads, ListVersions,
+        Put, Retain, UploadPart,
+    };
+    let always = [Kind, Get, ListVersions, Retain, Put, DeleteVersions];
+    let by_uploads = [BeginUpload, ListUploads, Head, UploadPart, CompleteUpload, AbortUpload];
+    let steps = Has::EXCLUSIVE.into_iter().flat_map(|has| {
+        let more = by_uploads.into_iter().filter(move |_| has != Has::Conditions);
+        always.into_iter().chain(more).map(move |operation| (has, operation))
+    });
     block_on(async {
         let mut failed = 0;
-        for operation in [Kind, Get, ListVersions, Retain, Put, DeleteVersions] {
+        for (has, operation) in steps {
             for effect in [Effect::Refuse as fn(StoreError) -> Effect, Effect::LoseAnswer] {
                 for skip in 0.. {
-                    let (images, memory) = locking();
+                    let (images, memory) = locking_on(has);
                     shared_image(&images).await;
-                    let how = format!("{operation:?} {skip}");
+                    let how = format!("{has:?} {operation:?} {skip}");
                     // Another store, which has to ask everything anew.
                     let fresh = image_store_on(&memory);
                     memory.script(operation, "", skip, effect(timeout()));
                     let locked = fresh.lock(&identity("a"), UNTIL, RULES).await;
                     if memory.clear_scripts() > 0 {
-                        assert!(skip > 0, "{operation:?} is no part of a lock");
+                        assert!(skip > 0, "{has:?}: {operation:?} is no part of a lock");
                         locked.unwrap();
                         break;
                     }
@@ -125,14 +135,19 @@ fn of_a_lock_and_a_delete_at_once_exactly_one_succeeds() {
     block_on(async {
         let (mut locks, mut deletes) = (0, 0);
         // Without segments, with its own; in a bucket with room and in a full one, where even a delete cannot write.
-        for (size, full) in [(20, false), (500, false), (20, true), (500, true)] {
+        let cases = [(20, false), (500, false), (20, true), (500, true)];
+        for (has, (size, full)) in Has::EXCLUSIVE.into_iter().flat_map(|has| cases.map(|case| (has, case))) {
             for offset in -40..40_isize {
-                let (images, memory) = locking();
+                let (images, memory) = locking_on(has);
                 let a = identity("a");
                 write_image(&images, &a, &bytes(1, 0, size)).await;
                 if full {
                     let refused = Effect::Refuse(StoreError::NoSpace("scripted".to_owned()));
-                    memory.script(Operation::Put, "image/", 0, refused);
+                    let operation = match has {
+                        Has::Uploads | Has::UploadsOnly => Operation::UploadPart,
+                        Has::Conditions | Has::Nothing => Operation::Put,
+                    };
+                    memory.script(operation, "image/", 0, refused);
                 }
                 let (first, second) = (offset.min(0).unsigned_abs(), offset.max(0).unsigned_abs());
                 let other = image_store_on(&memory);
@@ -141,7 +156,7 @@ fn of_a_lock_and_a_delete_at_once_exactly_one_succeeds() {
                     after(second, other.delete(&a))
                 );
                 memory.clear_scripts();
-                let how = format!("{size} {full} {offset}: {locked:?} {deleted:?}");
+                let how = format!("{has:?} {size} {full} {offset}: {locked:?} {deleted:?}");
                 if locked.is_ok() {
                     assert!(matches!(deleted, Err(ImageError::Locked { .. })), "{how}");
                     assert_complete(&memory, "a", UNTIL, MODE);
@@ -163,15 +178,15 @@ fn of_a_lock_and_a_delete_at_once_exactly_one_succeeds() {
                 assert!(memory.raw().is_empty(), "{how}: {:#?}", memory.raw());
             }
         }
-        assert!(locks > 20 && deletes > 20, "{locks} {deletes}");
+        assert!(locks > 60 && deletes > 60, "{locks} {deletes}");
     });
 }
 
 #[test]
 fn of_two_locks_at_once_the_longer_one_holds() {
     block_on(async {
-        for offset in 0..30 {
-            let (images, memory) = locking();
+        for (has, offset) in Has::EXCLUSIVE.into_iter().flat_map(|has| (0..40).map(move |n| (has, n))) {
+            let (images, memory) = locking_on(has);
             shared_image(&images).await;
             let (a, other) = (identity("a"), image_store_on(&memory));
             let (short, long) = tokio::join!(
@@ -258,7 +273,7 @@ fn a_server_that_only_claims_to_lock_is_found_out_and_stays_exclusive() {
             }
             let refused = images.lock(&a, UNTIL, RULES).await;
             assert!(matches!(refused, Err(ImageError::NoObjectLock { .. })), "{refused:?}");
-            assert!(images.exclusive());
+            assert_eq!(images.exclusivity().await.unwrap(), Exclusivity::Conditions);
             memory.clear_scripts();
             assert_unlocked(&memory, "a");
         }
@@ -270,7 +285,7 @@ fn a_bucket_that_locks_what_nobody_asked_to_lock_is_swept_when_that_is_over() {
     block_on(async {
         let (images, memory) = locking();
         memory.set_default_retention(Some(10 * DAY));
-        images.prove_exclusive().await.unwrap();
+        images.exclusivity().await.unwrap();
         write_image(&images, &identity("a"), &bytes(1, 0, 500)).await;
         images.lock(&identity("a"), UNTIL, LockRules { maximum: None, ..RULES }).await.unwrap();
         memory.set_time(UNTIL);

@@ -11,8 +11,10 @@
     reason = "a test: it fails by panicking, and steps consume what they stand in"
 )]
 
+mod environment;
 mod exclusion;
 mod sharing;
+mod stage;
 mod swap;
 
 use std::fmt::Debug;
@@ -55,7 +57,10 @@ fn two_writers_never_both_commit_with_conditional_writes() {
 
 #[test]
 fn two_writers_never_both_commit_with_multipart_uploads() {
-    holds_and_needs_every_rule(exclusion::Case::new(3), exclusion::RULES);
+    for (case, rules) in exclusion::cases() {
+        println!("{:?}", case.jobs);
+        holds_and_needs_every_rule(case, rules);
+    }
 }
 
 #[test]

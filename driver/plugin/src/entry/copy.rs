@@ -6,7 +6,7 @@
 use std::ffi::c_int;
 use std::rc::Rc;
 
-use image_store::{CopyOptions, CopyStatus, ImageCopy, ImageError, ImageIdentity, Reader, Route, S3Store};
+use image_store::{CopyOptions, CopyStatus, Reader, Route, S3Store};
 use ost_abi::{
     STS_CLOSEF_IH_COMPLETE, STS_EACCESS, STS_EAGAIN, STS_EPLUGIN, bstsp_copy_handle_s, bstsp_image_handle_s,
     sts_image_def_t, sts_lsu_t,
@@ -16,7 +16,7 @@ use super::lsu::locate;
 use super::{identity, pointer, raw};
 use crate::args;
 use crate::boundary::{Call, guard};
-use crate::cluster::{Cluster, Images};
+use crate::cluster::Cluster;
 use crate::fault::Fault;
 use crate::handles::Kind;
 use crate::object::{self, Access, Copying, Image, Object, with_table};
@@ -27,17 +27,8 @@ use crate::status::image_fault;
 const EXTENT_PIECE: u64 = 16 << 20;
 
 /// Which way the data takes between two servers.
-pub(crate) fn route(from: &Cluster, to: &Cluster) -> Route {
+fn route(from: &Cluster, to: &Cluster) -> Route {
     if from.name == to.name { Route::SameCluster } else { Route::OtherCluster }
-}
-
-async fn begin(
-    (source, image): (&Images, &ImageIdentity),
-    (target, name): (&Images, &ImageIdentity),
-    route: Route,
-) -> Result<ImageCopy<S3Store>, ImageError> {
-    target.prove_exclusive().await?;
-    source.begin_copy(image, target, name, CopyOptions { route, copier: None }).await
 }
 
 /// Begins the copy that the host asks for. Its log lines go to the session of the source.
@@ -57,8 +48,9 @@ unsafe fn open(
     let (image, name) = unsafe { (args::input(from_image)?, args::input(to_image)?) };
     let (image, name) = (identity(image)?, identity(name)?);
     let (source, target) = (from.cluster.images(from_name)?, to.cluster.images(to_name)?);
-    let begun = begin((&source, &image), (&target, &name), route(&from.cluster, &to.cluster));
-    let copy = from.cluster.run(begun)?.map_err(|e| image_fault(&e))?;
+    let options = CopyOptions { route: route(&from.cluster, &to.cluster), copier: None };
+    let begun = from.cluster.run(source.begin_copy(&image, &target, &name, options))?;
+    let copy = begun.map_err(|e| image_fault(&e))?;
     Ok(Copying { copy, from, _to: to })
 }
 

@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_void};
 
 use image_store::object_store::RetentionMode;
 use image_store::{
-    AppendOutcome, Close, Discarded, ImageError, ImageIdentity, ImageInfo, ImageState, Origin, ReadOutcome,
+    AppendOutcome, Close, Discarded, ImageIdentity, ImageInfo, ImageState, Origin, ReadOutcome,
     ReplicatedImage, S3Store, Writer,
 };
 use ost_abi::{
@@ -22,22 +22,11 @@ use super::lsu::locate;
 use super::{give_bytes, identity, pointer, raw, take_bytes};
 use crate::args;
 use crate::boundary::guard;
-use crate::cluster::Images;
 use crate::fault::Fault;
 use crate::handles::Kind;
 use crate::object::{self, Access, Image, Object, Server, with_table};
 use crate::plugin::Plugin;
 use crate::status::image_fault;
-
-async fn create(images: &Images, identity: &ImageIdentity) -> Result<Writer<S3Store>, ImageError> {
-    images.prove_exclusive().await?;
-    images.create(identity).await
-}
-
-async fn open_write(images: &Images, identity: &ImageIdentity) -> Result<Writer<S3Store>, ImageError> {
-    images.prove_exclusive().await?;
-    images.open_write(identity).await
-}
 
 /// Opens a handle for an image.
 fn insert(image: Image) -> Result<*mut bstsp_image_handle_s, Fault> {
@@ -59,7 +48,7 @@ pub unsafe fn stspi_create_image(
         let (definition, out) = unsafe { (args::input(image)?, args::output_plain(handle, "handle")?) };
         let identity = identity(definition)?;
         let images = server.cluster.images(name)?;
-        let writer = server.cluster.run(create(&images, &identity))?.map_err(|e| image_fault(&e))?;
+        let writer = server.cluster.run(images.create(&identity))?.map_err(|e| image_fault(&e))?;
         let access = Access::Write(Box::new(writer));
         out.set(insert(Image { server, lsu: name.to_owned(), access })?);
         Ok(())
@@ -89,7 +78,7 @@ pub unsafe fn stspi_open_image(
             STS_O_WRITE => {
                 server.capabilities.require(STS_SRVC_CHECKPOINT)?;
                 let writer =
-                    server.cluster.run(open_write(&images, &identity))?.map_err(|e| image_fault(&e))?;
+                    server.cluster.run(images.open_write(&identity))?.map_err(|e| image_fault(&e))?;
                 Access::Write(Box::new(writer))
             }
             _ => return Err(Fault::invalid(format_args!("mode {mode} is neither read nor write"))),
