@@ -89,6 +89,45 @@ fn writes_from_one_block_to_the_longest() {
     });
 }
 
+/// Nobody can wait for so much to be written, so a gibibyte is, and becomes the sixteen thousandth part of the image.
+#[test]
+fn an_image_of_sixteen_tebibytes() {
+    with_each_library("abi::limits::an_image_of_sixteen_tebibytes", |host| {
+        const GIB: u64 = 1 << 30;
+        const PARTS: u64 = 16 * 1024;
+        let server = host.server();
+        let (source, whole) = (definition(b"gibibyte", b""), definition(b"tebibytes", b""));
+        let longest = usize::try_from(STS_MAX_IO).unwrap();
+        let data = stream(longest);
+        let image = server.create(&source).unwrap();
+        for at in (0..GIB).step_by(longest) {
+            assert_eq!(server.write(image, &data, at), Ok(STS_MAX_IO));
+        }
+        server.close_image(image, STS_CLOSEF_IH_COMPLETE).unwrap();
+
+        let image = server.create(&whole).unwrap();
+        for part in 0..PARTS {
+            assert_eq!(server.include(image, &source, (0, GIB), part * GIB), Ok(GIB));
+        }
+        assert_eq!(server.write(image, &data[..512], PARTS * GIB), Ok(512));
+        server.close_image(image, STS_CLOSEF_IH_COMPLETE).unwrap();
+        assert_eq!(server.properties_by_name(&whole).unwrap().imo_size, PARTS * GIB + 512);
+        server.delete(&source).unwrap();
+
+        let image = server.open(&whole, STS_O_READ).unwrap();
+        let ends = [0, (4 << 30) - 3, (1 << 40) - 1, (1 << 43) + 12_345, PARTS * GIB - 7];
+        for at in ends {
+            let within = usize::try_from(at % STS_MAX_IO).unwrap();
+            let there: Vec<_> = data.iter().cycle().skip(within).take(9).copied().collect();
+            assert_eq!(server.read(image, 9, at), Ok(there), "{at}");
+        }
+        assert_eq!(server.read(image, 1024, PARTS * GIB), Ok(data[..512].to_vec()));
+        assert_eq!(server.read(image, 1, PARTS * GIB + 512), Ok(Vec::new()));
+        server.close_image(image, 0).unwrap();
+        server.delete(&whole).unwrap();
+    });
+}
+
 #[test]
 fn names_of_every_byte_and_of_the_longest_length() {
     with_each_library("abi::limits::names_of_every_byte_and_of_the_longest_length", |host| {
