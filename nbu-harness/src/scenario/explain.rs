@@ -135,8 +135,8 @@ fn misbehaviour(fault: &Fault) -> String {
         FaultEffect::Reset => "has its connection reset in the middle of the body",
         FaultEffect::AnswerLost => "is carried out and its answer lost",
         FaultEffect::CorruptBody => "gets a body with a changed byte",
-        FaultEffect::VipDown => "",
-        FaultEffect::ExpireTokens => "",
+        // Told below: they hit no request.
+        FaultEffect::VipDown | FaultEffect::ExpireTokens => "",
     };
     let when = fault.fragment.map_or_else(String::new, |number| {
         format!("When a job of the next step makes its fragment {number}: ")

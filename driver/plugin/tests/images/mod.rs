@@ -335,6 +335,10 @@ fn a_reader_never_mixes_an_image_with_its_successor() {
         for at in [11 * MIB, 0, 5 * MIB] {
             host.gives(STS_ENOENT, &format!("read 0 - {at} 512"));
         }
+        host.ok("create 1 extents");
+        host.gives(STS_ENOENT, &format!("copy_extent 0 1 {} 512 0", 7 * MIB));
+        host.ok("close 1 - 0");
+        host.ok("delete 1 extents");
         host.ok("close 0 - 0");
         host.ok("delete 0 image");
         host.end();

@@ -320,3 +320,32 @@ fn a_range_of_another_store_is_appended_and_one_of_the_same_store_included() {
         assert_no_orphans(&world.target);
     });
 }
+
+#[test]
+fn a_range_is_one_of_the_image_that_is_open_and_never_of_its_successor() {
+    block_on(async {
+        let world = World::new(Route::SameCluster).await;
+        let images = world.images(&world.source);
+        let (old, new) = (bytes(5, 0, 200), bytes(6, 0, 200));
+        write_image(&images, &identity("x"), &old).await;
+        let mut earlier = images.open_read(&identity("x")).await.unwrap();
+        let mut writer = images.create(&identity("y")).await.unwrap();
+        // From here on this writer goes by the image as it is now.
+        writer.include(&identity("x"), 0, 50, 0).await.unwrap();
+        images.delete(&identity("x")).await.unwrap();
+        write_image(&images, &identity("x"), &new).await;
+        let mut later = images.open_read(&identity("x")).await.unwrap();
+        writer.copy_range(&mut later, 10, 50, 50).await.unwrap();
+        writer.copy_range(&mut earlier, 60, 40, 100).await.unwrap();
+        writer.close(Close::Complete).await.unwrap();
+        let expected = [&old[..50], &new[10..60], &old[60..100]].concat();
+        assert_eq!(read_image(&images, &identity("y")).await, expected);
+        // One that never included from the earlier one gets its bytes as long as somebody else needs them.
+        let mut writer = images.create(&identity("z")).await.unwrap();
+        writer.copy_range(&mut earlier, 0, 40, 0).await.unwrap();
+        writer.close(Close::Complete).await.unwrap();
+        assert_eq!(read_image(&images, &identity("z")).await, old[..40]);
+        world.swept().await;
+        world.assert_source_untouched().await;
+    });
+}
