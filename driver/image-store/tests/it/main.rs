@@ -24,6 +24,7 @@ mod life_cycle;
 mod model;
 mod races;
 mod schedules;
+mod servers;
 mod sharing;
 mod support;
 mod uploads;
