@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use image_store::memory::{Effect, MemoryStore, Operation};
 use image_store::object_store::StoreError;
-use image_store::{Close, Discarded, Exclusivity, ImageError, ImageState, ImageStore, Notice};
+use image_store::{Close, Discarded, ImageError, ImageState, ImageStore};
 
 use crate::support::{
     Has, assert_no_orphans, block_on, bytes, environment, identity, image_store, read_image, small,
@@ -190,38 +190,6 @@ fn a_writer_that_was_interrupted_commits_nothing() {
 }
 
 #[test]
-fn a_server_that_ignores_conditions_is_found_out() {
-    block_on(async {
-        for multipart in [true, false] {
-            let (images, memory, notices) = image_store(small());
-            memory.set_ignores_conditions(true);
-            memory.set_multipart(multipart);
-            write_image(&images, &identity("kept"), &bytes(2, 0, 100)).await;
-            assert!(matches!(images.create(&identity("kept")).await, Err(ImageError::Exists { .. })));
-            assert_eq!(read_image(&images, &identity("kept")).await, bytes(2, 0, 100));
-            let found = if multipart { Exclusivity::Uploads } else { Exclusivity::Unguarded };
-            assert_eq!(images.exclusivity().await.unwrap(), found);
-            match &notices.0.lock().unwrap()[..] {
-                [Notice::ExclusiveByUploads { .. }] if multipart => {}
-                [Notice::NotExclusive { .. }] if !multipart => {}
-                said => panic!("{said:?}"),
-            }
-            if multipart {
-                assert_no_orphans(&memory);
-            }
-        }
-
-        let (images, memory, notices) = image_store(small());
-        for _ in 0..2 {
-            assert_eq!(images.exclusivity().await.unwrap(), Exclusivity::Conditions);
-        }
-        assert!(notices.0.lock().unwrap().is_empty());
-        assert!(memory.raw().is_empty(), "{:?}", memory.keys());
-        assert_eq!(memory.counters().requests(), 3);
-    });
-}
-
-#[test]
 fn abort_removes_a_commit_whose_answer_was_lost_for_good() {
     block_on(async {
         for has in Has::ALL {
@@ -343,42 +311,6 @@ fn a_writer_that_vanished_leaves_a_busy_image_that_delete_removes_entirely() {
         assert!(memory.keys().is_empty(), "{:?}", memory.keys());
         assert_eq!(images.write_memory().in_use, 0);
     });
-}
-
-#[test]
-fn without_conditional_writes_everything_works_and_is_announced_once() {
-    block_on(async {
-        for has in [Has::Uploads, Has::UploadsOnly, Has::Nothing] {
-            everything_works_and_is_announced_once(has).await;
-        }
-    });
-}
-
-async fn everything_works_and_is_announced_once(has: Has) {
-    let (images, memory, notices) = image_store(small());
-    has.set(&memory);
-    for name in ["a", "b"] {
-        let image = identity(name);
-        let mut writer = images.create(&image).await.unwrap();
-        assert!(matches!(images.create(&image).await, Err(ImageError::Busy { .. })));
-        writer.append(0, &bytes(1, 0, 500)).await.unwrap();
-        writer.close(Close::Incomplete).await.unwrap();
-        let mut writer = images.open_write(&image).await.unwrap();
-        writer.close(Close::Complete).await.unwrap();
-        assert_eq!(read_image(&images, &image).await, bytes(1, 0, 500));
-    }
-    assert_eq!(images.exclusivity().await.unwrap(), has.found());
-    match &notices.0.lock().unwrap()[..] {
-        [Notice::ExclusiveByUploads { .. }] if has != Has::Nothing => {}
-        [Notice::NotExclusive { .. }] if has == Has::Nothing => {}
-        said => panic!("{said:?}"),
-    }
-
-    let mut fenced = images.create(&identity("c")).await.unwrap();
-    images.delete(&identity("c")).await.unwrap();
-    fenced.append(0, b"x").await.unwrap();
-    assert!(matches!(fenced.close(Close::Complete).await, Err(ImageError::Fenced { .. })));
-    assert_no_orphans(&memory);
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod model;
 mod races;
 mod replication;
 mod schedules;
+mod servers;
 mod sharing;
 mod support;
 mod uploads;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use image_store::memory::{Counters, Effect, MemoryStore, Operation};
 use image_store::object_store::{ObjectStore as _, Payload, StoreError};
-use image_store::{Close, Exclusivity, ImageError, ImageStore, Notice, SweepOptions};
+use image_store::{Close, ImageError, ImageStore, SweepOptions};
 
 use crate::support::{
-    Has, assert_no_orphans, block_on, bytes, environment, identity, image_store, read_image, small,
-    write_image,
+    Has, assert_no_orphans, block_on, bytes, identity, image_store, read_image, small, write_image,
 };
 
 const KEY: &str = "image/a/1588173008/Daily";
@@ -40,109 +39,6 @@ fn since(before: Counters, after: Counters) -> [u64; 6] {
         after.parts - before.parts,
         after.completed_uploads - before.completed_uploads,
     ]
-}
-
-#[test]
-fn what_a_server_has_is_found_out_by_what_it_does() {
-    type Lacks = fn(&MemoryStore);
-    let servers: [(Lacks, Exclusivity, u64); 8] = [
-        (|_| {}, Exclusivity::Conditions, 3),
-        (|memory| memory.set_multipart(false), Exclusivity::Conditions, 3),
-        (|memory| Has::Uploads.set(memory), Exclusivity::Uploads, 6),
-        (|memory| Has::UploadsOnly.set(memory), Exclusivity::Uploads, 8),
-        (|memory| Has::Nothing.set(memory), Exclusivity::Unguarded, 2),
-        (
-            |memory| {
-                Has::UploadsOnly.set(memory);
-                memory.set_upload_listing(false);
-            },
-            Exclusivity::Unguarded,
-            7,
-        ),
-        (
-            |memory| {
-                Has::Uploads.set(memory);
-                memory.set_aborts(false);
-            },
-            Exclusivity::Unguarded,
-            8,
-        ),
-        (
-            |memory| {
-                Has::Uploads.set(memory);
-                let refused = Effect::Refuse(StoreError::Protocol("405".to_owned()));
-                memory.script(Operation::ListUploads, "", 0, refused);
-            },
-            Exclusivity::Unguarded,
-            5,
-        ),
-    ];
-    for (number, (lacks, found, requests)) in servers.into_iter().enumerate() {
-        for versioned in [false, true] {
-            block_on(async {
-                let (images, memory, notices) = image_store(small());
-                lacks(&memory);
-                if versioned {
-                    memory.set_versioned();
-                }
-                for _ in 0..2 {
-                    assert_eq!(images.exclusivity().await.unwrap(), found, "{number}");
-                }
-                let said = notices.0.lock().unwrap();
-                match found {
-                    Exclusivity::Conditions => assert_eq!(said[..], []),
-                    Exclusivity::Uploads => {
-                        assert!(matches!(said[..], [Notice::ExclusiveByUploads { .. }]), "{said:?}");
-                    }
-                    Exclusivity::Unguarded => {
-                        assert!(matches!(said[..], [Notice::NotExclusive { .. }]), "{said:?}");
-                    }
-                }
-                if !versioned {
-                    assert_eq!(memory.counters().requests(), requests, "{number}");
-                }
-                assert!(memory.raw().versions.is_empty(), "{number}: {:?}", memory.raw());
-            });
-        }
-    }
-}
-
-#[test]
-fn an_error_that_says_nothing_about_the_server_leaves_it_open() {
-    block_on(async {
-        let mut failed = 0;
-        for operation in [
-            Operation::Put,
-            Operation::BeginUpload,
-            Operation::UploadPart,
-            Operation::ListUploads,
-            Operation::AbortUpload,
-            Operation::CompleteUpload,
-        ] {
-            for error in [timeout(), StoreError::Denied("scripted".to_owned())] {
-                for effect in [Effect::Refuse as fn(StoreError) -> Effect, Effect::LoseAnswer] {
-                    let refused = matches!(effect(timeout()), Effect::Refuse(_));
-                    if operation == Operation::CompleteUpload && !refused {
-                        // It is refused anyway.
-                        continue;
-                    }
-                    let (images, memory, notices) = image_store(small());
-                    Has::UploadsOnly.set(&memory);
-                    memory.script(operation, "probe/", 0, effect(error.clone()));
-                    let created = images.create(&identity("a")).await;
-                    assert!(matches!(created, Err(ImageError::Store { .. })), "{operation:?}: {created:?}");
-                    assert!(notices.0.lock().unwrap().is_empty() && memory.clear_scripts() == 0);
-                    failed += 1;
-                    write_image(&images, &identity("a"), &bytes(1, 0, 300)).await;
-                    assert_eq!(images.exclusivity().await.unwrap(), Exclusivity::Uploads);
-                    memory.advance(24 * 3600 + 1);
-                    images.sweep(SweepOptions::default()).await.unwrap();
-                    assert_no_orphans(&memory);
-                }
-            }
-        }
-        assert_eq!(failed, 22);
-    });
 }
 
 #[test]
@@ -339,40 +235,4 @@ fn an_upload_left_open_goes_with_the_next_exchange_or_a_day_later() {
         memory.set_multipart(false);
         images.sweep(SweepOptions::default()).await.unwrap();
     });
-}
-
-#[test]
-fn a_silent_writers_image_is_taken_over_only_where_it_would_be_told() {
-    for has in Has::ALL {
-        block_on(async {
-            let (images, memory, _) = image_store(small());
-            has.set(&memory);
-            let other = ImageStore::new(Arc::clone(&memory), small(), environment().0).unwrap();
-            let a = identity("a");
-            let mut silent = images.create(&a).await.unwrap();
-            silent.append(0, &bytes(1, 0, 300)).await.unwrap();
-            silent.flush().await.unwrap();
-            memory.advance(481);
-            let opened = other.open_write(&a).await;
-            if has == Has::Nothing {
-                assert!(matches!(opened, Err(ImageError::Busy { .. })), "{opened:?}");
-                // It may go on, be deleted, and a day later the sweep lets go of it.
-                silent.append(300, &bytes(1, 300, 50)).await.unwrap();
-                silent.flush().await.unwrap();
-                memory.advance(24 * 3600 + 1);
-                assert!(matches!(other.open_write(&a).await, Err(ImageError::Busy { .. })));
-                other.sweep(SweepOptions::default()).await.unwrap();
-                let mut writer = other.open_write(&a).await.unwrap();
-                assert_eq!(writer.size(), 350);
-                writer.close(Close::Complete).await.unwrap();
-            } else {
-                let mut writer = opened.unwrap();
-                assert_eq!(writer.size(), 300);
-                writer.close(Close::Complete).await.unwrap();
-            }
-            assert!(matches!(silent.append(silent.size(), b"x").await, Ok(())));
-            assert!(matches!(silent.close(Close::Complete).await, Err(ImageError::Fenced { .. })));
-            assert_no_orphans(&memory);
-        });
-    }
 }

@@ -2,6 +2,7 @@
 //! one request at a time.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -95,7 +96,7 @@ pub(crate) struct Player<T> {
     begun: Arc<Mutex<BTreeMap<u8, String>>>,
     future: Option<Pin<Box<dyn Future<Output = T>>>>,
     /// Requests that are nothing to the model: they are carried out as soon as they come.
-    passes: fn(&Request) -> bool,
+    passes: Box<dyn Fn(&Request) -> bool>,
     pub(crate) ended: Option<T>,
 }
 
@@ -103,12 +104,13 @@ impl<T> Player<T> {
     /// Runs the process to its first request. What it did with its store before has not waited.
     pub(crate) fn new(
         store: &Staged,
-        passes: fn(&Request) -> bool,
+        passes: impl Fn(&Request) -> bool + 'static,
         future: impl Future<Output = T> + 'static,
     ) -> Self {
         store.desk.lock().unwrap().staged = true;
         let (desk, begun) = (Arc::clone(&store.desk), Arc::clone(&store.begun));
-        let mut player = Self { desk, begun, future: Some(Box::pin(future)), passes, ended: None };
+        let mut player =
+            Self { desk, begun, future: Some(Box::pin(future)), passes: Box::new(passes), ended: None };
         player.run();
         player
     }
@@ -190,6 +192,32 @@ pub(crate) fn carry_out(mut late: Late) {
         }
     }
     panic!("a request does not end");
+}
+
+/// Shows the walk that fails: its seed, its case, and whatever else there is to be seen.
+pub(crate) struct Shown<C: Debug, W: Debug> {
+    seed: u64,
+    case: C,
+    what: Option<W>,
+}
+
+impl<C: Debug, W: Debug> Shown<C, W> {
+    pub(crate) fn new(seed: u64, case: C, what: W) -> Self {
+        Self { seed, case, what: Some(what) }
+    }
+
+    /// It has not failed.
+    pub(crate) fn passed(mut self) {
+        self.what = None;
+    }
+}
+
+impl<C: Debug, W: Debug> Drop for Shown<C, W> {
+    fn drop(&mut self) {
+        if let Some(what) = &self.what {
+            eprintln!("PROTOCOL_SEED={} {:?}: {what:?}", self.seed, self.case);
+        }
+    }
 }
 
 /// A choice among so many, the same in every run.

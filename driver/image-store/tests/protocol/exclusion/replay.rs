@@ -13,7 +13,7 @@ use stateright::Model;
 
 use super::{Act, At, Case, End, Job, Says, State, Upload, cases};
 use crate::environment::{environment, small};
-use crate::stage::{Dice, Late, Player, Request, Staged, carry_out};
+use crate::stage::{Dice, Late, Player, Request, Shown, Staged, carry_out};
 
 const KEY: &str = "image/a/1588173008/Daily";
 /// Walks through each case.
@@ -190,31 +190,14 @@ async fn walk(case: &Case, seed: u64, seen: &mut HashSet<State>) -> usize {
         });
         let next = case.next_state(&state, act).unwrap();
         acts.push(act);
-        let shown = Shown { seed, case, acts: &acts, state: &next };
+        let shown = Shown::new(seed, &case.jobs, (&acts, &next));
         play.act(case, &state, &next, act);
         play.compare(&next);
-        std::mem::forget(shown);
+        shown.passed();
         seen.insert(next.clone());
         state = next;
     }
     acts.len()
-}
-
-/// Shows the walk that fails.
-struct Shown<'a> {
-    seed: u64,
-    case: &'a Case,
-    acts: &'a [Act],
-    state: &'a State,
-}
-
-impl Drop for Shown<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let Self { seed, case, acts, state } = self;
-            eprintln!("PROTOCOL_SEED={seed} {:?}: after {acts:?} the model says {state:#?}", case.jobs);
-        }
-    }
 }
 
 #[test]

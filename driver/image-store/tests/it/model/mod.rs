@@ -2,16 +2,17 @@
 //!
 //! Deterministic: the seed is fixed, and `PROPTEST_RNG_SEED` and `PROPTEST_CASES` change it and the number of cases.
 
+mod step;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use image_store::memory::{Effect, MemoryStore, Operation};
-use image_store::object_store::StoreError;
-use image_store::{
-    Close, Exclusivity, ImageError, ImageIdentity, ImageState, ImageStore, SweepOptions, Writer,
-};
+use image_store::memory::MemoryStore;
+use image_store::{Close, ImageError, ImageIdentity, ImageState, ImageStore, SweepOptions, Writer};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
+
+use step::{Step, steps};
 
 use crate::support::{
     Has, assert_no_orphan_objects, assert_no_orphans, block_on, by_hand, bytes, identity, image_store, small,
@@ -19,117 +20,6 @@ use crate::support::{
 
 const IMAGES: usize = 3;
 const WRITERS_MAX: usize = 6;
-
-/// One step. Numbers select among what is there, modulo its count, so that any sequence is legal.
-#[derive(Debug, Clone)]
-enum Step {
-    Create(usize),
-    OpenWrite(usize),
-    Append(usize, usize),
-    Flush(usize),
-    Close(usize, bool),
-    Abort(usize),
-    /// The process dies: the writer is dropped.
-    Vanish(usize),
-    Delete(usize),
-    Read(usize, Vec<(u64, usize)>),
-    Properties(usize),
-    List,
-    /// A later request goes wrong.
-    Fail(Operation, &'static str, u64, Failure),
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Failure {
-    Timeout,
-    NoSpace,
-    AnswerLost,
-    /// A retry inside the store met its own success.
-    RetryRefused,
-    /// The same of a completion, or somebody else has ended the upload.
-    UploadGone,
-    WrongByte(u64),
-}
-
-impl Failure {
-    fn effect(self) -> Effect {
-        let timeout = StoreError::Timeout("scripted".to_owned());
-        match self {
-            Self::Timeout => Effect::Refuse(timeout),
-            Self::NoSpace => Effect::Refuse(StoreError::NoSpace("scripted".to_owned())),
-            Self::AnswerLost => Effect::LoseAnswer(timeout),
-            Self::RetryRefused => Effect::LoseAnswer(StoreError::Precondition("scripted".to_owned())),
-            Self::UploadGone => Effect::LoseAnswer(StoreError::NoUpload("scripted".to_owned())),
-            Self::WrongByte(at) => Effect::FlipByte(at),
-        }
-    }
-}
-
-fn steps(has: Has) -> impl Strategy<Value = Vec<Step>> {
-    let ranges = prop::collection::vec((0u64..1500, 0usize..400), 1..6);
-    let put = (
-        prop_oneof![Just("image/"), Just("segment/")],
-        0u64..6,
-        prop_oneof![
-            Just(Failure::Timeout),
-            Just(Failure::NoSpace),
-            Just(Failure::AnswerLost),
-            Just(Failure::RetryRefused)
-        ],
-    )
-        .prop_map(|(prefix, skip, failure)| Step::Fail(Operation::Put, prefix, skip, failure));
-    let other = (
-        prop_oneof![
-            Just((Operation::Get, "")),
-            Just((Operation::Delete, "")),
-            Just((Operation::DeleteMany, "")),
-            Just((Operation::List, ""))
-        ],
-        0u64..3,
-        prop_oneof![
-            Just(Failure::Timeout),
-            Just(Failure::AnswerLost),
-            (0u64..500).prop_map(Failure::WrongByte)
-        ],
-    )
-        .prop_map(|((operation, prefix), skip, failure)| Step::Fail(operation, prefix, skip, failure));
-    let upload = (
-        prop_oneof![
-            Just(Operation::BeginUpload),
-            Just(Operation::ListUploads),
-            Just(Operation::AbortUpload),
-            Just(Operation::Head),
-            Just(Operation::UploadPart),
-            Just(Operation::CompleteUpload)
-        ],
-        0u64..4,
-        prop_oneof![
-            Just(Failure::Timeout),
-            Just(Failure::NoSpace),
-            Just(Failure::AnswerLost),
-            Just(Failure::UploadGone)
-        ],
-    )
-        .prop_map(|(operation, skip, failure)| Step::Fail(operation, "image/", skip, failure));
-    let uploads = if has.found() == Exclusivity::Uploads { 3 } else { 1 };
-    let step = prop_oneof![
-        4 => (0..IMAGES).prop_map(Step::Create),
-        4 => (0..IMAGES).prop_map(Step::OpenWrite),
-        12 => (0..WRITERS_MAX, prop_oneof![0usize..50, 0usize..600]).prop_map(|(w, len)| Step::Append(w, len)),
-        3 => (0..WRITERS_MAX).prop_map(Step::Flush),
-        6 => (0..WRITERS_MAX, any::<bool>()).prop_map(|(writer, complete)| Step::Close(writer, complete)),
-        1 => (0..WRITERS_MAX).prop_map(Step::Abort),
-        1 => (0..WRITERS_MAX).prop_map(Step::Vanish),
-        2 => (0..IMAGES).prop_map(Step::Delete),
-        4 => (0..IMAGES, ranges).prop_map(|(image, ranges)| Step::Read(image, ranges)),
-        1 => (0..IMAGES).prop_map(Step::Properties),
-        1 => Just(Step::List),
-        2 => put,
-        uploads => upload,
-        1 => other,
-    ];
-    prop::collection::vec(step, 1..60)
-}
 
 /// What an image should be.
 #[derive(Debug, Clone, PartialEq)]
