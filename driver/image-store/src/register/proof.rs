@@ -18,11 +18,11 @@ enum Found {
 }
 
 impl Found {
-    /// A server that does not know a request, or makes no sense of it, does not have what the request is for. Any other
-    /// error says nothing about that.
+    /// A server that does not know a request does not have what it is for. Any other error says nothing about that, and
+    /// a process that took it for an answer would write without regard to those who were luckier.
     fn refused(error: StoreError) -> Result<Self, StoreError> {
         match error {
-            StoreError::Unsupported(why) | StoreError::Protocol(why) => Ok(Self::No(why)),
+            StoreError::Unsupported(why) => Ok(Self::No(why)),
             error => Err(error),
         }
     }
@@ -56,24 +56,26 @@ impl<S: ObjectStore> Registers<S> {
         if let Some(versioned) = probe.versioned {
             let _ = removal::remove_key(&*self.store, &probe.key, versioned).await;
         }
-        found
+        let (exclusivity, notice) = found?;
+        // Last: a call that is given up is no answer, and the next one says it again.
+        if let Some(notice) = notice {
+            self.notices.notice(notice);
+        }
+        Ok(exclusivity)
     }
 
-    async fn find_out_with(&self, probe: &mut Probe) -> Result<Exclusivity, StoreError> {
+    async fn find_out_with(&self, probe: &mut Probe) -> Result<(Exclusivity, Option<Notice>), StoreError> {
         let why = match self.keeps_conditions(probe).await? {
-            Found::Yes => return Ok(Exclusivity::Conditions),
+            Found::Yes => return Ok((Exclusivity::Conditions, None)),
             Found::No(why) => why,
         };
-        match self.keeps_uploads(probe).await? {
-            Found::Yes => {
-                self.notices.notice(Notice::ExclusiveByUploads { why });
-                Ok(Exclusivity::Uploads)
-            }
+        Ok(match self.keeps_uploads(probe).await? {
+            Found::Yes => (Exclusivity::Uploads, Some(Notice::ExclusiveByUploads { why })),
             Found::No(instead) => {
-                self.notices.notice(Notice::NotExclusive { why: format!("{why}; {instead}") });
-                Ok(Exclusivity::Unguarded)
+                let why = format!("{why}; {instead}");
+                (Exclusivity::Unguarded, Some(Notice::NotExclusive { why }))
             }
-        }
+        })
     }
 
     /// Whether a second write of an object that must be absent fails.
@@ -115,6 +117,8 @@ impl<S: ObjectStore> Registers<S> {
                 probe.written(&put);
                 Ok(Found::No("it completed an upload that was aborted".to_owned()))
             }
+            // A refusal, but one that a writer could not tell from any other failure.
+            Err(StoreError::Protocol(why)) => Ok(Found::No(why)),
             Err(error) => Err(error),
         }
     }
