@@ -83,7 +83,14 @@ impl<S: ObjectStore> Registers<S> {
         for _ in 0..2 {
             match self.store.put(&probe.key, body(), Precondition::Absent, None).await {
                 Ok(put) => probe.written(&put),
-                Err(StoreError::Precondition(_)) => return Ok(Found::Yes),
+                Err(StoreError::Precondition(_)) => {
+                    // Met by the first write: an earlier try of it was carried out, and its answer lost.
+                    if probe.versioned.is_none() {
+                        let there = self.store.head(&probe.key).await;
+                        probe.versioned = there.ok().map(|head| head.version.is_some());
+                    }
+                    return Ok(Found::Yes);
+                }
                 Err(StoreError::Unsupported(why)) => return Ok(Found::No(why)),
                 Err(error) => return Err(error),
             }

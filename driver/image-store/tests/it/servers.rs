@@ -236,3 +236,23 @@ async fn everything_works_and_is_announced_once(has: Has) {
     assert!(matches!(fenced.close(Close::Complete).await, Err(ImageError::Fenced { .. })));
     assert_no_orphans(&memory);
 }
+
+/// As a client reports it that tried again and met what its first try had written.
+#[test]
+fn a_probe_that_met_itself_is_an_answer_and_leaves_nothing() {
+    for versioned in [false, true] {
+        block_on(async {
+            let (images, memory, _) = image_store(small());
+            if versioned {
+                memory.set_versioned();
+            }
+            let met = Effect::LoseAnswer(StoreError::Precondition("scripted".to_owned()));
+            memory.script(Operation::Put, "probe/", 0, met);
+            write_image(&images, &identity("a"), b"content").await;
+            assert_eq!(memory.clear_scripts(), 0);
+            assert_eq!(images.exclusivity().await.unwrap(), Exclusivity::Conditions);
+            images.delete(&identity("a")).await.unwrap();
+            assert!(memory.raw().is_empty(), "{:?}", memory.keys());
+        });
+    }
+}
