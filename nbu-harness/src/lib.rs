@@ -4,6 +4,7 @@
 //!
 //! * [`scenario`]: a file says what to do and what to expect;
 //! * [`data`] and [`oracle`]: what gets backed up, and what it looked like before;
+//! * [`primary`]: the primary server: jobs, schedules and limits on a virtual clock;
 //! * [`nbu`] and [`bpstsinfo`]: the NetBackup processes, the only ones that load the plug-in;
 //! * [`engine`]: runs a scenario and records what happened;
 //! * [`judge`]: compares the record with the expectations;
@@ -20,5 +21,6 @@ pub mod engine;
 pub mod judge;
 pub mod nbu;
 pub mod oracle;
+pub mod primary;
 pub mod report;
 pub mod scenario;

@@ -205,6 +205,7 @@ impl Bench {
                 job_id: self.job(),
                 backup_id: request.backup_id(),
                 storage_unit: self.unit.clone(),
+                leftovers_of: None,
             };
             expire(&self.installation, &request, &mut |_| go_on())
         })?;
@@ -229,6 +230,7 @@ impl Bench {
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
             abort_after: None,
+            earlier_tries: 0,
         }
     }
 

@@ -1,15 +1,19 @@
 //! Replays a scenario: provides its cluster and data, runs its jobs, and records everything that can be judged later.
 //! It judges nothing itself.
 
+mod domain;
+mod expected;
 mod jobs;
+mod pause;
 mod record;
 mod run;
 mod sources;
 mod stand;
+mod watch;
 
 pub use record::{
-    ChangedFile, FaultOutcome, ImageFacts, JobRecord, Record, StepRecord, StorageState, StreamFacts,
-    VipRequests,
+    ChangedFile, FaultOutcome, ImageFacts, JobRecord, KillOutcome, OrderOutcome, PauseOutcome, Record,
+    StepRecord, StorageState, StreamFacts, VipRequests,
 };
 pub use run::{Options, run};
 pub use stand::Stand;
@@ -42,6 +46,9 @@ pub enum SetupError {
         /// The operating system's answer.
         source: std::io::Error,
     },
+    /// The domain does not do what it is told.
+    #[error(transparent)]
+    Primary(#[from] crate::primary::PrimaryError),
     /// The scenario asks for something that its cluster or data cannot give.
     #[error("{0}")]
     Impossible(String),

@@ -144,14 +144,14 @@ impl Stand {
 
     /// A storage unit with this cluster's credentials.
     pub fn storage_unit(&self, spec: &StorageUnitSpec) -> StorageUnit {
-        let mut unit = StorageUnit::new(
-            self.server.as_str(),
-            self.user.as_str(),
-            self.password.as_str(),
-            spec.lsu.as_str(),
-        );
+        let mut unit = self.storage_unit_of(&spec.lsu);
         unit.max_fragment_size = spec.max_fragment.0;
         unit
+    }
+
+    /// An LSU with this cluster's credentials.
+    pub(super) fn storage_unit_of(&self, lsu: &str) -> StorageUnit {
+        StorageUnit::new(self.server.as_str(), self.user.as_str(), self.password.as_str(), lsu)
     }
 
     /// The embedded cluster.

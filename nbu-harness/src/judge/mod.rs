@@ -7,7 +7,7 @@ mod storage;
 mod tests;
 
 use crate::engine::{JobRecord, Record};
-use crate::nbu::{HeaderOrder, JobKind};
+use crate::nbu::{HeaderOrder, JobKind, JobState};
 use crate::oracle;
 use crate::scenario::{Comparison, JobExpectation, JobType};
 use serde::{Deserialize, Serialize};
@@ -122,13 +122,21 @@ fn jobs(record: &Record) -> Finding {
     let expected = &record.scenario.expect.jobs;
     let mut wrong: Vec<String> = Vec::new();
     let matches = |job: &JobRecord, entry: &JobExpectation| {
-        job.result.kind == kind_of(entry.job_type) && job.result.status == entry.status
+        job.result.kind == kind_of(entry.job_type)
+            && job.result.status == entry.status
+            && job.state == entry.state.unwrap_or(JobState::Done)
+            && entry.tries.is_none_or(|tries| tries.holds(job.tries.len() as u64))
+            && entry.unit.as_ref().is_none_or(|label| job.unit == *label)
+            && entry
+                .media
+                .as_ref()
+                .is_none_or(|name| job.tries.last().is_some_and(|one| one.media_server == *name))
     };
     for job in &record.jobs {
         let of_type: Vec<_> =
             expected.iter().filter(|entry| kind_of(entry.job_type) == job.result.kind).collect();
         let fine = match of_type.as_slice() {
-            [] => job.result.status == 0,
+            [] => job.result.status == 0 && job.state == JobState::Done,
             entries => entries.iter().any(|entry| matches(job, entry)),
         };
         if !fine {
@@ -160,8 +168,14 @@ fn jobs(record: &Record) -> Finding {
 fn describe(job: &JobRecord) -> String {
     let result = &job.result;
     let mut text = format!(
-        "job {} ({:?}, stream {}): status {}: {}",
-        result.job_id, result.kind, job.stream, result.status, result.text
+        "job {} ({:?}, stream {}): {:?}, status {}, {} tries: {}",
+        result.job_id,
+        result.kind,
+        job.stream,
+        job.state,
+        result.status,
+        job.tries.len(),
+        result.text
     );
     if let Some(error) = &result.sts_error {
         let _ = write!(text, "; {} on {:?}: error {}: {}", error.call, error.image, error.code, error.text);
@@ -303,17 +317,18 @@ fn job_details(record: &Record) -> Finding {
 }
 
 fn faults_fired(record: &Record) -> Finding {
-    let missed: Vec<String> = record
-        .faults
+    let faults = record.faults.iter().map(|outcome| (format!("{:?}", outcome.fault), outcome.hits));
+    let kills = record.kills.iter().map(|outcome| (format!("{:?}", outcome.kill), outcome.hits));
+    let orders = record.orders.iter().map(|outcome| (format!("{:?}", outcome.order), outcome.hits));
+    let pauses = record.pauses.iter().map(|outcome| (format!("{:?}", outcome.pause), outcome.hits));
+    let all: Vec<(String, u64)> = faults.chain(kills).chain(orders).chain(pauses).collect();
+    let missed: Vec<String> = all
         .iter()
-        .filter(|outcome| outcome.hits == 0)
-        .map(|outcome| format!("{:?} never happened: the scenario proves nothing", outcome.fault))
+        .filter(|(_, hits)| *hits == 0)
+        .map(|(what, _)| format!("{what} never happened: the scenario proves nothing"))
         .collect();
-    let hits: u64 = record.faults.iter().map(|outcome| outcome.hits).sum();
-    let holds = missed.is_empty() && !record.faults.is_empty();
-    Finding::new(
-        "faults_fired",
-        holds,
-        if holds { format!("{hits} requests were hit") } else { listed(&missed) },
-    )
+    let hits: u64 = all.iter().map(|(_, hits)| hits).sum();
+    let holds = missed.is_empty() && !all.is_empty();
+    let detail = if holds { format!("{hits} requests or processes were hit") } else { listed(&missed) };
+    Finding::new("faults_fired", holds, detail)
 }

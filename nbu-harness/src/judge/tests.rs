@@ -1,10 +1,12 @@
 //! Every expectation is shown to hold on a good record and to fail on a doctored one.
 
 use super::*;
-use crate::engine::{ChangedFile, FaultOutcome, ImageFacts, StepRecord, StorageState, VipRequests};
+use crate::engine::{
+    ChangedFile, FaultOutcome, ImageFacts, KillOutcome, StepRecord, StorageState, VipRequests,
+};
 use crate::nbu::{BufferWaits, JobResult, JobState, WaitDelay, Warning};
 use crate::oracle::{Comparison as Compared, Difference};
-use crate::scenario::{Fault, FaultEffect, parse};
+use crate::scenario::{Fault, FaultEffect, KillStep, Victim, parse};
 use std::collections::BTreeMap;
 
 const SCENARIO: &str = "\
@@ -40,6 +42,10 @@ fn job(step: usize, id: u64, kind: JobKind, status: i32) -> JobRecord {
         stream: 1,
         unit: "stu1".into(),
         wanted_bytes: (step == 3).then_some(10_240),
+        state: JobState::Done,
+        tries: Vec::new(),
+        parent: None,
+        reason: None,
         result: JobResult {
             job_id: id,
             kind,
@@ -141,6 +147,9 @@ fn good() -> Record {
         ])),
         vms: BTreeMap::new(),
         faults: vec![FaultOutcome { fault, hits: 1 }],
+        kills: Vec::new(),
+        orders: Vec::new(),
+        pauses: Vec::new(),
         storage: Some(StorageState::default()),
         elapsed_ms: 1000,
     }
@@ -171,6 +180,10 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     fails("jobs", "expected == 2", |r| r.scenario.expect.jobs[0].count = Some(Comparison::equal(2)));
     fails("jobs", "status 129: 0", |r| r.scenario.expect.jobs[0].status = 129);
     fails("jobs", "status 1", |r| r.jobs[4].result.status = 1);
+    fails("jobs", "Suspended", |r| r.jobs[4].state = JobState::Suspended);
+    fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].tries = Some(Comparison::equal(2)));
+    fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].media = Some("ms2".into()));
+    fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].unit = Some("stu2".into()));
     fails("catalog.images", "images: 2", |r| {
         let another = r.steps[0].images[0].clone();
         r.steps[0].images.push(another);
@@ -224,4 +237,8 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
         r.jobs[1].result.log.pop();
     });
     fails("faults_fired", "never happened", |r| r.faults[0].hits = 0);
+    fails("faults_fired", "Server", |r| {
+        let kill = KillStep { victim: Victim::Server("ms1".into()), fragment: None };
+        r.kills.push(KillOutcome { kill, hits: 0 });
+    });
 }

@@ -19,6 +19,8 @@ mod bptm;
 mod catalog;
 mod install;
 mod job;
+pub(crate) mod media_server;
+pub(crate) mod order;
 mod path_bytes;
 mod plugin;
 mod process;
@@ -30,10 +32,13 @@ mod tar_stream;
 
 pub use catalog::{Catalog, CatalogError, FileKind, FileRecord, FragmentRecord, ImageRecord};
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
+pub(crate) use job::run_on;
 pub use job::{backup, expire, restore, verify};
 pub use path_bytes::PathBytes;
 pub(crate) use plugin::library_file;
+pub(crate) use process::Running;
 pub use process::dispatch;
+pub(crate) use process::link::{Link, LinkError};
 pub(crate) use process::os::{die_with_starter, termination_signals, wait_readable};
 pub use request::{
     BackupRequest, ExpireRequest, HeaderOrder, RestoreRequest, Selection, Source, VerifyRequest, backup_id,

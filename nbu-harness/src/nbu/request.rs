@@ -37,6 +37,9 @@ pub struct BackupRequest {
     /// exact: `bptm` holds there until `bpbrm` has decided.
     #[serde(default)]
     pub abort_after: Option<u64>,
+    /// How many tries of this job came before. What they left is deleted before anything is written.
+    #[serde(default)]
+    pub earlier_tries: u32,
 }
 
 impl BackupRequest {
@@ -107,7 +110,8 @@ pub struct VerifyRequest {
     pub storage_unit: StorageUnit,
 }
 
-/// An image cleanup job: deletes every image of a backup and its catalogue entry.
+/// An image cleanup job: deletes every image of a backup and its catalogue entry; or, of a backup that failed and could
+/// not clean up after itself, whatever there is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExpireRequest {
     /// Job id as the activity monitor shows it.
@@ -116,4 +120,7 @@ pub struct ExpireRequest {
     pub backup_id: String,
     /// Where it is.
     pub storage_unit: StorageUnit,
+    /// Backup time of a failed backup, which is in no catalogue; none for one that is.
+    #[serde(default)]
+    pub leftovers_of: Option<u64>,
 }

@@ -16,6 +16,7 @@ pub(crate) mod code {
     pub(crate) const INVALID_PARAMETER: i32 = 20;
     pub(crate) const SOCKET_READ: i32 = 23;
     pub(crate) const SOCKET_WRITE: i32 = 24;
+    pub(crate) const CANNOT_CONNECT: i32 = 25;
     pub(crate) const HANDSHAKE: i32 = 26;
     pub(crate) const CONNECTION_BROKEN: i32 = 40;
     pub(crate) const TIMED_OUT: i32 = 41;
@@ -32,6 +33,7 @@ pub(crate) mod code {
     pub(crate) const STORAGE_UNIT_FULL: i32 = 129;
     pub(crate) const CANCELLED: i32 = 150;
     pub(crate) const DISK_FULL: i32 = 155;
+    pub(crate) const SUSPENDED: i32 = 157;
     pub(crate) const MEDIA_MANAGER_ERROR: i32 = 174;
     pub(crate) const NOT_ALL_RESTORED: i32 = 175;
     pub(crate) const TAR_INVALID_ARCHIVE: i32 = 183;
@@ -88,11 +90,15 @@ const TEXTS: &[(i32, &str)] = &[
     (185, "tar did not find all the files to be restored"),
     (190, "found no images or media matching the selection criteria"),
     (191, "no images were successfully processed"),
+    (196, "client backup was not attempted because backup window closed"),
     (213, "no storage units available for use"),
     (227, "no entity was found"),
     (228, "unable to process request"),
     (229, "events out of sequence - image inconsistency"),
     (1535, "backup id conflicts with an existing image"),
+    (2027, "media server not active"),
+    (2030, "insufficient disk space or high water mark would be exceeded"),
+    (2073, "Disk pool is down"),
     (2074, "Disk volume is down"),
     (2106, "Storage server is down or unavailable"),
 ];

@@ -130,7 +130,10 @@ pub fn job_table(jobs: &[JobRecord], colour: bool, width: Option<u16>) -> String
             Cell::new(match result.state {
                 JobState::Queued => "Queued",
                 JobState::Active => "Active",
+                JobState::Requeued => "Requeued",
                 JobState::Done => "Done",
+                JobState::Suspended => "Suspended",
+                JobState::Incomplete => "Incomplete",
             }),
             status.set_alignment(CellAlignment::Right),
             right(result.files.to_string()),

@@ -1,8 +1,11 @@
 //! A scenario with every default filled in: what the engine runs and what the JSON result prints.
 
+use super::domain::{
+    GlobalAttributes, GroupSpec, KillStep, OrderStep, PauseStep, PoolSpec, ScheduleSpec, VolumeStep,
+};
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
-use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder};
+use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, JobState};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -19,21 +22,37 @@ pub struct Scenario {
     pub buffers: DataBuffers,
     /// When bptm forks its child.
     pub fork: ForkPoint,
+    /// Global attributes of the primary.
+    pub globals: GlobalAttributes,
+    /// Names of the media servers.
+    pub media_servers: Vec<String>,
     /// The cluster that stands behind the storage server.
     pub cluster: Cluster,
     /// The storage server.
     pub server: StorageServer,
     /// LSUs to provide, each an S3 view.
     pub lsus: Vec<Lsu>,
+    /// Disk pools.
+    pub pools: Vec<PoolSpec>,
     /// Storage units.
     pub units: Vec<StorageUnitSpec>,
+    /// Storage unit groups.
+    pub groups: Vec<GroupSpec>,
     /// The policy's name.
     pub policy: String,
     /// The client's name.
     pub client: String,
-    /// The schedule's name.
+    /// Name of the schedule that backups by hand belong to.
     pub schedule: String,
-    /// Index in `units` of the unit that the policy writes to.
+    /// Schedules of the policy.
+    pub schedules: Vec<ScheduleSpec>,
+    /// `Limit jobs per policy`; 0 = no limit.
+    pub limit_jobs: u32,
+    /// Job priority.
+    pub priority: u32,
+    /// Label of the unit or group that the policy writes to.
+    pub policy_storage: String,
+    /// Index in `units` of that unit, or of the group's first one.
     pub policy_unit: usize,
     /// Where the header image comes.
     pub header: HeaderOrder,
@@ -199,8 +218,12 @@ pub struct Lsu {
 pub struct StorageUnitSpec {
     /// Its label.
     pub label: String,
-    /// Its LSU; one that `lsus` does not have is provided by nobody.
+    /// Its disk pool.
+    pub pool: String,
+    /// The first LSU of its pool; one that `lsus` does not have is provided by nobody.
     pub lsu: String,
+    /// Media servers that may use it.
+    pub media: Vec<String>,
     /// Maximum fragment size.
     pub max_fragment: ByteSize,
     /// How many jobs run at a time; others are queued.
@@ -253,6 +276,22 @@ pub enum Step {
     Fault(Fault),
     /// Ends all misbehaviour.
     Heal,
+    /// Lets the virtual clock go on for this long: what schedules and timers bring happens.
+    Advance(Milliseconds),
+    /// Kills a process or a server.
+    Kill(KillStep),
+    /// Pauses a media server, or lets it go on.
+    Pause(PauseStep),
+    /// Cancels or suspends a job of the next step.
+    Order(OrderStep),
+    /// Resumes every job that is suspended or incomplete.
+    Resume,
+    /// Runs every job again that has failed, as a new job.
+    Restart,
+    /// Starts a server again that was killed.
+    Start(String),
+    /// Marks a disk volume up or down.
+    Volume(VolumeStep),
 }
 
 impl Step {
@@ -266,16 +305,34 @@ impl Step {
             Self::Fill(_) => "fill",
             Self::Fault(_) => "fault",
             Self::Heal => "heal",
+            Self::Advance(_) => "advance",
+            Self::Kill(_) => "kill",
+            Self::Pause(step) if step.paused => "pause",
+            Self::Pause(_) => "unpause",
+            Self::Order(_) => "order",
+            Self::Resume => "resume",
+            Self::Restart => "restart",
+            Self::Start(_) => "start",
+            Self::Volume(_) => "volume",
         }
     }
 }
 
-/// A backup of the policy.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// A backup of the policy, started by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BackupStep {
     /// The operator cancels each job when this many bytes of its stream have been written.
     pub abort_after: Option<ByteSize>,
+    /// How many tries each job has.
+    pub tries: u32,
+    /// The schedule; none = the policy's own for backups by hand.
+    pub schedule: Option<String>,
+}
+
+impl Default for BackupStep {
+    fn default() -> Self {
+        Self { abort_after: None, tries: 1, schedule: None }
+    }
 }
 
 /// Which files a restore takes.
@@ -296,6 +353,8 @@ pub enum RestoreSelection {
 pub struct RestoreStep {
     /// Which files.
     pub selection: RestoreSelection,
+    /// The media server that reads; none = any of the storage unit's.
+    pub media: Option<String>,
 }
 
 /// Taking space of an LSU.
@@ -406,7 +465,7 @@ pub enum Consistent {
 }
 
 /// How jobs of a type end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobExpectation {
     /// Job type.
@@ -416,6 +475,18 @@ pub struct JobExpectation {
     pub status: i32,
     /// How many jobs end so; none: at least one.
     pub count: Option<Comparison>,
+    /// How many tries they took; none: any number.
+    #[serde(default)]
+    pub tries: Option<Comparison>,
+    /// The media server of their last try; none: any.
+    #[serde(default)]
+    pub media: Option<String>,
+    /// The storage unit of their last try; none: any.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// State that they are in; none: done.
+    #[serde(default)]
+    pub state: Option<JobState>,
 }
 
 /// What the catalogue holds after the backups.

@@ -71,6 +71,7 @@ impl Rig {
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
             abort_after: None,
+            earlier_tries: 0,
         }
     }
 
@@ -96,8 +97,12 @@ impl Rig {
     }
 
     pub(crate) fn expire(&self, backup_id: &str) -> JobResult {
-        let request =
-            ExpireRequest { job_id: 902, backup_id: backup_id.into(), storage_unit: self.unit.clone() };
+        let request = ExpireRequest {
+            job_id: 902,
+            backup_id: backup_id.into(),
+            storage_unit: self.unit.clone(),
+            leftovers_of: None,
+        };
         expire(&self.installation, &request, &mut go_on)
     }
 

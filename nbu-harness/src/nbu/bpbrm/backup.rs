@@ -3,9 +3,9 @@
 use std::os::unix::net::UnixStream;
 
 use super::Work;
-use super::cleanup::delete_images;
+use super::cleanup::{delete_images, discard_leftovers};
 use super::course::{Conduct, Course};
-use super::owner::{Cause, Owner};
+use super::owner::{Cause, Owner, Wish};
 use crate::nbu::catalog::{Catalog, CatalogError, ImageRecord, NewImage};
 use crate::nbu::process::message::{
     ClientReport, FromClient, FromMover, MoverReport, MoverTask, ToClient, ToMover,
@@ -35,6 +35,9 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         backup_time: request.backup_time,
         policy: &request.policy,
     };
+    if request.earlier_tries > 0 {
+        discard_leftovers(owner, &work)?;
+    }
     let mut course = start(owner, request, &work)?;
     let outcome = course.run(owner, &mut conduct);
     let report = course.mover_report.take();
@@ -51,7 +54,7 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
                 Some(report) if report.status != code::OK => report.left_behind,
                 _ => conduct.created,
             };
-            if !left.is_empty() {
+            if !left.is_empty() && owner.wish() != Wish::Abandoned {
                 delete_images(owner, &work, &left);
             }
             Err(cause)

@@ -14,6 +14,10 @@ use crate::nbu::status::code;
 pub(super) fn run(owner: &mut Owner, request: &ExpireRequest) -> Result<(), Cause> {
     let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
     let image = catalog.image(&request.backup_id).map_err(catalogue_cause)?;
+    if let (None, Some(backup_time)) = (&image, request.leftovers_of) {
+        let work = Work { storage_unit: &request.storage_unit, backup_time, policy: "" };
+        return discard_leftovers(owner, &work);
+    }
     let Some(image) = image else {
         return Err(Cause::new(code::NO_ENTITY, format!("no image {} in the catalogue", request.backup_id)));
     };
@@ -38,6 +42,12 @@ pub(super) fn delete_images(owner: &mut Owner, work: &Work<'_>, images: &[String
     if let Err(cause) = outcome {
         owner.info("bpbrm", std::process::id(), format!("cleaning up failed: {}", cause.text));
     }
+}
+
+/// Deletes what earlier tries of a backup left. Without that the backup cannot be made: its images have the same names.
+pub(super) fn discard_leftovers(owner: &mut Owner, work: &Work<'_>) -> Result<(), Cause> {
+    let process = work.start(owner, "bpdm", None, MoverTask::Discard)?;
+    Course::new(None, process, None).run(owner, &mut Alone)
 }
 
 fn bpdm(owner: &mut Owner, work: &Work<'_>, images: &[String]) -> (Result<(), Cause>, MoverReport) {

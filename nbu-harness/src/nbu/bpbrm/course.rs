@@ -202,6 +202,13 @@ impl Course {
                 let (files, total_bytes) = (conduct.files(), self.total_bytes);
                 owner.event(JobEvent::Progress { bytes, files, total_bytes });
             }
+            FromMover::Failing => {
+                let order = give_up(owner);
+                if let Some(mover) = &mut self.mover {
+                    // One that is gone is noticed when it is listened to.
+                    let _ = mover.link.send(&order);
+                }
+            }
             FromMover::Done(report) => {
                 owner.take_report(&report);
                 if report.status != code::OK {
@@ -246,6 +253,7 @@ impl Course {
         let cause = match owner.wish() {
             Wish::GoOn => return,
             Wish::Cancel => Cause::new(code::CANCELLED, "cancelled"),
+            Wish::Suspend => Cause::new(code::SUSPENDED, "suspended"),
             Wish::Abandoned => Cause::new(code::CONNECTION_BROKEN, "nbjm has gone"),
         };
         self.heeds_operator = false;
@@ -283,13 +291,19 @@ impl Course {
             return;
         }
         self.stopping = Some(Instant::now() + owner.installation.timeouts.stop());
+        let order = give_up(owner);
         if let Some(mover) = self.mover.as_mut().filter(|_| self.mover_report.is_none()) {
-            let _ = mover.link.send(&ToMover::Abort);
+            let _ = mover.link.send(&order);
         }
         if let Some(client) = self.client.as_mut().filter(|_| self.client_report.is_none()) {
             client.signal(Signal::TERM);
         }
     }
+}
+
+/// How bptm is to give up: without nbjm the job may be tried again elsewhere already, under the same names.
+fn give_up(owner: &mut Owner) -> ToMover {
+    if owner.wish() == Wish::Abandoned { ToMover::Leave } else { ToMover::Abort }
 }
 
 /// Statuses that say no more than that a peer is gone.

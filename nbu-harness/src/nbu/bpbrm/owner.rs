@@ -38,6 +38,7 @@ impl Cause {
 pub(super) enum Wish {
     GoOn,
     Cancel,
+    Suspend,
     /// nbjm is gone.
     Abandoned,
 }
@@ -111,6 +112,7 @@ impl Owner {
             let signalled = rustix::io::read(&self.signals, &mut signal[..]).is_ok_and(|n| n > 0);
             match self.caller.poll::<ToOwner>() {
                 Ok(Some(ToOwner::Cancel)) => self.wish = Wish::Cancel,
+                Ok(Some(ToOwner::Suspend)) => self.wish = Wish::Suspend,
                 _ if signalled => self.wish = Wish::Cancel,
                 Ok(None) if !self.caller.is_closed() => {}
                 _ => self.wish = Wish::Abandoned,

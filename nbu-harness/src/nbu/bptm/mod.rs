@@ -37,7 +37,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
             read::read_backup(&mut mover, data, &image, &extents, &mut report)
         }
         MoverTask::Verify { image } => verify::verify_backup(&mut mover, &image, &mut report),
-        MoverTask::Delete { .. } => {
+        MoverTask::Delete { .. } | MoverTask::Discard => {
             Err(Failure::new(code::INVALID_PARAMETER, "bptm does not delete, bpdm does"))
         }
     };

@@ -21,11 +21,18 @@ pub(crate) struct Failure {
     pub(crate) status: i32,
     pub(crate) text: String,
     pub(crate) sts: Option<StsFailure>,
+    /// Whether the job's images may be another's by now.
+    pub(crate) superseded: bool,
 }
 
 impl Failure {
     pub(crate) fn new(status: i32, what: impl std::fmt::Display) -> Self {
-        Self { status, text: format!("{}: {what}", status_text(status)), sts: None }
+        Self { status, text: format!("{}: {what}", status_text(status)), sts: None, superseded: false }
+    }
+
+    /// bpbrm has lost nbjm, or this process has lost bpbrm: what it made may be made again elsewhere.
+    pub(crate) fn superseded() -> Self {
+        Self { superseded: true, ..Self::new(code::CONNECTION_BROKEN, "nobody follows this job any more") }
     }
 
     /// The operator's cancel, or bpbrm's order to give up.
@@ -93,18 +100,26 @@ impl Mover {
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
         match self.link.poll::<ToMover>()? {
             Some(ToMover::Abort) => Err(Failure::aborted()),
+            Some(ToMover::Leave) => Err(Failure::superseded()),
             Some(_) => Err(Failure::new(code::HANDSHAKE, "bpbrm sent a message out of turn")),
-            None if self.link.is_closed() => Err(Failure::new(code::CONNECTION_BROKEN, "bpbrm has gone")),
+            None if self.link.is_closed() => Err(Failure::superseded()),
             None => Ok(()),
         }
+    }
+
+    /// Whether what this process has made may be deleted: bpbrm says so, as long as nbjm follows it.
+    pub(crate) fn may_delete(&mut self) -> bool {
+        let timeout = self.timeouts().stop();
+        self.link.send(&FromMover::Failing).is_ok()
+            && matches!(self.link.receive(timeout), Ok(Some(ToMover::Abort)))
     }
 
     /// Waits for bpbrm's answer.
     pub(crate) fn answer(&mut self, timeout: Duration) -> Result<ToMover, Failure> {
         match self.link.receive(timeout)? {
             Some(ToMover::Abort) => Err(Failure::aborted()),
+            Some(ToMover::Leave) | None => Err(Failure::superseded()),
             Some(answer) => Ok(answer),
-            None => Err(Failure::new(code::CONNECTION_BROKEN, "bpbrm has gone")),
         }
     }
 

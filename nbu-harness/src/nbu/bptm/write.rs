@@ -1,6 +1,7 @@
 //! bptm's parent in a backup: takes full buffers and writes them, through the plug-in, into fragment images.
 //!
-//! Whatever fails, every image that was created is deleted again before the report is sent.
+//! Whatever fails, every image that was created is deleted again before the report is sent; unless nobody follows the
+//! job any more, when another try of it may have made images of the same names.
 
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -296,7 +297,7 @@ impl<'s> Backup<'s> {
         }
     }
 
-    /// After a failure: closes what is open and deletes what was created, last first.
+    /// After a failure: closes what is open and deletes what was created, last first, if that is still this job's.
     fn settle(&mut self, mover: &mut Mover, result: &Result<(), Failure>, report: &mut MoverReport) {
         let Err(failure) = result else { return };
         if let Some(image) = self.current.take()
@@ -305,6 +306,11 @@ impl<'s> Backup<'s> {
             self.complain(mover, &sts);
         }
         report.fragments.clear();
+        if failure.superseded || !mover.may_delete() {
+            mover.log(8, "nobody follows this job any more: what it made is left as it is");
+            report.left_behind = std::mem::take(&mut report.images);
+            return;
+        }
         for name in std::mem::take(&mut report.images).into_iter().rev() {
             let deleted = self.server.delete_image(&image_id(&mover.order, &name));
             match deleted {

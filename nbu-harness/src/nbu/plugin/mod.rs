@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "calls through the plug-in's C interface")]
 
 mod image;
+mod list;
 mod server;
 
 use std::cell::RefCell;

@@ -159,7 +159,7 @@ impl Server<'_> {
         check(Place::Delete, "stspi_delete_image", at.name, code).map(|()| true)
     }
 
-    fn lsu(&self, name: &str) -> Result<sts_lsu_t, StsFailure> {
+    pub(super) fn lsu(&self, name: &str) -> Result<sts_lsu_t, StsFailure> {
         let mut lsu = sts_lsu_t { sl_server: self.handle.as_ptr(), sl_name: [0; ost_abi::STS_MAX_LSUNAME] };
         if put_text(&mut lsu.sl_name, name) {
             Ok(lsu)

@@ -6,7 +6,7 @@ use crate::nbu::catalog::{FileRecord, FragmentRecord, ImageRecord};
 use crate::nbu::install::{Installation, StorageUnit};
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{BackupRequest, ExpireRequest, HeaderOrder, RestoreRequest, Source, VerifyRequest};
-use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, StsFailure, Warning};
+use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, ProcessRecord, StsFailure, Warning};
 
 /// nbjm to the owner of a job.
 #[derive(Debug, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub(crate) enum ToOwner {
     Start(Box<JobOrder>),
     /// The operator cancels.
     Cancel,
+    /// The operator suspends.
+    Suspend,
 }
 
 /// A job as its owner gets it.
@@ -25,7 +27,7 @@ pub(crate) struct JobOrder {
 }
 
 /// What is to be done.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum JobRequest {
     Backup(BackupRequest),
     Restore(RestoreRequest),
@@ -37,8 +39,10 @@ pub(crate) enum JobRequest {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromOwner {
     Event(JobEvent),
-    /// Last.
+    /// The owner's last.
     Done(Box<JobResult>),
+    /// The media server says how the owner ended; the last of all.
+    Ended(ProcessRecord),
 }
 
 /// bpbrm to bpbkar or tar.
@@ -108,6 +112,8 @@ pub(crate) enum ToMover {
     Finish,
     /// Give up, delete what was created.
     Abort,
+    /// Give up and touch nothing: the job may be another's by now, with images of the same names.
+    Leave,
 }
 
 /// Work for bptm or bpdm.
@@ -125,10 +131,24 @@ pub(crate) struct MoverOrder {
 /// What bptm or bpdm does.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum MoverTask {
-    Write { client: String, schedule: String, header_order: HeaderOrder, hold_at: Option<u64> },
-    Read { image: Box<ImageRecord>, extents: Vec<Extent> },
-    Verify { image: Box<ImageRecord> },
-    Delete { images: Vec<String> },
+    Write {
+        client: String,
+        schedule: String,
+        header_order: HeaderOrder,
+        hold_at: Option<u64>,
+    },
+    Read {
+        image: Box<ImageRecord>,
+        extents: Vec<Extent>,
+    },
+    Verify {
+        image: Box<ImageRecord>,
+    },
+    Delete {
+        images: Vec<String>,
+    },
+    /// Delete whatever earlier tries of the backup left.
+    Discard,
 }
 
 /// A range of the stream.
@@ -161,6 +181,8 @@ pub(crate) enum FromMover {
     EndOfData {
         bytes: u64,
     },
+    /// It has failed and asks whether what it made is still its own to delete: `Abort` or `Leave`.
+    Failing,
     /// Last.
     Done(Box<MoverReport>),
 }
