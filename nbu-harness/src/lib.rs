@@ -5,6 +5,7 @@
 //! * [`scenario`]: a file says what to do and what to expect;
 //! * [`data`] and [`oracle`]: what gets backed up, and what it looked like before;
 //! * [`nbu`] and [`bpstsinfo`]: the NetBackup processes, the only ones that load the plug-in;
+//! * [`jobs_db`]: the jobs database that jobs are recorded in;
 //! * [`engine`]: runs a scenario and records what happened;
 //! * [`judge`]: compares the record with the expectations;
 //! * [`certify`]: the catalogue of checks over all of it;
@@ -17,6 +18,7 @@ pub mod certify;
 pub mod cli;
 pub mod data;
 pub mod engine;
+pub mod jobs_db;
 pub mod judge;
 pub mod nbu;
 pub mod oracle;
