@@ -33,6 +33,7 @@ fn a_job_is_what_its_changes_made_it() {
     change(112, Change::Progress(Progress { kbytes: 5, files: 2, ..Progress::default() }));
     change(120, Change::TryEnded { status: 84, text: "media write error".into() });
     change(121, Change::State(JobState::Requeued));
+    change(122, Change::Progress(Progress { kbytes: 999, ..Progress::default() }));
     change(720, granted(8));
     change(730, Change::Detail("started process bptm".into()));
     change(740, Change::Done { status: 0, text: "well".into() });
@@ -43,7 +44,7 @@ fn a_job_is_what_its_changes_made_it() {
     let facts: Vec<_> =
         job.tries.iter().map(|t| (t.pid, t.status, t.started, t.ended, t.lines.len())).collect();
     assert_eq!(facts, [(7, Some(84), 110, Some(120), 1), (8, Some(0), 720, Some(740), 1)]);
-    assert_eq!(job.tries[0].progress.kbytes, 5);
+    assert_eq!(job.tries[0].progress.kbytes, 5, "figures that come after the end of a try are not its own");
     assert_eq!(job.details().collect::<Vec<_>>(), ["requesting resource stu1", "started process bptm"]);
 }
 
