@@ -11,12 +11,14 @@
 //! * [`judge`]: compares the record with the expectations;
 //! * [`certify`]: the catalogue of checks over all of it;
 //! * [`mod@bench`]: rates as ratios to plain HTTP;
+//! * [`commands`]: NetBackup's commands for administrators;
 //! * [`report`] and [`cli`]: what people and machines get to read.
 
 pub mod bench;
 pub mod bpstsinfo;
 pub mod certify;
 pub mod cli;
+pub mod commands;
 pub mod data;
 pub mod emm;
 pub mod engine;

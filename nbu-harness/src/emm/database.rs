@@ -1,9 +1,10 @@
 //! The database and its rules: what refers to what, and what may change.
 
+use super::credentials::CredentialStore;
 use super::error::{EmmError, Kind};
 use super::model::{
-    Credentials, DiskPool, DiskVolume, MediaServer, PluginInstall, ServerReport, State, StorageServer,
-    StorageUnit, VolumeReport, credentials_key,
+    DiskPool, DiskVolume, MediaServer, PluginInstall, ServerReport, State, StorageServer, StorageType,
+    StorageUnit, VolumeReport,
 };
 use super::settings::Settings;
 use super::table::{Table, checked_name};
@@ -24,10 +25,20 @@ pub struct Database {
     media_ids: u64,
 }
 
-/// Credentials by media server and storage server.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CredentialStore(Table<Credentials>);
+/// A storage server that is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewServer {
+    /// Name without its type.
+    pub name: String,
+    /// Type: the plug-in's prefix.
+    pub server_type: String,
+    /// How its storage is formatted and attached.
+    pub storage_type: StorageType,
+    /// Media server that it is set up with.
+    pub media_server: String,
+    /// What the plug-in said.
+    pub report: ServerReport,
+}
 
 /// A pool that is to be.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -186,7 +197,7 @@ impl Database {
         self.media_server(name)?;
         let server = self.storage_servers.iter().find(|s| s.media_server == name);
         let unit = self.storage_units.iter().find(|u| u.media_servers.iter().any(|m| m == name));
-        let held = credentials.0.iter().find(|c| c.media_server == name);
+        let held = credentials.iter().find(|c| c.media_server == name);
         let by = server
             .map(|s| format!("{} {}", Kind::StorageServer, s.key()))
             .or_else(|| held.map(|c| format!("its {} for {}", Kind::Credentials, c.storage_server)))
@@ -198,23 +209,18 @@ impl Database {
     }
 
     /// Adds a storage server as its plug-in reported it.
-    pub fn add_storage_server(
-        &mut self,
-        (server_type, name): (&str, &str),
-        media_server: &str,
-        report: ServerReport,
-        settings: &Settings,
-    ) -> Result<(), EmmError> {
-        checked_name(Kind::StorageServer, name)?;
-        checked_name(Kind::StorageServer, server_type)?;
-        self.media_server(media_server)?;
+    pub fn add_storage_server(&mut self, new: NewServer, settings: &Settings) -> Result<(), EmmError> {
+        checked_name(Kind::StorageServer, &new.name)?;
+        checked_name(Kind::StorageServer, &new.server_type)?;
+        self.media_server(&new.media_server)?;
         let server = StorageServer {
-            name: name.into(),
-            server_type: server_type.into(),
-            media_server: media_server.into(),
+            name: new.name,
+            server_type: new.server_type,
+            storage_type: new.storage_type,
+            media_server: new.media_server,
             states: super::States::default(),
-            flags: settings.flags_for(&report.capabilities),
-            report,
+            flags: settings.flags_for(&new.report.capabilities),
+            report: new.report,
         };
         self.storage_servers.add(Kind::StorageServer, &server.key(), server)
     }
@@ -260,7 +266,7 @@ impl Database {
     ) -> Result<StorageServer, EmmError> {
         self.storage_server(key)?;
         let pool = self.disk_pools.iter().find(|pool| pool.storage_server == key);
-        let held = credentials.0.iter().find(|held| held.storage_server == key);
+        let held = credentials.iter().find(|held| held.storage_server == key);
         let by = pool
             .map(|pool| format!("{} {}", Kind::DiskPool, pool.name))
             .or_else(|| held.map(|held| format!("{} of {}", Kind::Credentials, held.media_server)));
@@ -354,37 +360,6 @@ impl Database {
             }
             None => self.disk_pools.remove(Kind::DiskPool, name),
         }
-    }
-}
-
-impl CredentialStore {
-    /// Credentials in the order of media server and storage server.
-    pub fn iter(&self) -> impl Iterator<Item = &Credentials> {
-        self.0.iter()
-    }
-
-    /// What a media server opens a storage server with.
-    pub fn get(&self, media_server: &str, storage_server: &str) -> Result<&Credentials, EmmError> {
-        self.0.get(Kind::Credentials, &credentials_key(media_server, storage_server))
-    }
-
-    /// Adds credentials for a media server and a storage server of the database.
-    pub fn add(&mut self, database: &Database, credentials: Credentials) -> Result<(), EmmError> {
-        database.media_server(&credentials.media_server)?;
-        database.storage_server(&credentials.storage_server)?;
-        self.0.add(Kind::Credentials, &credentials.key(), credentials)
-    }
-
-    /// Changes credentials that are there.
-    pub fn update(&mut self, credentials: Credentials) -> Result<(), EmmError> {
-        let key = credentials.key();
-        *self.0.get_mut(Kind::Credentials, &key)? = credentials;
-        Ok(())
-    }
-
-    /// Takes credentials out.
-    pub fn remove(&mut self, media_server: &str, storage_server: &str) -> Result<Credentials, EmmError> {
-        self.0.remove(Kind::Credentials, &credentials_key(media_server, storage_server))
     }
 }
 

@@ -8,6 +8,7 @@
 //! [`Emm::change`] is the one way to change anything: its closure works on a copy, and nothing is written when it
 //! fails.
 
+mod credentials;
 mod database;
 mod error;
 mod model;
@@ -20,12 +21,13 @@ mod table;
 mod tests;
 mod units;
 
-pub use database::{CredentialStore, Database, NewPool, PoolValues, StateChange};
+pub use credentials::CredentialStore;
+pub use database::{Database, NewPool, NewServer, PoolValues, StateChange};
 pub use error::{EmmError, Kind};
 pub use model::{
     Credentials, DiskPool, DiskVolume, LifecyclePolicy, MediaServer, Operation, PluginInstall, Secret,
-    Selection, ServerReport, State, States, StorageServer, StorageUnit, StorageUnitGroup, UseFor,
-    VolumeReport, server_key,
+    Selection, ServerReport, State, States, StorageServer, StorageType, StorageUnit, StorageUnitGroup,
+    UseFor, VolumeReport, server_key,
 };
 pub use settings::{FlagRule, Settings};
 pub use table::Table;

@@ -104,6 +104,39 @@ pub struct ServerReport {
     pub capabilities: Vec<u32>,
 }
 
+/// How a storage server's disk is formatted and attached: `-st` of `nbdevconfig`, a sum of 1 (formatted) or 2 (raw)
+/// and 4 (direct) or 8 (network). The numbers are from memory of the documentation: not verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StorageType(u8);
+
+impl StorageType {
+    /// The type with a number; `None` if there is none.
+    pub fn new(number: u8) -> Option<Self> {
+        matches!(number, 5 | 6 | 9 | 10).then_some(Self(number))
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for StorageType {
+    /// Formatted, network attached.
+    fn default() -> Self {
+        Self(9)
+    }
+}
+
+impl fmt::Display for StorageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = if self.0 & 1 == 1 { "Formatted" } else { "Raw" };
+        let attached = if self.0 & 8 == 8 { "Network" } else { "Direct" };
+        write!(f, "{format} Disk, {attached} Attached")
+    }
+}
+
 /// A storage server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageServer {
@@ -111,6 +144,9 @@ pub struct StorageServer {
     pub name: String,
     /// Type: the plug-in's prefix.
     pub server_type: String,
+    /// How its storage is formatted and attached.
+    #[serde(default)]
+    pub storage_type: StorageType,
     /// Media server that it was set up with.
     pub media_server: String,
     /// States.

@@ -1,6 +1,6 @@
 //! The database against a plain model of its references: what refers to what, and what may change.
 
-use super::tests::{media_server, pool, report, unit};
+use super::tests::{media_server, pool, server, unit};
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,7 +90,7 @@ fn act_on(database: &mut Database, act: &Act) -> Result<(), EmmError> {
     match act {
         Act::AddMedia(m) => database.add_media_server(media_server(&format!("m{m}"))),
         Act::AddServer(s, m) => {
-            database.add_storage_server(("T", &format!("s{s}")), &format!("m{m}"), report(&[]), &settings)
+            database.add_storage_server(server(&format!("s{s}"), &format!("m{m}")), &settings)
         }
         Act::AddPool(p, s, volumes) => {
             let names: Vec<_> = volumes.iter().map(|v| format!("v{v}")).collect();

@@ -10,8 +10,17 @@ pub(super) fn media_server(name: &str) -> MediaServer {
     MediaServer { name: name.into(), plugin: PluginInstall::default() }
 }
 
-pub(super) fn report(capabilities: &[u32]) -> ServerReport {
+fn report(capabilities: &[u32]) -> ServerReport {
     ServerReport { capabilities: capabilities.into(), ..ServerReport::default() }
+}
+
+pub(super) fn server(name: &str, media_server: &str) -> NewServer {
+    NewServer {
+        name: name.into(),
+        server_type: "T".into(),
+        media_server: media_server.into(),
+        ..NewServer::default()
+    }
 }
 
 fn volume(name: &str) -> VolumeReport {
@@ -40,7 +49,7 @@ fn credentials(media_server: &str, password: &str) -> Credentials {
 fn small() -> Database {
     let (mut database, settings) = (Database::default(), Settings::default());
     database.add_media_server(media_server("ms1")).unwrap();
-    database.add_storage_server(("T", "s1"), "ms1", report(&[]), &settings).unwrap();
+    database.add_storage_server(server("s1", "ms1"), &settings).unwrap();
     database.add_disk_pool(&pool("dp1", "T:s1", &["lsu0"]), &settings).unwrap();
     database.add_storage_unit("stu1", &unit("dp1"), &settings).unwrap();
     database
