@@ -9,7 +9,12 @@
 //! doc comment of its format says so.
 
 mod ask;
+mod bpdbjobs;
+mod bpflist;
+mod bpimagelist;
 mod bpstsinfo;
+mod image_facts;
+mod job_lines;
 mod nbdevconfig;
 mod nbdevquery;
 mod nbemmcmd;
@@ -42,6 +47,9 @@ pub struct Command {
 
 /// All commands.
 pub const COMMANDS: &[Command] = &[
+    Command { name: "bpdbjobs", about: "lists and counts jobs", verbs: bpdbjobs::VERBS },
+    Command { name: "bpflist", about: "lists the files of a backup", verbs: bpflist::VERBS },
+    Command { name: "bpimagelist", about: "lists backups in the image catalogue", verbs: bpimagelist::VERBS },
     Command {
         name: "bpstsinfo",
         about: "what a plug-in, a storage server and its LSUs say of themselves",

@@ -238,7 +238,7 @@ pub struct Job {
     /// Tries, the last one last.
     pub tries: Vec<Try>,
     /// Details from before the first try.
-    pub(super) early_lines: Vec<String>,
+    pub early_lines: Vec<String>,
 }
 
 impl Job {
