@@ -92,15 +92,18 @@ const TEXTS: &[(i32, &str)] = &[
     (191, "no images were successfully processed"),
     (196, "client backup was not attempted because backup window closed"),
     (213, "no storage units available for use"),
+    (226, "the entity already exists"),
     (227, "no entity was found"),
     (228, "unable to process request"),
     (229, "events out of sequence - image inconsistency"),
+    (252, "extended error status has been encountered, check detailed status"),
     (1535, "backup id conflicts with an existing image"),
     (2027, "media server not active"),
     (2030, "insufficient disk space or high water mark would be exceeded"),
     (2073, "Disk pool is down"),
     (2074, "Disk volume is down"),
     (2106, "Storage server is down or unavailable"),
+    (2107, "Requested media server does not have credentials or is not configured for the storage server"),
 ];
 
 /// NetBackup's text for a status; a status without one is said to have none.
