@@ -190,6 +190,7 @@ impl Bench {
         let backup_round = Round { took, control: put, requests: between - before, peak: peak(&results) };
         let (took, results) = self.at_once("restore", &requests, |request| {
             let request = RestoreRequest {
+                copy: None,
                 job_id: self.job(),
                 backup_id: request.backup_id(),
                 storage_unit: self.unit.clone(),
@@ -202,6 +203,7 @@ impl Bench {
             Round { took, control: get, requests: self.requests() - between, peak: peak(&results) };
         self.at_once("expire", &requests, |request| {
             let request = ExpireRequest {
+                copy: None,
                 job_id: self.job(),
                 backup_id: request.backup_id(),
                 storage_unit: self.unit.clone(),

@@ -73,6 +73,11 @@ embedded!(
     "NBU-FLT-006",
     "NBU-FLT-007",
     "NBU-FLT-008",
+    "NBU-DUP-001",
+    "NBU-DUP-002",
+    "NBU-DUP-003",
+    "NBU-DUP-004",
+    "NBU-DUP-005",
 );
 
 const fn answers(
@@ -403,6 +408,48 @@ pub const fn catalogue() -> &'static [Check] {
             true,
             "Every VIP corrupts downloads for a while",
             "the restore fails with 85 and no wrong byte comes back; afterwards all is well",
+        ),
+        // Needs the capability copy_image.
+        whole(
+            "DUP-001",
+            "duplicate",
+            "NBU-DUP-001",
+            true,
+            "Optimized duplication by whole images",
+            "no data through the media server; copy 2 restores byte-identical after copy 1 is expired",
+        ),
+        // Needs the capability copy_extent.
+        whole(
+            "DUP-002",
+            "duplicate",
+            "NBU-DUP-002",
+            false,
+            "Optimized duplication by extents of 256 KiB",
+            "no data through the media server; copy 2 restores byte-identical after copy 1 is expired",
+        ),
+        whole(
+            "DUP-003",
+            "duplicate",
+            "NBU-DUP-003",
+            true,
+            "Normal duplication where the storage server copies nothing",
+            "one bptm reads and another writes, with other fragments; the copy restores byte-identical",
+        ),
+        whole(
+            "DUP-004",
+            "duplicate",
+            "NBU-DUP-004",
+            false,
+            "A duplication that must be optimized and cannot be",
+            "status 191, the reason in the job details, nothing on the target",
+        ),
+        whole(
+            "DUP-005",
+            "duplicate",
+            "NBU-DUP-005",
+            false,
+            "A duplication whose target fills up",
+            "status 191, nothing on the target, copy 1 as it was, optimized or not",
         ),
     ];
     ALL

@@ -1,5 +1,6 @@
 //! The jobs of a step: started as the storage unit allows, watched, compared with what the oracle knows.
 
+use super::flows::Flow;
 use super::record::{ChangedFile, FaultOutcome, ImageFacts, JobRecord};
 use super::sources::{Content, HASH_THREADS, Prepared};
 use super::{Observer, SetupError, Stand};
@@ -9,7 +10,7 @@ use crate::nbu::{
     PathBytes, RestoreRequest, Selection, StorageUnit, VerifyRequest,
 };
 use crate::oracle::{CompareOptions, Comparison, Difference, Kind, Snapshot, compare};
-use crate::scenario::{BackupStep, Fault, RestoreSelection, RestoreStep, Scenario};
+use crate::scenario::{BackupStep, CopyStep, Fault, RestoreSelection, RestoreStep, Scenario};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::fs;
@@ -25,7 +26,7 @@ const LIST: usize = 50;
 #[derive(Debug, Clone)]
 pub(super) struct Backup {
     pub(super) backup_id: String,
-    stream: usize,
+    pub(super) stream: usize,
 }
 
 /// What a backup step did.
@@ -45,19 +46,19 @@ pub(super) struct RestoreOutcome {
 
 /// All jobs of a run.
 pub(super) struct Jobs<'a> {
-    scenario: &'a Scenario,
-    stand: &'a Stand,
-    installation: &'a Installation,
+    pub(super) scenario: &'a Scenario,
+    pub(super) stand: &'a Stand,
+    pub(super) installation: &'a Installation,
     observer: &'a dyn Observer,
-    unit: StorageUnit,
+    pub(super) unit: StorageUnit,
     /// Backup time of the next job; they must differ.
     next_time: u64,
     next_id: u64,
-    records: Vec<JobRecord>,
+    pub(super) records: Vec<JobRecord>,
 }
 
 /// One job to run.
-struct Job {
+pub(super) struct Job {
     id: u64,
     stream: usize,
     kind: JobKind,
@@ -66,11 +67,12 @@ struct Job {
     action: Action,
 }
 
-enum Action {
+pub(super) enum Action {
     Backup(Box<BackupRequest>),
     Restore(Box<RestoreRequest>),
     Verify(Box<VerifyRequest>),
     Expire(Box<ExpireRequest>),
+    Flow(Box<dyn Flow>),
 }
 
 impl<'a> Jobs<'a> {
@@ -98,7 +100,13 @@ impl<'a> Jobs<'a> {
         self.records
     }
 
-    fn job(&mut self, stream: usize, kind: JobKind, name: String, action: impl FnOnce(u64) -> Action) -> Job {
+    pub(super) fn job(
+        &mut self,
+        stream: usize,
+        kind: JobKind,
+        name: String,
+        action: impl FnOnce(u64) -> Action,
+    ) -> Job {
         let id = self.next_id;
         self.next_id += 1;
         Job { id, stream, kind, name, wanted_bytes: None, action: action(id) }
@@ -152,12 +160,12 @@ impl<'a> Jobs<'a> {
         Ok(BackupOutcome { made, images, changed, never_struck })
     }
 
-    pub(super) fn verify(&mut self, step_index: usize, backups: &[Backup]) {
-        let unit = self.unit.clone();
+    pub(super) fn verify(&mut self, step_index: usize, step: &CopyStep, backups: &[Backup]) {
+        let (unit, copy) = (self.unit.clone(), step.copy);
         let jobs = backups.iter().map(|backup| {
             let (backup_id, storage_unit) = (backup.backup_id.clone(), unit.clone());
             self.job(backup.stream, JobKind::Verify, backup.backup_id.clone(), |job_id| {
-                Action::Verify(Box::new(VerifyRequest { job_id, backup_id, storage_unit }))
+                Action::Verify(Box::new(VerifyRequest { job_id, backup_id, copy, storage_unit }))
             })
         });
         let jobs = jobs.collect();
@@ -165,24 +173,31 @@ impl<'a> Jobs<'a> {
         self.records.extend(results);
     }
 
-    /// Expires all backups; returns the ids of those that are gone.
-    pub(super) fn expire(&mut self, step_index: usize, backups: &[Backup]) -> BTreeSet<String> {
-        let unit = self.unit.clone();
+    /// Expires all backups, or one copy of each; returns the ids of those that are gone.
+    pub(super) fn expire(
+        &mut self,
+        step_index: usize,
+        step: &CopyStep,
+        backups: &[Backup],
+    ) -> Result<BTreeSet<String>, SetupError> {
+        let (unit, copy) = (self.unit.clone(), step.copy);
         let jobs = backups.iter().map(|backup| {
             let (backup_id, storage_unit) = (backup.backup_id.clone(), unit.clone());
             self.job(backup.stream, JobKind::ImageCleanup, backup.backup_id.clone(), |job_id| {
-                Action::Expire(Box::new(ExpireRequest { job_id, backup_id, storage_unit }))
+                Action::Expire(Box::new(ExpireRequest { job_id, backup_id, copy, storage_unit }))
             })
         });
         let jobs = jobs.collect();
         let (results, _) = self.run_all(step_index, jobs, &[]);
-        let gone = results
-            .iter()
-            .filter(|job| job.result.status == 0)
-            .map(|job| job.result.backup_id.clone())
-            .collect();
+        let catalog = Catalog::open(&self.installation.work_dir)?;
+        let mut gone = BTreeSet::new();
+        for job in &results {
+            if catalog.image(&job.result.backup_id)?.is_none() {
+                gone.insert(job.result.backup_id.clone());
+            }
+        }
         self.records.extend(results);
-        gone
+        Ok(gone)
     }
 
     pub(super) fn restore(
@@ -224,6 +239,7 @@ impl<'a> Jobs<'a> {
         target: &Path,
     ) -> Result<Vec<(Job, Expected<'p>)>, SetupError> {
         let mut plans = Vec::new();
+        let copy = step.copy;
         let catalog = Catalog::open(&self.installation.work_dir)?;
         for backup in backups {
             let Some(stream) = prepared.iter().find(|stream| stream.facts.number == backup.stream) else {
@@ -252,6 +268,7 @@ impl<'a> Jobs<'a> {
                     Action::Restore(Box::new(RestoreRequest {
                         job_id,
                         backup_id,
+                        copy,
                         storage_unit,
                         destination: request_destination,
                         selection,
@@ -267,7 +284,12 @@ impl<'a> Jobs<'a> {
     }
 
     /// Runs jobs, as many at a time as the storage unit allows, and returns them in order.
-    fn run_all(&self, step: usize, jobs: Vec<Job>, late: &[Fault]) -> (Vec<JobRecord>, Vec<FaultOutcome>) {
+    pub(super) fn run_all(
+        &self,
+        step: usize,
+        jobs: Vec<Job>,
+        late: &[Fault],
+    ) -> (Vec<JobRecord>, Vec<FaultOutcome>) {
         for job in &jobs {
             self.observer.job_queued(job.id, job.kind, &job.name);
         }
@@ -322,6 +344,7 @@ impl<'a> Jobs<'a> {
             Action::Restore(request) => nbu::restore(self.installation, request, &mut watch),
             Action::Verify(request) => nbu::verify(self.installation, request, &mut watch),
             Action::Expire(request) => nbu::expire(self.installation, request, &mut watch),
+            Action::Flow(flow) => flow.run(self.installation, &mut watch),
         };
         let unit = self.scenario.unit().label.clone();
         JobRecord { step, stream: job.stream, unit, wanted_bytes: job.wanted_bytes, result }

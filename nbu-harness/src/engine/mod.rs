@@ -1,6 +1,7 @@
 //! Replays a scenario: provides its cluster and data, runs its jobs, and records everything that can be judged later.
 //! It judges nothing itself.
 
+mod flows;
 mod jobs;
 mod record;
 mod run;

@@ -118,6 +118,7 @@ impl Runner<'_> {
             full: None,
             single: None,
             images: Vec::new(),
+            copies: Vec::new(),
             changed: Vec::new(),
         };
         let index = self.steps.len();
@@ -137,9 +138,10 @@ impl Runner<'_> {
                 (record.full, record.single) = (outcome.full, outcome.single);
                 self.never_struck.extend(outcome.never_struck);
             }
-            Step::Verify => self.jobs.verify(index, &self.backups),
-            Step::Expire => {
-                let gone = self.jobs.expire(index, &self.backups);
+            Step::Verify(step) => self.jobs.verify(index, step, &self.backups),
+            Step::Duplicate(step) => record.copies = self.jobs.duplicate(index, step, &self.backups)?,
+            Step::Expire(step) => {
+                let gone = self.jobs.expire(index, step, &self.backups)?;
                 self.backups.retain(|backup| !gone.contains(&backup.backup_id));
             }
             Step::Fill(step) => self.stand.fill(step)?,

@@ -6,7 +6,7 @@ use super::install::Installation;
 use super::process::Process;
 use super::process::link::LinkError;
 use super::process::message::{FromOwner, JobOrder, JobRequest, ToOwner};
-use super::request::{BackupRequest, ExpireRequest, RestoreRequest, VerifyRequest};
+use super::request::{BackupRequest, DuplicateRequest, ExpireRequest, RestoreRequest, VerifyRequest};
 use super::result::{JobControl, JobEvent, JobKind, JobResult, JobState};
 use super::status::{code, status_text};
 
@@ -62,6 +62,18 @@ pub fn expire(
 ) -> JobResult {
     let result = JobResult::empty(JobKind::ImageCleanup, request.job_id, request.backup_id.clone());
     run(installation, JobRequest::Expire(request.clone()), "nbdelete", result, progress)
+}
+
+/// Duplicates: makes another copy of a backup. Blocks until the job is done.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn duplicate(
+    installation: &Installation,
+    request: &DuplicateRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let result = JobResult::empty(JobKind::Duplicate, request.job_id, request.backup_id.clone());
+    run(installation, JobRequest::Duplicate(request.clone()), "bpduplicate", result, progress)
 }
 
 fn run(

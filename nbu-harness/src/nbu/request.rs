@@ -74,7 +74,10 @@ pub struct RestoreRequest {
     pub job_id: u64,
     /// Which backup.
     pub backup_id: String,
-    /// Where it is read from; the catalogue names the images.
+    /// Which copy; the primary one by default.
+    #[serde(default)]
+    pub copy: Option<u32>,
+    /// A unit of the storage server that it is read from; the catalogue names the LSU and the images.
     pub storage_unit: StorageUnit,
     /// Directory that the paths of the backup are put under. Created when missing. Nothing outside it is written.
     #[serde(with = "lossless")]
@@ -103,17 +106,81 @@ pub struct VerifyRequest {
     pub job_id: u64,
     /// Which backup.
     pub backup_id: String,
-    /// Where it is read from.
+    /// Which copy; the primary one by default.
+    #[serde(default)]
+    pub copy: Option<u32>,
+    /// A unit of the storage server that it is read from.
     pub storage_unit: StorageUnit,
 }
 
-/// An image cleanup job: deletes every image of a backup and its catalogue entry.
+/// An image cleanup job: deletes the images of one copy of a backup or of all, and the backup with its last copy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExpireRequest {
     /// Job id as the activity monitor shows it.
     pub job_id: u64,
     /// Which backup.
     pub backup_id: String,
-    /// Where it is.
+    /// Which copy; all of them by default.
+    #[serde(default)]
+    pub copy: Option<u32>,
+    /// A unit of the storage server that it is on.
     pub storage_unit: StorageUnit,
+}
+
+/// A duplication job: makes another copy of a backup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DuplicateRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// Which backup.
+    pub backup_id: String,
+    /// The copy that is read; the primary one by default.
+    #[serde(default)]
+    pub source_copy: Option<u32>,
+    /// Where the new copy goes: another LSU than that of the source, on the same storage server.
+    pub storage_unit: StorageUnit,
+    /// How the data gets there.
+    #[serde(default)]
+    pub method: DuplicateMethod,
+    /// When data goes through the media server although an optimized duplication was wanted.
+    #[serde(default)]
+    pub fall_back: FallBack,
+    /// Bytes that an extent copy asks for at a time (default 262 144, as NetBackup); a multiple of 512.
+    #[serde(default = "DuplicateRequest::default_extent")]
+    pub extent_bytes: u64,
+}
+
+impl DuplicateRequest {
+    /// NetBackup's unit of an optimized duplication by extents.
+    pub const fn default_extent() -> u64 {
+        256 << 10
+    }
+}
+
+/// How a duplication moves data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DuplicateMethod {
+    /// Optimized: whole images if the storage server can copy them, else extents.
+    #[default]
+    Optimized,
+    /// Optimized, whole images only.
+    WholeImage,
+    /// Optimized, extents only.
+    Extents,
+    /// Read and written by the media server.
+    Normal,
+}
+
+/// When a normal duplication takes the place of an optimized one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FallBack {
+    /// Never: the job fails.
+    Never,
+    /// When the storage server does not offer it.
+    #[default]
+    NotOffered,
+    /// Also when it was tried and failed (`RESUME_ORIG_DUP_ON_OPT_DUP_FAIL`).
+    Failed,
 }

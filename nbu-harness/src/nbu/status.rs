@@ -32,6 +32,7 @@ pub(crate) mod code {
     pub(crate) const STORAGE_UNIT_FULL: i32 = 129;
     pub(crate) const CANCELLED: i32 = 150;
     pub(crate) const DISK_FULL: i32 = 155;
+    pub(crate) const NO_FRAGMENTS: i32 = 165;
     pub(crate) const MEDIA_MANAGER_ERROR: i32 = 174;
     pub(crate) const NOT_ALL_RESTORED: i32 = 175;
     pub(crate) const TAR_INVALID_ARCHIVE: i32 = 183;
@@ -125,6 +126,8 @@ pub enum Place {
     Close,
     /// Deleting an image.
     Delete,
+    /// Copying an image, whole or by extent, on the storage.
+    Copy,
 }
 
 /// One line of the mapping from plug-in errors to NetBackup statuses.
@@ -157,6 +160,7 @@ const BUILT_IN: &[StatusRule] = &[
     rule(Some(Place::Position), None, code::MEDIA_POSITION),
     rule(Some(Place::Close), None, code::MEDIA_CLOSE),
     rule(Some(Place::Delete), None, code::PARTIAL),
+    rule(Some(Place::Copy), None, code::MEDIA_WRITE),
 ];
 
 /// A status, and whether the table had a rule for it.

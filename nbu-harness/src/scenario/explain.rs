@@ -1,5 +1,6 @@
 //! A scenario in words: what is set up, who does what in each step, and what is expected of it.
 
+use super::flows;
 use super::{
     Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, Milliseconds, RestoreSelection,
     Scenario, Step, StreamSource,
@@ -37,6 +38,9 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     };
     let mut lines =
         vec![format!("Storage server {}:{}, behind it {behind}.", server.server_type, server.name)];
+    if !server.disable.is_empty() {
+        lines.push(format!("Its capabilities {} are switched off.", server.disable.join(", ")));
+    }
     for lsu in &scenario.lsus {
         let quota = lsu.quota.map(|quota| format!(", with a quota of {quota}")).unwrap_or_default();
         lines.push(format!("LSU {}{quota}.", lsu.name));
@@ -104,21 +108,34 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
                 }
                 RestoreSelection::Files(paths) => paths.join(", "),
             };
+            let copy = which_copy(restore.copy);
             format!(
-                "Restore {what}, of every backup so far, to a new place: bptm reads through the plug-in in new processes, \
-                 tar writes the files."
+                "Restore {what}, of {copy}every backup so far, to a new place: bptm reads through the plug-in in new \
+                 processes, tar writes the files."
             )
         }
-        Step::Verify => {
-            "Verify every backup so far: bptm reads all of it and compares it with the catalogue.".to_owned()
+        Step::Verify(verify) => {
+            let what = which_copy(verify.copy);
+            format!(
+                "Verify {what}every backup so far: bptm reads all of it and compares it with the catalogue."
+            )
         }
-        Step::Expire => "Expire every backup so far: bpdm deletes its images through the plug-in.".to_owned(),
+        Step::Expire(expire) => {
+            let what = which_copy(expire.copy);
+            format!("Expire {what}every backup so far: bpdm deletes its images through the plug-in.")
+        }
+        Step::Duplicate(duplicate) => flows::tell_duplicate(duplicate, scenario),
         Step::Fill(fill) => {
             format!("Fill LSU {} from outside until {} of its quota are left.", fill.lsu, fill.leave)
         }
         Step::Fault(fault) => misbehaviour(fault),
         Step::Heal => "The cluster behaves again.".to_owned(),
     }
+}
+
+/// Names a copy, if one is chosen.
+fn which_copy(copy: Option<u32>) -> String {
+    copy.map(|number| format!("copy {number} of ")).unwrap_or_default()
 }
 
 fn misbehaviour(fault: &Fault) -> String {
@@ -161,6 +178,7 @@ fn expected(expect: &Expectations) -> Vec<String> {
             JobType::Backup => "Backup",
             JobType::Restore => "Restore",
             JobType::Verify => "Verify",
+            JobType::Duplicate => "Duplicate",
             JobType::ImageCleanup => "Image cleanup",
         };
         let count = job.count.map_or_else(|| "at least one".to_owned(), |count| count.to_string());
@@ -175,6 +193,7 @@ fn expected(expect: &Expectations) -> Vec<String> {
     let told = [
         (catalog.images.map(|n| format!("backups in the catalogue: {n}"))),
         (catalog.fragments.map(|n| format!("fragments of each backup: {n}"))),
+        (catalog.copies.map(|n| format!("copies of each backup after a duplication: {n}"))),
         (catalog.header_in_order.then(|| "the header image comes where the policy says".to_owned())),
         (storage
             .no_orphans
@@ -192,6 +211,9 @@ fn expected(expect: &Expectations) -> Vec<String> {
         (expect.faults_fired.then(|| "all that was to go wrong went wrong".to_owned())),
     ];
     lines.extend(told.into_iter().flatten());
+    lines.extend(expect.media_server_writes.iter().map(|limit| {
+        format!("bytes that the media server wrote in each job of step {}: {}", limit.step, limit.bytes)
+    }));
     lines.extend(
         expect.job_details_say.iter().map(|word| format!("the details of a failed job say {word:?}")),
     );

@@ -1,5 +1,6 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
+use super::flows::{CopyStep, DuplicateFile};
 use super::spec::{
     BackupStep, EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep,
     StorageServer,
@@ -116,8 +117,9 @@ pub(super) enum PolicyType {
 pub(super) enum StepFile {
     Backup(BackupStep),
     Restore(RestoreFile),
-    Verify(Nothing),
-    Expire(Nothing),
+    Verify(CopyStep),
+    Expire(CopyStep),
+    Duplicate(DuplicateFile),
     Fill(Spanned<FillStep>),
     Fault(Spanned<FaultFile>),
     Heal(Nothing),
@@ -131,6 +133,7 @@ pub(super) struct Nothing {}
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RestoreFile {
+    pub(super) copy: Option<u32>,
     pub(super) single_files: Option<Spanned<u32>>,
     pub(super) files: Option<Spanned<Vec<String>>>,
 }

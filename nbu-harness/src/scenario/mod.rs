@@ -6,6 +6,7 @@
 mod diagnostic;
 mod explain;
 mod file;
+mod flows;
 mod resolve;
 mod selections;
 mod spec;
@@ -13,6 +14,7 @@ mod values;
 
 pub use diagnostic::Diagnostic;
 pub use explain::explain;
+pub use flows::{CopyStep, DuplicateStep, MediaServerWrites};
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,
     Etag, Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation,

@@ -2,12 +2,12 @@
 
 use super::diagnostic::{Diagnostic, nearest};
 use super::file::{Buffers, ClusterFile, FaultFile, RestoreFile, ScenarioFile, StepFile, Unit};
-use super::selections;
 use super::spec::{
     Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
     StorageUnitSpec,
 };
 use super::values::ByteSize;
+use super::{flows, selections};
 use crate::nbu::DataBuffers;
 use serde_saphyr::{Location, Spanned};
 
@@ -25,7 +25,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(place: Location, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(super) fn new(place: Location, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { place, message: message.into(), help: Some(help.into()) }
     }
 
@@ -61,7 +61,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
             .map_or(file.run.referenced, |l| l.referenced);
         Problem { place, message, help }
     })?;
-    let run = steps(file.run, &lsus, &cluster)?;
+    let run = steps(file.run, &Known { lsus: &lsus, cluster: &cluster, labels: &labels })?;
     Ok(Scenario {
         id,
         title: file.title,
@@ -192,15 +192,23 @@ fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
     Ok(buffers)
 }
 
-fn steps(run: Spanned<Vec<StepFile>>, lsus: &[Lsu], cluster: &Cluster) -> Result<Vec<Step>, Problem> {
+/// What steps may name.
+struct Known<'a> {
+    lsus: &'a [Lsu],
+    cluster: &'a Cluster,
+    labels: &'a [&'a str],
+}
+
+fn steps(run: Spanned<Vec<StepFile>>, known: &Known<'_>) -> Result<Vec<Step>, Problem> {
     if run.value.is_empty() || run.value.len() > MAX_STEPS {
         let help = format!("expected 1 to {MAX_STEPS} steps such as `- backup: {{}}`");
         return Err(Problem::new(run.referenced, "a scenario needs something to do", help));
     }
-    run.value.into_iter().map(|step| step_of(step, lsus, cluster)).collect()
+    run.value.into_iter().map(|step| step_of(step, known)).collect()
 }
 
-fn step_of(step: StepFile, lsus: &[Lsu], cluster: &Cluster) -> Result<Step, Problem> {
+fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
+    let Known { lsus, cluster, labels } = known;
     let needs_embedded = |place: Location, what: &str| match cluster {
         Cluster::Embedded(_) => Ok(()),
         Cluster::External(_) => Err(Problem::new(
@@ -211,9 +219,12 @@ fn step_of(step: StepFile, lsus: &[Lsu], cluster: &Cluster) -> Result<Step, Prob
     };
     Ok(match step {
         StepFile::Backup(step) => Step::Backup(step),
-        StepFile::Restore(step) => Step::Restore(RestoreStep { selection: restore_selection(step)? }),
-        StepFile::Verify(_) => Step::Verify,
-        StepFile::Expire(_) => Step::Expire,
+        StepFile::Restore(step) => {
+            Step::Restore(RestoreStep { copy: step.copy, selection: restore_selection(step)? })
+        }
+        StepFile::Verify(step) => Step::Verify(step),
+        StepFile::Expire(step) => Step::Expire(step),
+        StepFile::Duplicate(step) => Step::Duplicate(flows::duplicate(step, labels)?),
         StepFile::Heal(_) => Step::Heal,
         StepFile::Fill(step) => {
             needs_embedded(step.referenced, "fill")?;

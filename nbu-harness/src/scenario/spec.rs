@@ -1,5 +1,6 @@
 //! A scenario with every default filled in: what the engine runs and what the JSON result prints.
 
+use super::flows::{CopyStep, DuplicateStep, MediaServerWrites};
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder};
@@ -177,11 +178,21 @@ pub struct StorageServer {
     pub password: Option<Secret>,
     /// Overrides the management address of the cluster: for what must fail.
     pub vms: Option<String>,
+    /// Capabilities that the plug-in's configuration takes away, by the plug-in's names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disable: Vec<String>,
 }
 
 impl Default for StorageServer {
     fn default() -> Self {
-        Self { server_type: "VastData".into(), name: "vast1".into(), user: None, password: None, vms: None }
+        Self {
+            server_type: "VastData".into(),
+            name: "vast1".into(),
+            user: None,
+            password: None,
+            vms: None,
+            disable: Vec::new(),
+        }
     }
 }
 
@@ -244,9 +255,11 @@ pub enum Step {
     /// Restores every backup made so far, each in new processes to a new place.
     Restore(RestoreStep),
     /// Verifies every backup made so far.
-    Verify,
+    Verify(CopyStep),
     /// Expires every backup made so far.
-    Expire,
+    Expire(CopyStep),
+    /// Makes another copy of every backup made so far.
+    Duplicate(DuplicateStep),
     /// Takes space of an LSU from outside, so that only some is left.
     Fill(FillStep),
     /// Makes the cluster misbehave.
@@ -261,8 +274,9 @@ impl Step {
         match self {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
-            Self::Verify => "verify",
-            Self::Expire => "expire",
+            Self::Verify(_) => "verify",
+            Self::Expire(_) => "expire",
+            Self::Duplicate(_) => "duplicate",
             Self::Fill(_) => "fill",
             Self::Fault(_) => "fault",
             Self::Heal => "heal",
@@ -296,6 +310,8 @@ pub enum RestoreSelection {
 pub struct RestoreStep {
     /// Which files.
     pub selection: RestoreSelection,
+    /// Which copy; none: the primary one.
+    pub copy: Option<u32>,
 }
 
 /// Taking space of an LSU.
@@ -368,6 +384,8 @@ pub enum JobType {
     Restore,
     /// Verify.
     Verify,
+    /// Duplicate.
+    Duplicate,
     /// Image cleanup.
     #[serde(rename = "Image cleanup")]
     ImageCleanup,
@@ -385,6 +403,8 @@ pub struct Expectations {
     pub storage: StorageExpectation,
     /// What restores give.
     pub data: DataExpectation,
+    /// How much the media server may write in the jobs of some steps: what tells optimized flows from others.
+    pub media_server_writes: Vec<MediaServerWrites>,
     /// Whether wait and delay counters are there and fit each other and the elapsed time.
     pub counters: Option<Consistent>,
     /// Largest resident size of any bptm.
@@ -426,6 +446,8 @@ pub struct CatalogExpectation {
     pub images: Option<Comparison>,
     /// Number of data fragments of every backup.
     pub fragments: Option<Comparison>,
+    /// Number of copies that every backup has after each duplication.
+    pub copies: Option<Comparison>,
     /// Whether the header image comes where the policy says, by the order in which images were made.
     pub header_in_order: bool,
 }

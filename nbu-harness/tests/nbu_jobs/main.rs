@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, as the tests do")]
 
 mod backup;
+mod duplicate;
 mod failure;
 mod restore;
 mod rig;

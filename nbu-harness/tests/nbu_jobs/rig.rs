@@ -82,6 +82,7 @@ impl Rig {
         let request = RestoreRequest {
             job_id: 900,
             backup_id: backup_id.into(),
+            copy: None,
             storage_unit: self.unit.clone(),
             destination: destination.into(),
             selection,
@@ -90,14 +91,22 @@ impl Rig {
     }
 
     pub(crate) fn verify(&self, backup_id: &str) -> JobResult {
-        let request =
-            VerifyRequest { job_id: 901, backup_id: backup_id.into(), storage_unit: self.unit.clone() };
+        let request = VerifyRequest {
+            job_id: 901,
+            backup_id: backup_id.into(),
+            copy: None,
+            storage_unit: self.unit.clone(),
+        };
         verify(&self.installation, &request, &mut go_on)
     }
 
     pub(crate) fn expire(&self, backup_id: &str) -> JobResult {
-        let request =
-            ExpireRequest { job_id: 902, backup_id: backup_id.into(), storage_unit: self.unit.clone() };
+        let request = ExpireRequest {
+            job_id: 902,
+            backup_id: backup_id.into(),
+            copy: None,
+            storage_unit: self.unit.clone(),
+        };
         expire(&self.installation, &request, &mut go_on)
     }
 

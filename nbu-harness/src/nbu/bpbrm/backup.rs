@@ -8,7 +8,7 @@ use super::course::{Conduct, Course};
 use super::owner::{Cause, Owner};
 use crate::nbu::catalog::{Catalog, CatalogError, ImageRecord, NewImage};
 use crate::nbu::process::message::{
-    ClientReport, FromClient, FromMover, MoverReport, MoverTask, ToClient, ToMover,
+    ClientReport, FromClient, FromMover, MoverReport, MoverTask, ToClient, ToMover, WriteTask,
 };
 use crate::nbu::request::BackupRequest;
 use crate::nbu::status::{code, status_text};
@@ -16,6 +16,8 @@ use crate::nbu::status::{code, status_text};
 /// Longest client name: backup id and image names have to fit their fields.
 const MAX_CLIENT: usize = 128;
 const MAX_POLICY: usize = 255;
+/// Number of the copy that a backup makes.
+pub(super) const FIRST_COPY: u32 = 1;
 
 /// Runs a backup.
 pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Cause> {
@@ -31,13 +33,13 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         client_bytes: None,
     };
     let work = Work {
-        storage_unit: &request.storage_unit,
+        storage_unit: request.storage_unit.clone(),
         backup_time: request.backup_time,
-        policy: &request.policy,
+        policy: request.policy.clone(),
     };
     let mut course = start(owner, request, &work)?;
     let outcome = course.run(owner, &mut conduct);
-    let report = course.mover_report.take();
+    let report = course.mover_report();
     let client = course.client_report.take().unwrap_or_default();
     let outcome = match (outcome, &report) {
         (Ok(()), Some(report)) => enter(owner, request, conduct.new_image, report, &client),
@@ -90,14 +92,15 @@ pub(super) fn catalogue_cause(error: CatalogError) -> Cause {
     Cause::new(status, error)
 }
 
-fn start(owner: &mut Owner, request: &BackupRequest, work: &Work<'_>) -> Result<Course, Cause> {
+fn start(owner: &mut Owner, request: &BackupRequest, work: &Work) -> Result<Course, Cause> {
     let (bpbkar_end, bptm_end) = UnixStream::pair().map_err(|e| Cause::new(code::SYSTEM_CALL, e))?;
-    let task = MoverTask::Write {
+    let task = MoverTask::Write(WriteTask {
         client: request.client.clone(),
         schedule: request.schedule.clone(),
+        copy: FIRST_COPY,
         header_order: request.header_order,
         hold_at: request.abort_after,
-    };
+    });
     let mover = work.start(owner, "bptm", Some(bptm_end), task)?;
     let mut client = owner.start("bpbkar", Some(bpbkar_end))?;
     let order = ToClient::Backup {
@@ -191,16 +194,11 @@ fn enter(
         schedule: request.schedule.clone(),
         backup_time: request.backup_time,
         job_id: request.job_id,
-        storage_server: request.storage_unit.server.clone(),
-        lsu: request.storage_unit.lsu.clone(),
-        copy: 1,
-        buffer_size: report.buffer_size,
         stream_bytes: report.bytes,
         files,
         status: client.status,
-        header: report.header.clone(),
-        header_order: request.header_order,
-        fragments: report.fragments.clone(),
+        primary_copy: FIRST_COPY,
+        copies: vec![report.copy_record(FIRST_COPY, &request.storage_unit, request.header_order)],
         source: request.source.clone(),
         file_list: new_image.file_list().to_owned(),
     };
@@ -210,7 +208,7 @@ fn enter(
     let result = &mut owner.result;
     result.kbytes = report.bytes.div_ceil(1024);
     result.files = files;
-    result.fragments.clone_from(&image.fragments);
+    result.fragments.clone_from(&report.fragments);
     result.images.clone_from(&report.images);
     if client.status == code::PARTIAL {
         let text = status_text(code::PARTIAL).to_owned();

@@ -16,6 +16,8 @@ pub(crate) struct BackupHeader {
     pub(crate) policy: String,
     pub(crate) schedule: String,
     pub(crate) backup_time: u64,
+    /// Number of the copy that was written; a copy of the image by the storage keeps it.
+    pub(crate) copy: u32,
     /// Bytes of one buffer.
     pub(crate) block_size: u32,
     /// Number of data fragments; `None` in a header that is written before them.
@@ -38,11 +40,12 @@ impl BackupHeader {
         };
         let line = |name: &str| name.chars().filter(|c| !c.is_control()).take(80).collect::<String>();
         let text = format!(
-            "{MAGIC}\nbackup_id={}\nclient={}\nbackup_time={}\nblock_size={}\ncopy=1\n{counts}policy={}\nschedule={}\n",
+            "{MAGIC}\nbackup_id={}\nclient={}\nbackup_time={}\nblock_size={}\ncopy={}\n{counts}policy={}\nschedule={}\n",
             self.backup_id,
             self.client,
             self.backup_time,
             self.block_size,
+            self.copy,
             line(&self.policy),
             line(&self.schedule),
         );
@@ -79,6 +82,7 @@ impl BackupHeader {
             policy: need("policy")?,
             schedule: need("schedule")?,
             backup_time: number(need("backup_time")?)?,
+            copy: u32::try_from(number(need("copy")?)?).map_err(|_| BadHeader("copy is too large"))?,
             block_size: u32::try_from(number(need("block_size")?)?)
                 .map_err(|_| BadHeader("block_size is too large"))?,
             fragments: value("fragments").and_then(|v| v.parse().ok()),
@@ -104,6 +108,7 @@ mod tests {
             policy: "größe".into(),
             schedule: "full".into(),
             backup_time: 1_588_173_008,
+            copy: 2,
             block_size: 262_144,
             fragments: Some(3),
             stream_bytes: Some(12_345),

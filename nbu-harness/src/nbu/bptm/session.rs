@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use crate::nbu::install::Timeouts;
-use crate::nbu::plugin::{ImageId, Plugin, Server, Session};
+use crate::nbu::plugin::{ImageId, ImageWriter, Plugin, Server, ServerProperties, Session};
 use crate::nbu::process::link::{Link, LinkError};
-use crate::nbu::process::message::{FromMover, MoverOrder, ToMover};
+use crate::nbu::process::message::{FromMover, MoverOrder, MoverReport, ToMover};
 use crate::nbu::result::{StsFailure, WaitDelay, Warning};
 use crate::nbu::status::{Place, code, map_error, status_text};
 
@@ -125,6 +125,54 @@ impl Mover {
         Failure { sts: Some(sts), ..Failure::new(mapped.status, what) }
     }
 
+    /// After a failure: deletes what this process created, last first. What cannot be deleted is left behind.
+    pub(crate) fn discard(
+        &mut self,
+        plugin: &Plugin,
+        server: &Server<'_>,
+        status: i32,
+        report: &mut MoverReport,
+    ) {
+        report.fragments.clear();
+        for name in std::mem::take(&mut report.images).into_iter().rev() {
+            match server.delete_image(&image_id(&self.order, &name)) {
+                Ok(_) => self.log(4, format!("deleted {name} after status {status}")),
+                Err(sts) => {
+                    self.complain(plugin, &sts);
+                    report.left_behind.push(name);
+                }
+            }
+        }
+    }
+
+    /// Logs an error that changes nothing about how the job ends.
+    pub(crate) fn complain(&mut self, plugin: &Plugin, sts: &StsFailure) {
+        self.pass_log(plugin);
+        self.log(16, format!("{} of {} failed: error {}: {}", sts.call, sts.image, sts.code, sts.text));
+    }
+
+    /// Creates an image of the job's backup. bpbrm is told beforehand: if this process dies in the call, bpbrm has to
+    /// assume that the image exists.
+    pub(crate) fn create<'s>(
+        &mut self,
+        plugin: &Plugin,
+        server: &'s Server<'_>,
+        name: &str,
+        pending: bool,
+        report: &mut MoverReport,
+    ) -> Result<ImageWriter<'s>, Failure> {
+        self.link.send(&FromMover::Creating(name.to_owned()))?;
+        match server.create_image(&image_id(&self.order, name), pending) {
+            Ok(image) => {
+                report.images.push(name.to_owned());
+                self.pass_log(plugin);
+                self.log(2, format!("created image {name}"));
+                Ok(image)
+            }
+            Err(sts) => Err(self.failed(Some(plugin), sts)),
+        }
+    }
+
     /// Loads the plug-in.
     pub(crate) fn load(&mut self) -> Result<Plugin, Failure> {
         let path = self.order.installation.plugin.clone();
@@ -144,6 +192,14 @@ impl Mover {
 
     /// Opens the storage server and asks for its properties.
     pub(crate) fn open<'p>(&mut self, plugin: &'p Plugin) -> Result<Server<'p>, Failure> {
+        self.open_with_properties(plugin).map(|(server, _)| server)
+    }
+
+    /// The same, with what the server can do.
+    pub(crate) fn open_with_properties<'p>(
+        &mut self,
+        plugin: &'p Plugin,
+    ) -> Result<(Server<'p>, ServerProperties), Failure> {
         let unit = self.order.storage_unit.clone();
         let session = Session {
             application: self.name,
@@ -153,14 +209,14 @@ impl Mover {
             password: &unit.password,
         };
         let opened = plugin.open_server(&session).and_then(|server| {
-            let description = server.description()?;
-            Ok((server, description))
+            let properties = server.properties()?;
+            Ok((server, properties))
         });
         match opened {
-            Ok((server, description)) => {
-                self.log(4, format!("opened storage server {description}"));
+            Ok((server, properties)) => {
+                self.log(4, format!("opened storage server {}", properties.description));
                 self.pass_log(plugin);
-                Ok(server)
+                Ok((server, properties))
             }
             Err(sts) => Err(self.failed(Some(plugin), sts)),
         }

@@ -9,25 +9,16 @@ use super::child::Duty;
 use super::header::BackupHeader;
 use super::pair::{Buffers, buffer_geometry};
 use super::ring::{Consumer, Next};
-use super::session::{Failure, Mover, PROGRESS_EVERY, image_id, wait_delay};
+use super::session::{Failure, Mover, PROGRESS_EVERY, wait_delay};
 use crate::nbu::catalog::FragmentRecord;
 use crate::nbu::install::ForkPoint;
 use crate::nbu::plugin::{ImageWriter, Plugin, Server};
-use crate::nbu::process::message::{FromMover, MoverReport, ToMover};
+use crate::nbu::process::message::{FromMover, MoverReport, ToMover, WriteTask};
 use crate::nbu::process::os::ForkedChild;
 use crate::nbu::request::HeaderOrder;
-use crate::nbu::result::{BufferWaits, StsFailure};
+use crate::nbu::result::BufferWaits;
 use crate::nbu::status::code;
 use crate::nbu::tar_stream::BLOCK;
-
-/// What a write task says.
-#[derive(Debug)]
-pub(super) struct WriteTask {
-    pub(super) client: String,
-    pub(super) schedule: String,
-    pub(super) header_order: HeaderOrder,
-    pub(super) hold_at: Option<u64>,
-}
 
 /// Writes a backup. The report is filled in as far as it went, also on failure.
 pub(super) fn write_backup(
@@ -163,7 +154,7 @@ impl<'s> Backup<'s> {
                 Next::End(0) => return Ok(()),
                 Next::End(reason) => {
                     let status = i32::try_from(reason).unwrap_or(code::SOCKET_READ);
-                    return Err(Failure::new(status, "receiving the stream from bpbkar failed"));
+                    return Err(Failure::new(status, "receiving the stream failed"));
                 }
             };
             mover.check()?;
@@ -217,9 +208,9 @@ impl<'s> Backup<'s> {
             need_space(mover, self.plugin, self.server)?;
         }
         let number = u32::try_from(self.fragments.len() + 1).unwrap_or(u32::MAX);
-        let name = format!("{}_C1_F{number}", mover.order.backup_id);
+        let name = format!("{}_C{}_F{number}", mover.order.backup_id, self.task.copy);
         // At the start of a fragment nobody knows whether it is the last; the header, when it comes last, follows it.
-        let image = self.create(mover, &name, true, report)?;
+        let image = mover.create(self.plugin, self.server, &name, true, report)?;
         self.current = Some(image);
         self.fragment_started = Instant::now();
         self.fragments.push(FragmentRecord { number, name, offset: self.total, bytes: 0 });
@@ -235,12 +226,12 @@ impl<'s> Backup<'s> {
         }
         let kbytes = fragment.kbytes();
         let rate = per_second(kbytes, self.fragment_started.elapsed());
-        let (id, number) = (mover.order.backup_id.clone(), fragment.number);
+        let (id, copy, number) = (mover.order.backup_id.clone(), self.task.copy, fragment.number);
         mover.pass_log(self.plugin);
         mover.log(
             4,
             format!(
-                "write_backup: successfully wrote backup id {id}, copy 1, fragment {number}, {kbytes} Kbytes at \
+                "write_backup: successfully wrote backup id {id}, copy {copy}, fragment {number}, {kbytes} Kbytes at \
                  {rate} Kbytes/sec"
             ),
         );
@@ -256,13 +247,14 @@ impl<'s> Backup<'s> {
             policy: order.policy.clone(),
             schedule: self.task.schedule.clone(),
             backup_time: order.backup_time,
+            copy: self.task.copy,
             block_size: u32::try_from(self.buffer_size).unwrap_or(u32::MAX),
             fragments: last.then(|| u32::try_from(self.fragments.len()).unwrap_or(u32::MAX)),
             stream_bytes: last.then_some(self.total),
         };
-        let name = format!("{}_C1_HDR", order.backup_id);
+        let name = format!("{}_C{}_HDR", order.backup_id, self.task.copy);
         let bytes = header.encode();
-        let mut image = self.create(mover, &name, !last, report)?;
+        let mut image = mover.create(self.plugin, self.server, &name, !last, report)?;
         let written = image.write(&bytes, 0);
         let closed = written.and_then(|()| image.complete());
         if let Err(sts) = closed {
@@ -275,51 +267,15 @@ impl<'s> Backup<'s> {
         Ok(())
     }
 
-    fn create(
-        &mut self,
-        mover: &mut Mover,
-        name: &str,
-        pending: bool,
-        report: &mut MoverReport,
-    ) -> Result<ImageWriter<'s>, Failure> {
-        // Told beforehand: if this process dies in the call, bpbrm has to assume that the image exists.
-        mover.link.send(&FromMover::Creating(name.to_owned()))?;
-        let created = self.server.create_image(&image_id(&mover.order, name), pending);
-        match created {
-            Ok(image) => {
-                report.images.push(name.to_owned());
-                mover.pass_log(self.plugin);
-                mover.log(2, format!("created image {name}"));
-                Ok(image)
-            }
-            Err(sts) => Err(mover.failed(Some(self.plugin), sts)),
-        }
-    }
-
     /// After a failure: closes what is open and deletes what was created, last first.
     fn settle(&mut self, mover: &mut Mover, result: &Result<(), Failure>, report: &mut MoverReport) {
         let Err(failure) = result else { return };
         if let Some(image) = self.current.take()
             && let Err(sts) = image.abandon()
         {
-            self.complain(mover, &sts);
+            mover.complain(self.plugin, &sts);
         }
-        report.fragments.clear();
-        for name in std::mem::take(&mut report.images).into_iter().rev() {
-            let deleted = self.server.delete_image(&image_id(&mover.order, &name));
-            match deleted {
-                Ok(_) => mover.log(4, format!("deleted {name} after status {}", failure.status)),
-                Err(sts) => {
-                    self.complain(mover, &sts);
-                    report.left_behind.push(name);
-                }
-            }
-        }
-    }
-
-    fn complain(&self, mover: &mut Mover, sts: &StsFailure) {
-        mover.pass_log(self.plugin);
-        mover.log(16, format!("{} of {} failed: error {}: {}", sts.call, sts.image, sts.code, sts.text));
+        mover.discard(self.plugin, self.server, failure.status, report);
     }
 }
 

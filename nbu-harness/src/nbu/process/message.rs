@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::nbu::catalog::{FileRecord, FragmentRecord, ImageRecord};
+use crate::nbu::catalog::{CopyRecord, FileRecord, FragmentRecord, ImageRecord, StoredCopy};
 use crate::nbu::install::{Installation, StorageUnit};
 use crate::nbu::path_bytes::PathBytes;
-use crate::nbu::request::{BackupRequest, ExpireRequest, HeaderOrder, RestoreRequest, Source, VerifyRequest};
+use crate::nbu::request::{
+    BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, HeaderOrder, RestoreRequest, Source,
+    VerifyRequest,
+};
 use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, StsFailure, Warning};
 
 /// nbjm to the owner of a job.
@@ -31,6 +34,7 @@ pub(crate) enum JobRequest {
     Restore(RestoreRequest),
     Verify(VerifyRequest),
     Expire(ExpireRequest),
+    Duplicate(DuplicateRequest),
 }
 
 /// The owner of a job to nbjm.
@@ -125,10 +129,53 @@ pub(crate) struct MoverOrder {
 /// What bptm or bpdm does.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum MoverTask {
-    Write { client: String, schedule: String, header_order: HeaderOrder, hold_at: Option<u64> },
-    Read { image: Box<ImageRecord>, extents: Vec<Extent> },
-    Verify { image: Box<ImageRecord> },
-    Delete { images: Vec<String> },
+    /// Writes the stream that comes over the data socket.
+    Write(WriteTask),
+    /// Sends pieces of the streams of stored backups, one after the other, and zeros behind them.
+    Read {
+        images: Vec<StoredCopy>,
+        pieces: Vec<Piece>,
+        zeros: u64,
+    },
+    Verify {
+        image: Box<ImageRecord>,
+        copy: u32,
+    },
+    Delete {
+        images: Vec<String>,
+    },
+    /// Has the storage copy a backup.
+    Copy(CopyTask),
+}
+
+/// What bptm writes besides the stream itself, and when it stops.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WriteTask {
+    pub(crate) client: String,
+    pub(crate) schedule: String,
+    /// Number of the copy that is written.
+    pub(crate) copy: u32,
+    pub(crate) header_order: HeaderOrder,
+    /// Bytes of the stream after which bptm waits for bpbrm's decision.
+    pub(crate) hold_at: Option<u64>,
+}
+
+/// An optimized duplication.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CopyTask {
+    pub(crate) source: StoredCopy,
+    /// Number of the copy that is made.
+    pub(crate) copy: u32,
+    pub(crate) method: DuplicateMethod,
+    pub(crate) extent_bytes: u64,
+}
+
+/// A range of the stream of one of several backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Piece {
+    /// Index of the backup.
+    pub(crate) image: usize,
+    pub(crate) extent: Extent,
 }
 
 /// A range of the stream.
@@ -187,4 +234,19 @@ pub(crate) struct MoverReport {
     pub(crate) images: Vec<String>,
     /// Images that should have been deleted and were not.
     pub(crate) left_behind: Vec<String>,
+}
+
+impl MoverReport {
+    /// The copy that was written.
+    pub(crate) fn copy_record(&self, number: u32, at: &StorageUnit, header_order: HeaderOrder) -> CopyRecord {
+        CopyRecord {
+            number,
+            storage_server: at.server.clone(),
+            lsu: at.lsu.clone(),
+            buffer_size: self.buffer_size,
+            header: self.header.clone(),
+            header_order,
+            fragments: self.fragments.clone(),
+        }
+    }
 }

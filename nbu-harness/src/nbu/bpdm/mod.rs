@@ -1,4 +1,6 @@
-//! bpdm: deletes images, after an expiration or when bptm died and could not.
+//! bpdm: deletes images, after an expiration or when bptm died and could not, and has the storage copy them.
+
+mod copy;
 
 use super::bptm::session::{Failure, Mover, image_id};
 use super::process::Inherited;
@@ -13,7 +15,8 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
     let mut report = MoverReport::default();
     let result = match task {
         MoverTask::Delete { images } => delete(&mut mover, images, &mut report),
-        _ => Err(Failure::new(code::INVALID_PARAMETER, "bpdm deletes; the other tasks are bptm's")),
+        MoverTask::Copy(task) => copy::copy_backup(&mut mover, &task, &mut report),
+        _ => Err(Failure::new(code::INVALID_PARAMETER, "this task is bptm's")),
     };
     super::bptm::finish(mover, report, result)
 }

@@ -1,0 +1,103 @@
+//! The steps of the flows behind a backup (copies and what is made of them), as they are written, resolved and told.
+
+use super::Scenario;
+use super::diagnostic::nearest;
+use super::resolve::Problem;
+use super::values::{ByteSize, Comparison};
+use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack};
+use serde::{Deserialize, Serialize};
+use serde_saphyr::Spanned;
+
+/// Verifies or expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CopyStep {
+    /// Which copy; none: the primary one is verified, all are expired.
+    pub copy: Option<u32>,
+}
+
+/// Makes another copy of every backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DuplicateStep {
+    /// Index of the storage unit that the copy goes to.
+    pub to: usize,
+    /// The copy that is read; none: the primary one.
+    pub source_copy: Option<u32>,
+    /// How the data gets there.
+    pub method: DuplicateMethod,
+    /// When a normal duplication takes the place of an optimized one.
+    pub fall_back: FallBack,
+    /// Bytes that an extent copy asks for at a time.
+    pub extent: ByteSize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DuplicateFile {
+    to: Spanned<String>,
+    #[serde(default)]
+    source_copy: Option<u32>,
+    #[serde(default)]
+    method: DuplicateMethod,
+    #[serde(default)]
+    fall_back: FallBack,
+    #[serde(default)]
+    extent: Option<Spanned<ByteSize>>,
+}
+
+/// How much the jobs of a step may have written through the media server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediaServerWrites {
+    /// Number of the step, from 1.
+    pub step: usize,
+    /// Bytes that bptm or bpdm gave to the plug-in in write calls, in each successful job of it.
+    pub bytes: Comparison,
+}
+
+/// The index of a storage unit.
+fn unit(label: &Spanned<String>, labels: &[&str]) -> Result<usize, Problem> {
+    labels.iter().position(|known| *known == label.value).ok_or_else(|| {
+        let message = format!("there is no storage unit `{}`", label.value);
+        Problem::new(label.referenced, message, nearest("label", &label.value, labels))
+    })
+}
+
+pub(super) fn duplicate(step: DuplicateFile, labels: &[&str]) -> Result<DuplicateStep, Problem> {
+    let extent = match step.extent {
+        Some(size) if size.value.0 == 0 || !size.value.0.is_multiple_of(512) => {
+            let help = "expected a multiple of 512 bytes, such as 256k";
+            return Err(Problem::new(size.referenced, "not the size of an extent", help));
+        }
+        Some(size) => size.value,
+        None => ByteSize(DuplicateRequest::default_extent()),
+    };
+    Ok(DuplicateStep {
+        to: unit(&step.to, labels)?,
+        source_copy: step.source_copy,
+        method: step.method,
+        fall_back: step.fall_back,
+        extent,
+    })
+}
+
+pub(super) fn tell_duplicate(step: &DuplicateStep, scenario: &Scenario) -> String {
+    let unit = &scenario.units[step.to];
+    let how = match step.method {
+        DuplicateMethod::Optimized => {
+            "bpdm has the storage copy the images, whole if it can, else by extents"
+        }
+        DuplicateMethod::WholeImage => "bpdm has the storage copy whole images",
+        DuplicateMethod::Extents => "bpdm has the storage copy the images by extents",
+        DuplicateMethod::Normal => "one bptm reads, another writes",
+    };
+    let otherwise = match (step.method, step.fall_back) {
+        (DuplicateMethod::Normal, _) | (_, FallBack::Never) => "",
+        (_, FallBack::NotOffered) => "; if it does not offer that, one bptm reads and another writes",
+        (_, FallBack::Failed) => "; if that fails, one bptm reads and another writes",
+    };
+    format!(
+        "Duplicate every backup so far to storage unit {} (LSU {}): bpduplicate; {how}{otherwise}.",
+        unit.label, unit.lsu
+    )
+}
