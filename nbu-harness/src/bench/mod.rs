@@ -17,7 +17,7 @@ use crate::data::GenData;
 use crate::engine::{Observer, SetupError, Stand};
 use crate::nbu::{
     BackupRequest, ExpireRequest, HeaderOrder, Installation, JobControl, JobResult, RestoreRequest,
-    Selection, Source, StorageUnit, backup, expire, restore,
+    ScheduleType, Selection, Source, StorageUnit, backup, expire, restore,
 };
 use crate::scenario::Scenario;
 use control::{Control, Direction};
@@ -226,6 +226,8 @@ impl Bench {
             client: format!("bench{job_id}"),
             policy: "bench".to_owned(),
             schedule: "full".to_owned(),
+            schedule_type: ScheduleType::Full,
+            stream: 1,
             backup_time: 1_700_000_000 + job_id,
             source: Source::Synthetic(data),
             storage_unit: self.unit.clone(),

@@ -78,6 +78,9 @@ embedded!(
     "NBU-DUP-003",
     "NBU-DUP-004",
     "NBU-DUP-005",
+    "NBU-SYN-001",
+    "NBU-SYN-002",
+    "NBU-SYN-003",
 );
 
 const fn answers(
@@ -450,6 +453,32 @@ pub const fn catalogue() -> &'static [Check] {
             false,
             "A duplication whose target fills up",
             "status 191, nothing on the target, copy 1 as it was, optimized or not",
+        ),
+        // Needs the capability include.
+        whole(
+            "SYN-001",
+            "synthetic",
+            "NBU-SYN-001",
+            true,
+            "Optimized synthetic full backup",
+            "no data through the media server; it restores as the client was, also when its components are gone",
+        ),
+        whole(
+            "SYN-002",
+            "synthetic",
+            "NBU-SYN-002",
+            true,
+            "Normal synthetic full backup where the storage server includes nothing",
+            "a full, differential and cumulative backup become the client's state through two bptm",
+        ),
+        // Needs the capability include.
+        whole(
+            "SYN-003",
+            "synthetic",
+            "NBU-SYN-003",
+            false,
+            "Synthetic full backups on top of each other",
+            "status 607 without an incremental backup; pieces of pieces restore byte-identical",
         ),
     ];
     ALL

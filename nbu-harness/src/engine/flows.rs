@@ -2,8 +2,13 @@
 
 use super::SetupError;
 use super::jobs::{Action, Backup, Jobs};
-use crate::nbu::{self, Catalog, DuplicateRequest, Installation, JobControl, JobEvent, JobKind, JobResult};
-use crate::scenario::DuplicateStep;
+use super::record::ImageFacts;
+use super::sources::Prepared;
+use crate::nbu::{
+    self, Catalog, DuplicateRequest, Installation, JobControl, JobEvent, JobKind, JobResult, SyntheticRequest,
+};
+use crate::scenario::{DuplicateStep, SyntheticStep};
+use std::sync::Arc;
 
 /// A job that is one call of NetBackup's.
 pub(super) trait Flow: Send + Sync {
@@ -17,7 +22,74 @@ impl Flow for DuplicateRequest {
     }
 }
 
+impl Flow for SyntheticRequest {
+    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
+        nbu::synthesize(installation, self, watch)
+    }
+}
+
+/// What a step made.
+pub(super) struct Made {
+    pub(super) made: Vec<Backup>,
+    pub(super) images: Vec<ImageFacts>,
+}
+
 impl Jobs<'_> {
+    /// The time by NetBackup's clock, which then goes on: what changes now is later than every backup so far.
+    pub(super) fn tick(&mut self) -> i64 {
+        let now = self.next_time;
+        self.next_time += 2;
+        i64::try_from(now).unwrap_or(i64::MAX)
+    }
+
+    /// Makes a synthetic full backup of every stream.
+    pub(super) fn synthesize(
+        &mut self,
+        step_index: usize,
+        step: &SyntheticStep,
+        prepared: &[Prepared],
+    ) -> Result<Made, SetupError> {
+        let mut jobs = Vec::new();
+        for stream in prepared {
+            let request = SyntheticRequest {
+                job_id: 0,
+                client: self.scenario.client.clone(),
+                policy: self.scenario.policy.clone(),
+                schedule: self.scenario.schedule.clone(),
+                stream: u32::try_from(stream.facts.number).unwrap_or(u32::MAX),
+                storage_unit: self.unit.clone(),
+                optimized: step.optimized,
+                fall_back: step.fall_back,
+            };
+            let name = format!("synthetic full, {}", stream.facts.source);
+            jobs.push(self.job(stream.facts.number, JobKind::Backup, name, |job_id| {
+                Action::Flow(Box::new(SyntheticRequest { job_id, ..request }))
+            }));
+        }
+        let (results, _) = self.run_all(step_index, jobs, &[]);
+        let catalog = Catalog::open(&self.installation.work_dir)?;
+        let mut outcome = Made { made: Vec::new(), images: Vec::new() };
+        for job in &results {
+            let stream = prepared.iter().find(|stream| stream.facts.number == job.stream);
+            let (Some(stream), true) = (stream, job.result.is_successful()) else { continue };
+            if let Some(image) = catalog.image(&job.result.backup_id)? {
+                outcome.made.push(Backup {
+                    backup_id: image.backup_id.clone(),
+                    stream: job.stream,
+                    content: Arc::clone(&stream.content),
+                    full: true,
+                });
+                outcome.images.push(ImageFacts {
+                    stream: job.stream,
+                    image,
+                    made: job.result.images.clone(),
+                });
+            }
+        }
+        self.records.extend(results);
+        Ok(outcome)
+    }
+
     /// Duplicates every backup; returns how many copies each has then.
     pub(super) fn duplicate(
         &mut self,

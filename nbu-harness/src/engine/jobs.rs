@@ -7,17 +7,17 @@ use super::{Observer, SetupError, Stand};
 use crate::data::{ChangingFile, GenData, Mutator};
 use crate::nbu::{
     self, BackupRequest, Catalog, ExpireRequest, Installation, JobControl, JobEvent, JobKind, JobResult,
-    PathBytes, RestoreRequest, Selection, StorageUnit, VerifyRequest,
+    PathBytes, RestoreRequest, ScheduleType, Selection, StorageUnit, VerifyRequest,
 };
 use crate::oracle::{CompareOptions, Comparison, Difference, Kind, Snapshot, compare};
-use crate::scenario::{BackupStep, CopyStep, Fault, RestoreSelection, RestoreStep, Scenario};
+use crate::scenario::{BackupStep, CopyStep, Fault, ImageChoice, RestoreSelection, RestoreStep, Scenario};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Differences kept for the report.
 const LIST: usize = 50;
@@ -27,6 +27,10 @@ const LIST: usize = 50;
 pub(super) struct Backup {
     pub(super) backup_id: String,
     pub(super) stream: usize,
+    /// What its restore must give.
+    pub(super) content: Arc<Content>,
+    /// An incremental backup is no whole: restores leave it out.
+    pub(super) full: bool,
 }
 
 /// What a backup step did.
@@ -52,7 +56,7 @@ pub(super) struct Jobs<'a> {
     observer: &'a dyn Observer,
     pub(super) unit: StorageUnit,
     /// Backup time of the next job; they must differ.
-    next_time: u64,
+    pub(super) next_time: u64,
     next_id: u64,
     pub(super) records: Vec<JobRecord>,
 }
@@ -126,13 +130,16 @@ impl<'a> Jobs<'a> {
                 client: self.scenario.client.clone(),
                 policy: self.scenario.policy.clone(),
                 schedule: self.scenario.schedule.clone(),
+                schedule_type: step.schedule,
+                stream: u32::try_from(stream.facts.number).unwrap_or(u32::MAX),
                 backup_time: self.next_time,
                 source: stream.source.clone(),
                 storage_unit: self.unit.clone(),
                 header_order: self.scenario.header,
                 abort_after: step.abort_after.map(|bytes| bytes.0),
             };
-            self.next_time += 1;
+            // Room for a synthetic backup, which is made one second after the newest of its components.
+            self.next_time += 2;
             let name = stream.facts.source.clone();
             jobs.push(self.job(stream.facts.number, JobKind::Backup, name, |id| {
                 Action::Backup(Box::new(BackupRequest { job_id: id, ..request }))
@@ -152,7 +159,14 @@ impl<'a> Jobs<'a> {
         let (mut made, mut images) = (Vec::new(), Vec::new());
         for job in &results {
             if let Some(image) = catalog.image(&job.result.backup_id)? {
-                made.push(Backup { backup_id: image.backup_id.clone(), stream: job.stream });
+                if let Some(stream) = prepared.iter().find(|stream| stream.facts.number == job.stream) {
+                    made.push(Backup {
+                        backup_id: image.backup_id.clone(),
+                        stream: job.stream,
+                        content: Arc::clone(&stream.content),
+                        full: image.schedule_type == ScheduleType::Full,
+                    });
+                }
                 images.push(ImageFacts { stream: job.stream, image, made: job.result.images.clone() });
             }
         }
@@ -162,7 +176,7 @@ impl<'a> Jobs<'a> {
 
     pub(super) fn verify(&mut self, step_index: usize, step: &CopyStep, backups: &[Backup]) {
         let (unit, copy) = (self.unit.clone(), step.copy);
-        let jobs = backups.iter().map(|backup| {
+        let jobs = chosen(backups, step.images).map(|backup| {
             let (backup_id, storage_unit) = (backup.backup_id.clone(), unit.clone());
             self.job(backup.stream, JobKind::Verify, backup.backup_id.clone(), |job_id| {
                 Action::Verify(Box::new(VerifyRequest { job_id, backup_id, copy, storage_unit }))
@@ -181,7 +195,7 @@ impl<'a> Jobs<'a> {
         backups: &[Backup],
     ) -> Result<BTreeSet<String>, SetupError> {
         let (unit, copy) = (self.unit.clone(), step.copy);
-        let jobs = backups.iter().map(|backup| {
+        let jobs = chosen(backups, step.images).map(|backup| {
             let (backup_id, storage_unit) = (backup.backup_id.clone(), unit.clone());
             self.job(backup.stream, JobKind::ImageCleanup, backup.backup_id.clone(), |job_id| {
                 Action::Expire(Box::new(ExpireRequest { job_id, backup_id, copy, storage_unit }))
@@ -205,11 +219,10 @@ impl<'a> Jobs<'a> {
         step_index: usize,
         step: &RestoreStep,
         backups: &[Backup],
-        prepared: &[Prepared],
         target: &Path,
         late: &[Fault],
     ) -> Result<RestoreOutcome, SetupError> {
-        let plans = self.plan_restores(step, backups, prepared, target)?;
+        let plans = self.plan_restores(step, backups, target)?;
         let (jobs, expected): (Vec<Job>, Vec<Expected<'_>>) = plans.into_iter().unzip();
         let (results, never_struck) = self.run_all(step_index, jobs, late);
         self.observer.note("comparing what was restored with what was backed up");
@@ -234,24 +247,20 @@ impl<'a> Jobs<'a> {
     fn plan_restores<'p>(
         &mut self,
         step: &RestoreStep,
-        backups: &[Backup],
-        prepared: &'p [Prepared],
+        backups: &'p [Backup],
         target: &Path,
     ) -> Result<Vec<(Job, Expected<'p>)>, SetupError> {
         let mut plans = Vec::new();
         let copy = step.copy;
         let catalog = Catalog::open(&self.installation.work_dir)?;
-        for backup in backups {
-            let Some(stream) = prepared.iter().find(|stream| stream.facts.number == backup.stream) else {
-                continue;
-            };
+        for backup in chosen(backups, step.images).filter(|backup| backup.full) {
             let choices: Vec<Option<Vec<PathBytes>>> = match &step.selection {
                 RestoreSelection::All => vec![None],
                 RestoreSelection::Files(files) => {
                     vec![Some(files.iter().map(|path| PathBytes::from_text(path)).collect())]
                 }
                 RestoreSelection::SingleFiles(count) => {
-                    let picked = pick(&stream.content, *count, self.scenario.seed);
+                    let picked = pick(&backup.content, *count, self.scenario.seed);
                     picked.into_iter().map(|path| Some(vec![path])).collect()
                 }
             };
@@ -277,7 +286,7 @@ impl<'a> Jobs<'a> {
                 if let Some(paths) = &paths {
                     job.wanted_bytes = Some(bytes_in_stream(&catalog, &backup.backup_id, paths)?);
                 }
-                plans.push((job, Expected { content: &stream.content, destination, paths }));
+                plans.push((job, Expected { content: &backup.content, destination, paths }));
             }
         }
         Ok(plans)
@@ -351,6 +360,22 @@ impl<'a> Jobs<'a> {
     }
 }
 
+/// The backups that a step is about. The latest one of each stream is the one that was made last.
+pub(super) fn chosen(backups: &[Backup], images: ImageChoice) -> impl Iterator<Item = &Backup> {
+    backups
+        .iter()
+        .enumerate()
+        .filter(move |(index, backup)| {
+            let later = backups.iter().skip(index + 1).any(|other| other.stream == backup.stream);
+            match images {
+                ImageChoice::All => true,
+                ImageChoice::Latest => !later,
+                ImageChoice::Older => later,
+            }
+        })
+        .map(|(_, backup)| backup)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -358,7 +383,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn start_mutators(prepared: &[Prepared]) -> Result<Vec<(usize, ChangingFile, Mutator)>, SetupError> {
     let mut mutators = Vec::new();
     for stream in prepared {
-        if let Content::Tree { root, changing: Some(file), .. } = &stream.content {
+        if let Content::Tree { root, changing: Some(file), .. } = &*stream.content {
             mutators.push((stream.facts.number, file.clone(), Mutator::start(root, file)?));
         }
     }
@@ -460,7 +485,7 @@ impl Expected<'_> {
 
 /// Synthetic files are checked while they are restored; what is left to do is to see that all of them were there.
 fn compare_synthetic(data: &GenData, paths: Option<&[PathBytes]>, result: &JobResult) -> Comparison {
-    let files = paths.map_or(data.max_files, |paths| paths.len() as u64);
+    let files = paths.map_or_else(|| data.file_count(), |paths| paths.len() as u64);
     let bytes = files * data.kb_size * 1024;
     let mut compared =
         Comparison { paths: usize::try_from(files).unwrap_or(usize::MAX), bytes, ..Comparison::default() };

@@ -41,7 +41,7 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     let mut runner = Runner {
         scenario,
         stand: &stand,
-        prepared: &prepared,
+        prepared,
         jobs: Jobs::new(scenario, &stand, &installation, observer),
         backups: Vec::new(),
         steps: Vec::new(),
@@ -60,7 +60,7 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     faults.extend(runner.pending.iter().map(|fault| FaultOutcome { fault: *fault, hits: 0 }));
     let record = Record {
         scenario: scenario.clone(),
-        streams: prepared.iter().map(|stream| stream.facts.clone()).collect(),
+        streams: runner.prepared.iter().map(|stream| stream.facts.clone()).collect(),
         steps: runner.steps,
         jobs: runner.jobs.into_records(),
         vips: stand.vip_requests(),
@@ -95,7 +95,7 @@ pub(super) fn elapsed_ms(since: Instant) -> u64 {
 struct Runner<'a> {
     scenario: &'a Scenario,
     stand: &'a Stand,
-    prepared: &'a [Prepared],
+    prepared: Vec<Prepared>,
     jobs: Jobs<'a>,
     /// Backups that are in the catalogue.
     backups: Vec<Backup>,
@@ -125,7 +125,7 @@ impl Runner<'_> {
         match step {
             Step::Backup(step) => {
                 let late = std::mem::take(&mut self.pending);
-                let outcome = self.jobs.backup(index, step, self.prepared, &late)?;
+                let outcome = self.jobs.backup(index, step, &self.prepared, &late)?;
                 self.backups.extend(outcome.made);
                 record.images = outcome.images;
                 record.changed = outcome.changed;
@@ -134,11 +134,22 @@ impl Runner<'_> {
             Step::Restore(step) => {
                 let late = std::mem::take(&mut self.pending);
                 let target = self.work_dir.join(format!("restore-{index}"));
-                let outcome = self.jobs.restore(index, step, &self.backups, self.prepared, &target, &late)?;
+                let outcome = self.jobs.restore(index, step, &self.backups, &target, &late)?;
                 (record.full, record.single) = (outcome.full, outcome.single);
                 self.never_struck.extend(outcome.never_struck);
             }
             Step::Verify(step) => self.jobs.verify(index, step, &self.backups),
+            Step::Change(step) => {
+                let mtime = self.jobs.tick();
+                for (stream, prepared) in self.scenario.streams.iter().zip(&mut self.prepared) {
+                    prepared.change(&stream.source, step, mtime)?;
+                }
+            }
+            Step::Synthetic(step) => {
+                let made = self.jobs.synthesize(index, step, &self.prepared)?;
+                record.images = made.images;
+                self.backups.extend(made.made);
+            }
             Step::Duplicate(step) => record.copies = self.jobs.duplicate(index, step, &self.backups)?,
             Step::Expire(step) => {
                 let gone = self.jobs.expire(index, step, &self.backups)?;

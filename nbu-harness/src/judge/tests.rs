@@ -78,7 +78,7 @@ fn image() -> ImageFacts {
         |n: u32| format!("{{\"number\":{n},\"name\":\"client1_1_C1_F{n}\",\"offset\":0,\"bytes\":1}}");
     let text = format!(
         "{{\"format\":2,\"backup_id\":\"client1_1\",\"client\":\"client1\",\"policy\":\"p1\",\"schedule\":\"full\",\
-         \"backup_time\":1,\"job_id\":1,\"stream_bytes\":2,\"files\":10,\"status\":0,\
+         \"backup_time\":1,\"job_id\":1,\"schedule_type\":\"full\",\"stream\":1,\"stream_bytes\":2,\"files\":10,\"status\":0,\
          \"primary_copy\":1,\"copies\":[{{\"number\":1,\"storage_server\":\"VastData:vast1\",\"lsu\":\"lsu0\",\
          \"buffer_size\":262144,\"header\":\"client1_1_C1_HDR\",\"header_order\":\"last\",\
          \"fragments\":[{},{}]}}],\"source\":{{\"directory\":\"/x\"}},\

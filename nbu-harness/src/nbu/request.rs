@@ -24,6 +24,12 @@ pub struct BackupRequest {
     pub policy: String,
     /// Schedule name.
     pub schedule: String,
+    /// What kind of backup the schedule makes. An incremental one without an earlier backup becomes a full one.
+    #[serde(default)]
+    pub schedule_type: ScheduleType,
+    /// Number of the policy's data stream, from 1.
+    #[serde(default = "first_stream")]
+    pub stream: u32,
     /// Backup time in seconds since the epoch; the backup id is made of client and time and must be new.
     pub backup_time: u64,
     /// What is backed up.
@@ -46,8 +52,26 @@ impl BackupRequest {
     }
 }
 
+const fn first_stream() -> u32 {
+    1
+}
+
+/// NetBackup's types of schedules, with their numbers in `bpdbjobs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum ScheduleType {
+    /// 0: everything.
+    #[default]
+    Full = 0,
+    /// 1: what changed since the last backup of any type.
+    Differential = 1,
+    /// 4: what changed since the last full backup.
+    Cumulative = 4,
+}
+
 /// What a backup reads.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// A directory and everything below it. Paths in the backup are relative to it; it is itself the path `.`.
@@ -183,4 +207,26 @@ pub enum FallBack {
     NotOffered,
     /// Also when it was tried and failed (`RESUME_ORIG_DUP_ON_OPT_DUP_FAIL`).
     Failed,
+}
+
+/// A synthetic full backup: made of the last full backup of a stream and the incremental ones after it, without the client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SyntheticRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// Client name.
+    pub client: String,
+    /// Policy name.
+    pub policy: String,
+    /// Schedule name.
+    pub schedule: String,
+    /// Number of the policy's data stream, from 1.
+    pub stream: u32,
+    /// Where it goes.
+    pub storage_unit: StorageUnit,
+    /// Whether the storage server composes the image (optimized) or the media server reads and writes.
+    pub optimized: bool,
+    /// When a normal synthetic backup takes the place of an optimized one.
+    #[serde(default)]
+    pub fall_back: FallBack,
 }

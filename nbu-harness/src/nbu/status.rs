@@ -38,6 +38,8 @@ pub(crate) mod code {
     pub(crate) const TAR_INVALID_ARCHIVE: i32 = 183;
     pub(crate) const NO_IMAGES_PROCESSED: i32 = 191;
     pub(crate) const NO_ENTITY: i32 = 227;
+    pub(crate) const NOTHING_TO_SYNTHESIZE: i32 = 607;
+    pub(crate) const SYNTHETIC_INVALID: i32 = 647;
     pub(crate) const IMAGE_CONFLICT: i32 = 1535;
 }
 
@@ -93,6 +95,10 @@ const TEXTS: &[(i32, &str)] = &[
     (227, "no entity was found"),
     (228, "unable to process request"),
     (229, "events out of sequence - image inconsistency"),
+    (607, "no images were found to synthesize"),
+    (609, "synthetic image reader failed"),
+    (647, "validation of synthetic image failed"),
+    (671, "query for list of component images failed"),
     (1535, "backup id conflicts with an existing image"),
     (2074, "Disk volume is down"),
     (2106, "Storage server is down or unavailable"),
@@ -128,6 +134,8 @@ pub enum Place {
     Delete,
     /// Copying an image, whole or by extent, on the storage.
     Copy,
+    /// Including a range of another image in a new one.
+    Include,
 }
 
 /// One line of the mapping from plug-in errors to NetBackup statuses.
@@ -161,6 +169,7 @@ const BUILT_IN: &[StatusRule] = &[
     rule(Some(Place::Close), None, code::MEDIA_CLOSE),
     rule(Some(Place::Delete), None, code::PARTIAL),
     rule(Some(Place::Copy), None, code::MEDIA_WRITE),
+    rule(Some(Place::Include), None, code::MEDIA_WRITE),
 ];
 
 /// A status, and whether the table had a rule for it.

@@ -5,6 +5,7 @@ use super::{
     Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, Milliseconds, RestoreSelection,
     Scenario, Step, StreamSource,
 };
+use crate::nbu::ScheduleType;
 use std::fmt::Write as _;
 
 /// Tells a scenario in words, with every default in its place. Ends without a newline.
@@ -81,10 +82,18 @@ fn source(source: &StreamSource) -> String {
             let changing = if tree.changing { ", one of them changing while it is read" } else { "" };
             format!("a generated tree of {} files, {} bytes in all{changing}", tree.files, tree.bytes)
         }
-        StreamSource::Synthetic(data) => format!(
-            "{} synthetic files of {} KiB, {} % of them random",
-            data.max_files, data.kb_size, data.percent_random
-        ),
+        StreamSource::Synthetic(data) => {
+            let (changed, gone) = (data.change_percent, data.delete_percent);
+            let moves_on = if changed == 0 && gone == 0 {
+                String::new()
+            } else {
+                format!("; with each generation {changed} % change and {gone} % go")
+            };
+            format!(
+                "{} synthetic files of {} KiB, {} % of them random{moves_on}",
+                data.max_files, data.kb_size, data.percent_random
+            )
+        }
     }
 }
 
@@ -92,11 +101,16 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
     let jobs = counted(scenario.streams.len(), "backup job");
     match step {
         Step::Backup(backup) => {
+            let kind = match backup.schedule {
+                ScheduleType::Full => "Back up",
+                ScheduleType::Differential => "Back up what changed since the last backup",
+                ScheduleType::Cumulative => "Back up what changed since the last full backup",
+            };
             let cancelled = backup.abort_after.map_or_else(String::new, |bytes| {
                 format!(" The operator cancels each job when {bytes} of its stream are written.")
             });
             format!(
-                "Back up: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
+                "{kind}: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
                  writes it through the plug-in, a fragment after another.{cancelled}"
             )
         }
@@ -108,22 +122,24 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
                 }
                 RestoreSelection::Files(paths) => paths.join(", "),
             };
-            let copy = which_copy(restore.copy);
+            let (copy, images) = (which_copy(restore.copy), restore.images.words());
             format!(
-                "Restore {what}, of {copy}every backup so far, to a new place: bptm reads through the plug-in in new \
+                "Restore {what}, of {copy}{images}, to a new place: bptm reads through the plug-in in new \
                  processes, tar writes the files."
             )
         }
         Step::Verify(verify) => {
             let what = which_copy(verify.copy);
-            format!(
-                "Verify {what}every backup so far: bptm reads all of it and compares it with the catalogue."
-            )
+            let images = verify.images.words();
+            format!("Verify {what}{images}: bptm reads all of it and compares it with the catalogue.")
         }
         Step::Expire(expire) => {
             let what = which_copy(expire.copy);
-            format!("Expire {what}every backup so far: bpdm deletes its images through the plug-in.")
+            let images = expire.images.words();
+            format!("Expire {what}{images}: bpdm deletes its images through the plug-in.")
         }
+        Step::Synthetic(synthetic) => flows::tell_synthetic(*synthetic),
+        Step::Change(change) => flows::tell_change(*change),
         Step::Duplicate(duplicate) => flows::tell_duplicate(duplicate, scenario),
         Step::Fill(fill) => {
             format!("Fill LSU {} from outside until {} of its quota are left.", fill.lsu, fill.leave)

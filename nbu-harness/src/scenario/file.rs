@@ -1,6 +1,6 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
-use super::flows::{CopyStep, DuplicateFile};
+use super::flows::{ChangeStep, CopyStep, DuplicateFile, ImageChoice, SyntheticStep};
 use super::spec::{
     BackupStep, EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep,
     StorageServer,
@@ -120,6 +120,8 @@ pub(super) enum StepFile {
     Verify(CopyStep),
     Expire(CopyStep),
     Duplicate(DuplicateFile),
+    Synthetic(SyntheticStep),
+    Change(Spanned<ChangeStep>),
     Fill(Spanned<FillStep>),
     Fault(Spanned<FaultFile>),
     Heal(Nothing),
@@ -134,6 +136,7 @@ pub(super) struct Nothing {}
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RestoreFile {
     pub(super) copy: Option<u32>,
+    pub(super) images: ImageChoice,
     pub(super) single_files: Option<Spanned<u32>>,
     pub(super) files: Option<Spanned<Vec<String>>>,
 }

@@ -14,6 +14,64 @@ use serde_saphyr::Spanned;
 pub struct CopyStep {
     /// Which copy; none: the primary one is verified, all are expired.
     pub copy: Option<u32>,
+    /// Which backups.
+    pub images: ImageChoice,
+}
+
+/// Which backups a step is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageChoice {
+    /// All of them.
+    #[default]
+    All,
+    /// The latest of each stream.
+    Latest,
+    /// All but the latest of each stream.
+    Older,
+}
+
+impl ImageChoice {
+    /// As a phrase.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::All => "every backup so far",
+            Self::Latest => "the latest backup of each stream",
+            Self::Older => "every backup but the latest of each stream",
+        }
+    }
+}
+
+/// Moves the data of all streams on by one generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChangeStep {
+    /// Share of a generated tree's files that change, move or get another mode. `GEN_DATA` has its own directives.
+    pub percent: u8,
+    /// Share of a generated tree's files that go.
+    pub delete_percent: u8,
+}
+
+impl Default for ChangeStep {
+    fn default() -> Self {
+        Self { percent: 10, delete_percent: 3 }
+    }
+}
+
+/// Makes a synthetic full backup of every stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyntheticStep {
+    /// Whether the storage server composes the image; otherwise the media server reads and writes.
+    pub optimized: bool,
+    /// When a normal synthetic backup takes the place of an optimized one.
+    pub fall_back: FallBack,
+}
+
+impl Default for SyntheticStep {
+    fn default() -> Self {
+        Self { optimized: true, fall_back: FallBack::default() }
+    }
 }
 
 /// Makes another copy of every backup.
@@ -79,6 +137,30 @@ pub(super) fn duplicate(step: DuplicateFile, labels: &[&str]) -> Result<Duplicat
         fall_back: step.fall_back,
         extent,
     })
+}
+
+pub(super) fn tell_change(step: ChangeStep) -> String {
+    format!(
+        "The data of every stream moves on by one generation: {} % of a tree's files change, {} % go, synthetic files as \
+         their directives say.",
+        step.percent, step.delete_percent
+    )
+}
+
+pub(super) fn tell_synthetic(step: SyntheticStep) -> String {
+    let how = if step.optimized {
+        "bptm has the storage include the pieces"
+    } else {
+        "one bptm reads the pieces, another writes"
+    };
+    let otherwise = match step.fall_back {
+        FallBack::Never => "",
+        _ if step.optimized => "; if it does not offer that, one bptm reads and another writes",
+        _ => "",
+    };
+    format!(
+        "Synthetic full backup of every stream, from its last full and incremental backups: bpsynth plans, {how}{otherwise}."
+    )
 }
 
 pub(super) fn tell_duplicate(step: &DuplicateStep, scenario: &Scenario) -> String {

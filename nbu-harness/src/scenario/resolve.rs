@@ -2,6 +2,7 @@
 
 use super::diagnostic::{Diagnostic, nearest};
 use super::file::{Buffers, ClusterFile, FaultFile, RestoreFile, ScenarioFile, StepFile, Unit};
+use super::flows::ChangeStep;
 use super::spec::{
     Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
     StorageUnitSpec,
@@ -220,10 +221,20 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
     Ok(match step {
         StepFile::Backup(step) => Step::Backup(step),
         StepFile::Restore(step) => {
-            Step::Restore(RestoreStep { copy: step.copy, selection: restore_selection(step)? })
+            let (copy, images) = (step.copy, step.images);
+            Step::Restore(RestoreStep { copy, images, selection: restore_selection(step)? })
         }
         StepFile::Verify(step) => Step::Verify(step),
         StepFile::Expire(step) => Step::Expire(step),
+        StepFile::Synthetic(step) => Step::Synthetic(step),
+        StepFile::Change(step) => {
+            let ChangeStep { percent, delete_percent } = step.value;
+            if u16::from(percent) + u16::from(delete_percent) > 100 {
+                let help = "expected `percent` and `delete_percent` of 100 together at most";
+                return Err(Problem::new(step.referenced, "more than all files cannot change", help));
+            }
+            Step::Change(step.value)
+        }
         StepFile::Duplicate(step) => Step::Duplicate(flows::duplicate(step, labels)?),
         StepFile::Heal(_) => Step::Heal,
         StepFile::Fill(step) => {

@@ -1,9 +1,9 @@
 //! A scenario with every default filled in: what the engine runs and what the JSON result prints.
 
-use super::flows::{CopyStep, DuplicateStep, MediaServerWrites};
+use super::flows::{ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, SyntheticStep};
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
-use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder};
+use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, ScheduleType};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -260,6 +260,10 @@ pub enum Step {
     Expire(CopyStep),
     /// Makes another copy of every backup made so far.
     Duplicate(DuplicateStep),
+    /// Makes a synthetic full backup of every stream.
+    Synthetic(SyntheticStep),
+    /// Changes what the streams read.
+    Change(ChangeStep),
     /// Takes space of an LSU from outside, so that only some is left.
     Fill(FillStep),
     /// Makes the cluster misbehave.
@@ -277,6 +281,8 @@ impl Step {
             Self::Verify(_) => "verify",
             Self::Expire(_) => "expire",
             Self::Duplicate(_) => "duplicate",
+            Self::Synthetic(_) => "synthetic",
+            Self::Change(_) => "change",
             Self::Fill(_) => "fill",
             Self::Fault(_) => "fault",
             Self::Heal => "heal",
@@ -288,6 +294,8 @@ impl Step {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackupStep {
+    /// What is backed up: everything, or what changed since an earlier backup.
+    pub schedule: ScheduleType,
     /// The operator cancels each job when this many bytes of its stream have been written.
     pub abort_after: Option<ByteSize>,
 }
@@ -312,6 +320,8 @@ pub struct RestoreStep {
     pub selection: RestoreSelection,
     /// Which copy; none: the primary one.
     pub copy: Option<u32>,
+    /// Which backups. Incremental ones are never among them: they are no whole.
+    pub images: ImageChoice,
 }
 
 /// Taking space of an LSU.

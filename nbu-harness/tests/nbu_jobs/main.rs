@@ -7,4 +7,5 @@ mod duplicate;
 mod failure;
 mod restore;
 mod rig;
+mod synthetic;
 mod tree;

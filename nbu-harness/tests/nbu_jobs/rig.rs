@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use nbu_harness::data::GenData;
 use nbu_harness::nbu::{
     BackupRequest, Catalog, ExpireRequest, HeaderOrder, Installation, JobControl, JobEvent, JobResult,
-    RestoreRequest, Selection, Source, StorageUnit, VerifyRequest, backup, expire, restore, verify,
+    RestoreRequest, ScheduleType, Selection, Source, StorageUnit, VerifyRequest, backup, expire, restore,
+    verify,
 };
 use tempfile::TempDir;
 
@@ -66,6 +67,8 @@ impl Rig {
             client: "client1".into(),
             policy: "policy1".into(),
             schedule: "full".into(),
+            schedule_type: ScheduleType::Full,
+            stream: 1,
             backup_time: 1_588_173_000 + job_id,
             source,
             storage_unit: self.unit.clone(),

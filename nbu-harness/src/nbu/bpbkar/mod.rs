@@ -1,6 +1,7 @@
 //! bpbkar: reads the client's files and sends them as a tar stream to bptm, and their records to bpbrm.
 
 mod content;
+mod earlier;
 mod outlet;
 mod synthetic;
 mod walk;
@@ -8,15 +9,17 @@ mod walk;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use self::earlier::Earlier;
 use self::outlet::{Outlet, SendError};
 use super::catalog::FileRecord;
 use super::path_bytes::PathBytes;
 use super::process::Inherited;
 use super::process::link::Link;
-use super::process::message::{ClientReport, FromClient, ToClient};
+use super::process::message::{ClientReport, FromClient, Reference, ToClient};
 use super::request::Source;
 use super::result::Warning;
 use super::status::{code, status_text};
+use super::tar_stream::Head;
 
 /// File records per message.
 const RECORDS_PER_MESSAGE: usize = 512;
@@ -25,12 +28,15 @@ const MAX_WARNINGS: u64 = 10_000;
 
 /// Runs the process; returns its exit code.
 pub(crate) fn run(mut inherited: Inherited) -> i32 {
-    let Some(ToClient::Backup { source, backup_time, timeout_ms }) = inherited.order() else {
+    let Some(ToClient::Backup { source, reference, timeout_ms }) = inherited.order() else {
         return code::HANDSHAKE;
     };
     let Inherited { link, data } = inherited;
-    let mut records = Records { link, batch: Vec::new(), files: 0, warnings: 0 };
-    let report = match send(&source, backup_time, Duration::from_millis(timeout_ms), data, &mut records) {
+    let mut records = Records { link, batch: Vec::new(), files: 0, warnings: 0, earlier: None };
+    let sent = records
+        .compare_with(reference.as_ref())
+        .and_then(|()| send(&source, Duration::from_millis(timeout_ms), data, &mut records));
+    let report = match sent {
         Ok(bytes) => ClientReport {
             status: if records.warnings == 0 { code::OK } else { code::PARTIAL },
             files: records.files,
@@ -65,17 +71,11 @@ impl From<SendError> for Failure {
     }
 }
 
-fn send(
-    source: &Source,
-    backup_time: u64,
-    timeout: Duration,
-    data: UnixStream,
-    records: &mut Records,
-) -> Result<u64, Failure> {
+fn send(source: &Source, timeout: Duration, data: UnixStream, records: &mut Records) -> Result<u64, Failure> {
     let mut outlet = Outlet::new(data, timeout)?;
     match source {
         Source::Directory(root) => walk::send_tree(root, &mut outlet, records)?,
-        Source::Synthetic(directives) => synthetic::send(directives, backup_time, &mut outlet, records)?,
+        Source::Synthetic(directives) => synthetic::send(directives, &mut outlet, records)?,
     }
     records.flush()?;
     Ok(outlet.finish()?)
@@ -88,11 +88,29 @@ struct Records {
     batch: Vec<FileRecord>,
     files: u64,
     warnings: u64,
+    earlier: Option<Earlier>,
 }
 
 impl Records {
+    /// Prepares an incremental backup.
+    fn compare_with(&mut self, reference: Option<&Reference>) -> Result<(), Failure> {
+        self.earlier = reference.map(Earlier::load).transpose()?;
+        Ok(())
+    }
+
+    /// Whether an incremental backup leaves this file out: then its record goes to the true image restore information,
+    /// and nothing into the stream.
+    fn left_out(&mut self, head: &Head<'_>) -> Result<bool, Failure> {
+        let record = record(head, 0, 0);
+        if !self.earlier.as_ref().is_some_and(|earlier| earlier.has(&record)) {
+            return Ok(false);
+        }
+        self.add(FileRecord { tir_only: true, ..record })?;
+        Ok(true)
+    }
+
     fn add(&mut self, record: FileRecord) -> Result<(), Failure> {
-        self.files += 1;
+        self.files += u64::from(!record.tir_only);
         self.batch.push(record);
         if self.batch.len() >= RECORDS_PER_MESSAGE { self.flush() } else { Ok(()) }
     }
@@ -115,5 +133,24 @@ impl Records {
 
     fn tell(&mut self, message: &FromClient) -> Result<(), Failure> {
         self.link.send(message).map_err(|e| Failure { status: code::CONNECTION_BROKEN, text: e.to_string() })
+    }
+}
+
+/// The catalogue's record of a member.
+fn record(head: &Head<'_>, start: u64, data_offset: u64) -> FileRecord {
+    FileRecord {
+        path: PathBytes::from(head.path),
+        kind: head.kind,
+        start,
+        data_offset,
+        data_length: head.stored,
+        size: head.size,
+        mode: head.mode,
+        uid: head.uid,
+        gid: head.gid,
+        mtime: head.mtime,
+        mtime_nsec: head.mtime_nsec,
+        link: head.link.map(PathBytes::from),
+        tir_only: false,
     }
 }

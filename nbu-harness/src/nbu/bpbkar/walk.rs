@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use super::content::{Layout, changed, layout, send_range};
 use super::outlet::Outlet;
-use super::{Failure, Records};
-use crate::nbu::catalog::{FileKind, FileRecord};
+use super::{Failure, Records, record};
+use crate::nbu::catalog::FileKind;
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::status::status_text;
 use crate::nbu::tar_stream::{Head, encode_map};
@@ -143,6 +143,9 @@ impl Walk<'_> {
         };
         let stored = map.len() as u64 + ranges.iter().map(|(_, length)| length).sum::<u64>();
         let head = Head { stored, sparse: !map.is_empty(), size, ..head(relative, FileKind::File, metadata) };
+        if self.records.left_out(&head)? {
+            return Ok(());
+        }
         let start = self.outlet.position();
         let data_offset = self.outlet.header(&head)?;
         self.outlet.write(&map)?;
@@ -167,6 +170,9 @@ impl Walk<'_> {
         link: Option<&[u8]>,
     ) -> Result<(), Failure> {
         let head = Head { link, ..head(relative, kind, metadata) };
+        if self.records.left_out(&head)? {
+            return Ok(());
+        }
         let start = self.outlet.position();
         let data_offset = self.outlet.header(&head)?;
         self.records.add(record(&head, start, data_offset))
@@ -202,22 +208,5 @@ fn head<'a>(path: &'a [u8], kind: FileKind, metadata: &Metadata) -> Head<'a> {
         sparse: false,
         link: None,
         device: (rustix::fs::major(device), rustix::fs::minor(device)),
-    }
-}
-
-fn record(head: &Head<'_>, start: u64, data_offset: u64) -> FileRecord {
-    FileRecord {
-        path: PathBytes::from(head.path),
-        kind: head.kind,
-        start,
-        data_offset,
-        data_length: head.stored,
-        size: head.size,
-        mode: head.mode,
-        uid: head.uid,
-        gid: head.gid,
-        mtime: head.mtime,
-        mtime_nsec: head.mtime_nsec,
-        link: head.link.map(PathBytes::from),
     }
 }

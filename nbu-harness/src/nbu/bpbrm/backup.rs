@@ -8,9 +8,9 @@ use super::course::{Conduct, Course};
 use super::owner::{Cause, Owner};
 use crate::nbu::catalog::{Catalog, CatalogError, ImageRecord, NewImage};
 use crate::nbu::process::message::{
-    ClientReport, FromClient, FromMover, MoverReport, MoverTask, ToClient, ToMover, WriteTask,
+    ClientReport, FromClient, FromMover, MoverReport, MoverTask, Reference, ToClient, ToMover, WriteTask,
 };
-use crate::nbu::request::BackupRequest;
+use crate::nbu::request::{BackupRequest, ScheduleType};
 use crate::nbu::status::{code, status_text};
 
 /// Longest client name: backup id and image names have to fit their fields.
@@ -22,9 +22,10 @@ pub(super) const FIRST_COPY: u32 = 1;
 /// Runs a backup.
 pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Cause> {
     check(request)?;
-    let new_image = Catalog::open(&owner.installation.work_dir)
-        .and_then(|catalog| catalog.begin(&request.backup_id(), request.job_id))
-        .map_err(catalogue_cause)?;
+    let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
+    let reference = reference(owner, &catalog, request)?;
+    let schedule_type = effective_type(request, reference.as_ref());
+    let new_image = catalog.begin(&request.backup_id(), request.job_id).map_err(catalogue_cause)?;
     let mut conduct = Backup {
         new_image,
         hold_expected: request.abort_after.is_some(),
@@ -37,12 +38,12 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         backup_time: request.backup_time,
         policy: request.policy.clone(),
     };
-    let mut course = start(owner, request, &work)?;
+    let mut course = start(owner, request, &work, reference)?;
     let outcome = course.run(owner, &mut conduct);
     let report = course.mover_report();
     let client = course.client_report.take().unwrap_or_default();
     let outcome = match (outcome, &report) {
-        (Ok(()), Some(report)) => enter(owner, request, conduct.new_image, report, &client),
+        (Ok(()), Some(report)) => enter(owner, request, conduct.new_image, schedule_type, report, &client),
         (Ok(()), None) => Err(Cause::new(code::CONNECTION_BROKEN, "bptm made no report")),
         (Err(cause), _) => Err(cause),
     };
@@ -60,6 +61,11 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         }
         other => other,
     }
+}
+
+/// What the backup is in the end: without an earlier one, a full backup.
+fn effective_type(request: &BackupRequest, reference: Option<&Reference>) -> ScheduleType {
+    reference.map_or(ScheduleType::Full, |_| request.schedule_type)
 }
 
 fn check(request: &BackupRequest) -> Result<(), Cause> {
@@ -92,11 +98,48 @@ pub(super) fn catalogue_cause(error: CatalogError) -> Cause {
     Cause::new(status, error)
 }
 
-fn start(owner: &mut Owner, request: &BackupRequest, work: &Work) -> Result<Course, Cause> {
+/// The backup that an incremental one starts from: the last one (differential) or the last full one (cumulative). None
+/// for a full backup, and when there is no earlier one.
+fn reference(
+    owner: &mut Owner,
+    catalog: &Catalog,
+    request: &BackupRequest,
+) -> Result<Option<Reference>, Cause> {
+    if request.schedule_type == ScheduleType::Full {
+        return Ok(None);
+    }
+    let images =
+        catalog.images_of(&request.client, &request.policy, request.stream).map_err(catalogue_cause)?;
+    let full = images.iter().rposition(|image| image.schedule_type == ScheduleType::Full);
+    let found = match request.schedule_type {
+        ScheduleType::Differential => full.and(images.last()),
+        _ => full.and_then(|index| images.get(index)),
+    };
+    let Some(image) = found else {
+        owner.info(
+            "bpbrm",
+            std::process::id(),
+            "no full backup to start from: this one becomes a full backup",
+        );
+        return Ok(None);
+    };
+    owner.info("bpbrm", std::process::id(), format!("incremental backup since {}", image.backup_id));
+    Ok(Some(Reference { since: image.backup_time, list: (&*catalog.list_path(image)).into() }))
+}
+
+fn start(
+    owner: &mut Owner,
+    request: &BackupRequest,
+    work: &Work,
+    reference: Option<Reference>,
+) -> Result<Course, Cause> {
     let (bpbkar_end, bptm_end) = UnixStream::pair().map_err(|e| Cause::new(code::SYSTEM_CALL, e))?;
     let task = MoverTask::Write(WriteTask {
         client: request.client.clone(),
         schedule: request.schedule.clone(),
+        schedule_type: effective_type(request, reference.as_ref()),
+        stream: request.stream,
+        source: request.source.clone(),
         copy: FIRST_COPY,
         header_order: request.header_order,
         hold_at: request.abort_after,
@@ -105,7 +148,7 @@ fn start(owner: &mut Owner, request: &BackupRequest, work: &Work) -> Result<Cour
     let mut client = owner.start("bpbkar", Some(bpbkar_end))?;
     let order = ToClient::Backup {
         source: request.source.clone(),
-        backup_time: request.backup_time,
+        reference,
         timeout_ms: owner.installation.timeouts.client_read_timeout_ms,
     };
     client
@@ -178,6 +221,7 @@ fn enter(
     owner: &mut Owner,
     request: &BackupRequest,
     new_image: NewImage,
+    schedule_type: ScheduleType,
     report: &MoverReport,
     client: &ClientReport,
 ) -> Result<(), Cause> {
@@ -192,6 +236,8 @@ fn enter(
         client: request.client.clone(),
         policy: request.policy.clone(),
         schedule: request.schedule.clone(),
+        schedule_type,
+        stream: request.stream,
         backup_time: request.backup_time,
         job_id: request.job_id,
         stream_bytes: report.bytes,

@@ -48,13 +48,17 @@ pub(super) fn run(owner: &mut Owner, request: &DuplicateRequest) -> Result<(), C
 
 /// Whether a normal duplication is to follow an optimized one that ended so.
 fn falls_back(rule: FallBack, cause: &Cause) -> bool {
-    let not_offered =
-        cause.sts.as_ref().is_some_and(|sts| sts.place == Place::Copy && sts.code == ost_abi::STS_ENOTSUP);
     match rule {
         FallBack::Never => false,
-        FallBack::NotOffered => not_offered,
+        FallBack::NotOffered => not_offered(cause),
         FallBack::Failed => cause.status != code::CANCELLED,
     }
+}
+
+/// Whether the storage server does not offer what was asked of it.
+pub(super) fn not_offered(cause: &Cause) -> bool {
+    let optional = [Place::Copy, Place::Include];
+    cause.sts.as_ref().is_some_and(|sts| optional.contains(&sts.place) && sts.code == ost_abi::STS_ENOTSUP)
 }
 
 /// Puts the copy into the catalogue.
@@ -114,6 +118,9 @@ fn normal(
     let write = MoverTask::Write(WriteTask {
         client: image.client.clone(),
         schedule: image.schedule.clone(),
+        schedule_type: image.schedule_type,
+        stream: image.stream,
+        source: image.source.clone(),
         copy: number,
         header_order: found.copy.header_order,
         hold_at: None,

@@ -1,5 +1,5 @@
 //! bpbrm: owns one job. Starts the client's process and bptm, collects both statuses, decides the job's, and keeps the
-//! catalogue. As `bpverify`, `bpduplicate` and `nbdelete` it owns jobs that have no client side.
+//! catalogue. As `bpverify`, `bpduplicate`, `bpsynth` and `nbdelete` it owns jobs that have no client side.
 
 mod backup;
 mod cleanup;
@@ -8,6 +8,7 @@ mod duplicate;
 mod owner;
 mod restore;
 mod selection;
+mod synthetic;
 mod verify;
 
 use std::os::unix::net::UnixStream;
@@ -31,6 +32,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::Restore(r) => (JobKind::Restore, r.job_id, r.backup_id.clone()),
         JobRequest::Verify(r) => (JobKind::Verify, r.job_id, r.backup_id.clone()),
         JobRequest::Duplicate(r) => (JobKind::Duplicate, r.job_id, r.backup_id.clone()),
+        JobRequest::Synthetic(r) => (JobKind::Backup, r.job_id, String::new()),
         JobRequest::Expire(r) => (JobKind::ImageCleanup, r.job_id, r.backup_id.clone()),
     };
     let mut owner = match Owner::new(inherited.link, order.installation, kind, job_id, id) {
@@ -45,6 +47,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::Restore(request) => restore::run(&mut owner, &request),
         JobRequest::Verify(request) => verify::run(&mut owner, &request),
         JobRequest::Duplicate(request) => duplicate::run(&mut owner, &request),
+        JobRequest::Synthetic(request) => synthetic::run(&mut owner, &request),
         JobRequest::Expire(request) => cleanup::run(&mut owner, &request),
     };
     owner.finish(outcome)

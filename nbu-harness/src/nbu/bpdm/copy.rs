@@ -1,9 +1,9 @@
 //! bpdm in an optimized duplication: the storage copies every image of a backup, whole or by extent, and no data comes
 //! through this process. Whatever fails, what was made is deleted again.
 
-use ost_abi::{STS_EAGAIN, STS_EBUSY, STS_ENOTSUP, STS_SRVC_COPY_EXTENT, STS_SRVC_COPY_IMAGE};
+use ost_abi::{STS_EAGAIN, STS_EBUSY, STS_SRVC_COPY_EXTENT, STS_SRVC_COPY_IMAGE};
 
-use crate::nbu::bptm::session::{Failure, Mover, image_id};
+use crate::nbu::bptm::session::{Failure, Mover, image_id, not_offered};
 use crate::nbu::catalog::{CopyRecord, FragmentRecord};
 use crate::nbu::plugin::{Plugin, Server, ServerProperties};
 use crate::nbu::process::message::{CopyTask, FromMover, MoverReport};
@@ -50,14 +50,8 @@ fn choose(method: DuplicateMethod, properties: &ServerProperties) -> Result<By, 
     ];
     let fits = |wanted: DuplicateMethod| method == DuplicateMethod::Optimized || method == wanted;
     let offered = offers.iter().find(|(_, capability, way)| fits(*way) && properties.has(*capability));
-    offered.map(|(by, ..)| *by).ok_or_else(|| StsFailure {
-        place: Place::Copy,
-        call: if method == DuplicateMethod::Extents { "stspi_copy_extent" } else { "stspi_copy_image" }
-            .into(),
-        image: String::new(),
-        code: STS_ENOTSUP,
-        text: ost_abi::sts_error_text(STS_ENOTSUP).into(),
-    })
+    let call = if method == DuplicateMethod::Extents { "stspi_copy_extent" } else { "stspi_copy_image" };
+    offered.map(|(by, ..)| *by).ok_or_else(|| not_offered(Place::Copy, call))
 }
 
 struct Copying<'s> {

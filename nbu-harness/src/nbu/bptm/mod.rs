@@ -1,8 +1,10 @@
 //! bptm: moves a stream between the network and the storage, through the plug-in.
 
 mod child;
+mod compose;
 pub(crate) mod fragments;
 pub(crate) mod header;
+mod output;
 mod pair;
 mod read;
 mod ring;
@@ -34,6 +36,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
             let wanted = Wanted { images: &images, pieces: &pieces, zeros };
             read::read_backup(&mut mover, data, &wanted, &mut report)
         }
+        MoverTask::Compose(task) => compose::compose_backup(&mut mover, &task, &mut report),
         MoverTask::Verify { image, copy } => verify::verify_backup(&mut mover, &image, copy, &mut report),
         MoverTask::Delete { .. } | MoverTask::Copy(_) => {
             Err(Failure::new(code::INVALID_PARAMETER, "this task is bpdm's"))

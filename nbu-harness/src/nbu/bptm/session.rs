@@ -250,6 +250,18 @@ impl Mover {
     }
 }
 
+/// The failure of a call that the server does not offer.
+pub(crate) fn not_offered(place: Place, call: &str) -> StsFailure {
+    let code = ost_abi::STS_ENOTSUP;
+    StsFailure {
+        place,
+        call: call.to_owned(),
+        image: String::new(),
+        code,
+        text: ost_abi::sts_error_text(code).to_owned(),
+    }
+}
+
 /// The identity of one of the job's images.
 pub(crate) fn image_id<'a>(order: &'a MoverOrder, name: &'a str) -> ImageId<'a> {
     ImageId { lsu: &order.storage_unit.lsu, name, date: order.backup_time, policy: &order.policy }

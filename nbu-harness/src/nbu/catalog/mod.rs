@@ -102,6 +102,16 @@ impl Catalog {
         &self,
         backup_id: &str,
     ) -> Result<impl Iterator<Item = Result<FileRecord, CatalogError>> + use<>, CatalogError> {
+        let all = self.true_image(backup_id)?;
+        Ok(all.filter(|record| !record.as_ref().is_ok_and(|record| record.tir_only)))
+    }
+
+    /// All files that were there when the image was made (true image restore information), those that it holds and
+    /// those that an earlier one does.
+    pub fn true_image(
+        &self,
+        backup_id: &str,
+    ) -> Result<impl Iterator<Item = Result<FileRecord, CatalogError>> + use<>, CatalogError> {
         let header = self.header_path(backup_id)?;
         let image = self.image(backup_id)?.ok_or_else(|| at(&header)(io::ErrorKind::NotFound.into()))?;
         let path = self.dir.join(&image.file_list);
@@ -115,6 +125,24 @@ impl Catalog {
                 what: e.to_string(),
             })
         }))
+    }
+
+    /// The images of one stream of a policy for one client, by backup time.
+    pub(crate) fn images_of(
+        &self,
+        client: &str,
+        policy: &str,
+        stream: u32,
+    ) -> Result<Vec<ImageRecord>, CatalogError> {
+        let mut images = self.images()?;
+        images.retain(|image| image.client == client && image.policy == policy && image.stream == stream);
+        images.sort_by_key(|image| image.backup_time);
+        Ok(images)
+    }
+
+    /// The path of an image's file list.
+    pub(crate) fn list_path(&self, image: &ImageRecord) -> PathBuf {
+        self.dir.join(&image.file_list)
     }
 
     /// Starts the file list of a new image.
@@ -217,11 +245,11 @@ impl NewImage {
             serde_json::to_writer(&mut *out, record).map_err(|e| at(&self.path)(e.into()))?;
             out.write_all(b"\n").map_err(at(&self.path))?;
         }
-        self.files += records.len() as u64;
+        self.files += records.iter().filter(|record| !record.tir_only).count() as u64;
         Ok(())
     }
 
-    /// Files added so far.
+    /// Files added so far, without those that are true image restore information only.
     pub(crate) const fn files(&self) -> u64 {
         self.files
     }

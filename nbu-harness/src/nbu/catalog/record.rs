@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::plugin::ImageId;
-use crate::nbu::request::{HeaderOrder, Source};
+use crate::nbu::request::{HeaderOrder, ScheduleType, Source};
 
 /// Kinds of files in a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,9 +54,20 @@ pub struct FileRecord {
     /// Target of a symbolic link as it is; of a hard link, the path in this backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PathBytes>,
+    /// The file was there and did not change: it is in the true image restore information of this backup, its content in
+    /// an earlier one. Its places in the stream mean nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tir_only: bool,
 }
 
 impl FileRecord {
+    /// Whether this describes the same file as another record, unchanged: kind, size, times, owner, mode and link.
+    pub(crate) fn same_file(&self, other: &Self) -> bool {
+        (self.kind, self.size, self.mode, self.uid, self.gid)
+            == (other.kind, other.size, other.mode, other.uid, other.gid)
+            && (self.mtime, self.mtime_nsec, &self.link) == (other.mtime, other.mtime_nsec, &other.link)
+    }
+
     /// Position in the stream right behind this file, a multiple of 512.
     pub const fn end(&self) -> u64 {
         self.data_offset + self.data_length.next_multiple_of(512)
@@ -138,6 +149,10 @@ pub struct ImageRecord {
     pub policy: String,
     /// Schedule.
     pub schedule: String,
+    /// What kind of backup the schedule makes.
+    pub schedule_type: ScheduleType,
+    /// Number of the policy's data stream, from 1.
+    pub stream: u32,
     /// Seconds since the epoch.
     pub backup_time: u64,
     /// The job that made it.

@@ -1,4 +1,4 @@
-//! Images made of other images by the storage: copied whole or by extent.
+//! Images made of other images by the storage: copied whole or by extent, or by ranges included in a new one.
 
 #![allow(unsafe_code, reason = "calls through the plug-in's C interface")]
 
@@ -50,14 +50,41 @@ impl ImageWriter<'_> {
             )
         };
         check(Place::Copy, "stspi_copy_extent", &self.0.name, code)?;
-        self.moved("stspi_copy_extent", copied, length)
+        self.moved(Place::Copy, "stspi_copy_extent", copied, length)
+    }
+
+    /// Appends a range of a complete image without moving its data; this one has `offset` bytes so far. Returns how
+    /// many bytes that were, at least one.
+    pub(crate) fn include(
+        &mut self,
+        source: &ImageId<'_>,
+        source_offset: u64,
+        length: u64,
+        offset: u64,
+    ) -> Result<u64, StsFailure> {
+        let (lsu, image) = (self.0.server.lsu(source.lsu)?, definition(source)?);
+        let mut included = 0;
+        // SAFETY: the handle is open; all pointers are to locals that outlive the call; names are terminated.
+        let code = unsafe {
+            (self.0.server.plugin.api.stspi_include_in_image)(
+                self.0.pointer(),
+                &raw const lsu,
+                &raw const image,
+                source_offset,
+                length,
+                offset,
+                &raw mut included,
+            )
+        };
+        check(Place::Include, "stspi_include_in_image", source.name, code)?;
+        self.moved(Place::Include, "stspi_include_in_image", included, length)
     }
 
     /// A plug-in that says it moved nothing, or more than it was asked, is wrong.
-    fn moved(&self, call: &str, count: u64, wanted: u64) -> Result<u64, StsFailure> {
+    fn moved(&self, place: Place, call: &str, count: u64, wanted: u64) -> Result<u64, StsFailure> {
         if (1..=wanted).contains(&count) {
             return Ok(count);
         }
-        Err(failure(Place::Copy, call, &self.0.name, STS_EPLUGIN))
+        Err(failure(place, call, &self.0.name, STS_EPLUGIN))
     }
 }

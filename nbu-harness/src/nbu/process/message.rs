@@ -6,8 +6,8 @@ use crate::nbu::catalog::{CopyRecord, FileRecord, FragmentRecord, ImageRecord, S
 use crate::nbu::install::{Installation, StorageUnit};
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{
-    BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, HeaderOrder, RestoreRequest, Source,
-    VerifyRequest,
+    BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, HeaderOrder, RestoreRequest,
+    ScheduleType, Source, SyntheticRequest, VerifyRequest,
 };
 use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, StsFailure, Warning};
 
@@ -35,6 +35,7 @@ pub(crate) enum JobRequest {
     Verify(VerifyRequest),
     Expire(ExpireRequest),
     Duplicate(DuplicateRequest),
+    Synthetic(SyntheticRequest),
 }
 
 /// The owner of a job to nbjm.
@@ -51,12 +52,21 @@ pub(crate) enum ToClient {
     /// bpbkar: send this.
     Backup {
         source: Source,
-        /// Modification time of generated files.
-        backup_time: u64,
+        /// For an incremental backup: what is known from earlier ones.
+        reference: Option<Reference>,
         timeout_ms: u64,
     },
     /// tar: put what comes here.
     Restore(RestoreOrder),
+}
+
+/// What an incremental backup compares with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Reference {
+    /// Backup time of the earlier backup: what was modified later is sent.
+    pub(crate) since: u64,
+    /// Its file list: what is not in it, or differs in anything but content, is sent too.
+    pub(crate) list: PathBytes,
 }
 
 /// What tar does with the stream.
@@ -144,6 +154,8 @@ pub(crate) enum MoverTask {
     Delete {
         images: Vec<String>,
     },
+    /// Has the storage make an image of pieces of others.
+    Compose(ComposeTask),
     /// Has the storage copy a backup.
     Copy(CopyTask),
 }
@@ -153,11 +165,25 @@ pub(crate) enum MoverTask {
 pub(crate) struct WriteTask {
     pub(crate) client: String,
     pub(crate) schedule: String,
+    pub(crate) schedule_type: ScheduleType,
+    /// Number of the policy's stream.
+    pub(crate) stream: u32,
+    pub(crate) source: Source,
     /// Number of the copy that is written.
     pub(crate) copy: u32,
     pub(crate) header_order: HeaderOrder,
     /// Bytes of the stream after which bptm waits for bpbrm's decision.
     pub(crate) hold_at: Option<u64>,
+}
+
+/// An optimized synthetic backup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ComposeTask {
+    pub(crate) write: WriteTask,
+    pub(crate) images: Vec<StoredCopy>,
+    pub(crate) pieces: Vec<Piece>,
+    /// Zeros behind the last piece.
+    pub(crate) zeros: u64,
 }
 
 /// An optimized duplication.
