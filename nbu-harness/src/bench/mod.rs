@@ -232,6 +232,7 @@ impl Bench {
             source: Source::Synthetic(data),
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
+            accelerator: None,
             abort_after: None,
         }
     }

@@ -81,6 +81,8 @@ embedded!(
     "NBU-SYN-001",
     "NBU-SYN-002",
     "NBU-SYN-003",
+    "NBU-ACC-001",
+    "NBU-ACC-002",
 );
 
 const fn answers(
@@ -479,6 +481,24 @@ pub const fn catalogue() -> &'static [Check] {
             false,
             "Synthetic full backups on top of each other",
             "status 607 without an incremental backup; pieces of pieces restore byte-identical",
+        ),
+        // Needs the capability include.
+        whole(
+            "ACC-001",
+            "accelerator",
+            "NBU-ACC-001",
+            true,
+            "Accelerated full backups",
+            "changed blocks only go through the media server; it restores as the client is, also when its base is gone",
+        ),
+        // Needs the capability include.
+        whole(
+            "ACC-002",
+            "accelerator",
+            "NBU-ACC-002",
+            false,
+            "An accelerated backup whose base is lost",
+            "a full backup with status 0 that says why, and the base of the next one",
         ),
     ];
     ALL

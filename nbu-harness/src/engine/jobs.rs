@@ -6,8 +6,8 @@ use super::sources::{Content, HASH_THREADS, Prepared};
 use super::{Observer, SetupError, Stand};
 use crate::data::{ChangingFile, GenData, Mutator};
 use crate::nbu::{
-    self, BackupRequest, Catalog, ExpireRequest, Installation, JobControl, JobEvent, JobKind, JobResult,
-    PathBytes, RestoreRequest, ScheduleType, Selection, StorageUnit, VerifyRequest,
+    self, Accelerator, BackupRequest, Catalog, ExpireRequest, Installation, JobControl, JobEvent, JobKind,
+    JobResult, PathBytes, RestoreRequest, ScheduleType, Selection, StorageUnit, VerifyRequest,
 };
 use crate::oracle::{CompareOptions, Comparison, Difference, Kind, Snapshot, compare};
 use crate::scenario::{BackupStep, CopyStep, Fault, ImageChoice, RestoreSelection, RestoreStep, Scenario};
@@ -136,6 +136,9 @@ impl<'a> Jobs<'a> {
                 source: stream.source.clone(),
                 storage_unit: self.unit.clone(),
                 header_order: self.scenario.header,
+                accelerator: step
+                    .accelerator
+                    .then(|| Accelerator { forced_rescan: step.forced_rescan, ..Accelerator::default() }),
                 abort_after: step.abort_after.map(|bytes| bytes.0),
             };
             // Room for a synthetic backup, which is made one second after the newest of its components.

@@ -9,7 +9,7 @@ mod tests;
 use crate::engine::{JobRecord, Record};
 use crate::nbu::{HeaderOrder, JobKind};
 use crate::oracle;
-use crate::scenario::{Comparison, JobExpectation, JobType};
+use crate::scenario::{Comparison, JobExpectation, JobType, StepDetails};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -109,6 +109,9 @@ pub fn judge(record: &Record) -> Vec<Finding> {
     }
     if !expect.job_details_say.is_empty() {
         findings.push(job_details(record));
+    }
+    for details in &expect.step_details_say {
+        findings.push(step_details(record, details));
     }
     if expect.faults_fired {
         findings.push(faults_fired(record));
@@ -285,6 +288,20 @@ fn changed_file_reported(record: &Record) -> Finding {
         (false, false) => listed(&unreported),
     };
     Finding::new("data.changed_file_reported", holds, detail)
+}
+
+fn step_details(record: &Record, expected: &StepDetails) -> Finding {
+    let aspect = "step_details_say";
+    let of_step: Vec<_> = record.jobs.iter().filter(|job| job.step + 1 == expected.step).collect();
+    let silent = of_step.iter().find(|job| !job.result.log.iter().any(|line| line.contains(&expected.says)));
+    match silent {
+        _ if of_step.is_empty() => Finding::new(aspect, false, format!("step {} ran no job", expected.step)),
+        Some(job) => {
+            let id = job.result.job_id;
+            Finding::new(aspect, false, format!("job {id}: the details do not say {:?}", expected.says))
+        }
+        None => Finding::new(aspect, true, format!("{} jobs say {:?}", of_step.len(), expected.says)),
+    }
 }
 
 fn job_details(record: &Record) -> Finding {

@@ -31,6 +31,7 @@ expect:
   bptm_peak_memory: <= 512m
   all_jobs_done_within: 1m
   job_details_say: [cancelled]
+  step_details_say: [{step: 3, says: waited for}]
   faults_fired: true
 ";
 
@@ -153,7 +154,7 @@ fn good() -> Record {
 #[test]
 fn a_good_record_meets_every_expectation() {
     let findings = judge(&good());
-    assert_eq!(findings.len(), 19, "{findings:#?}");
+    assert_eq!(findings.len(), 20, "{findings:#?}");
     for finding in findings {
         assert!(finding.holds, "{}: {}", finding.aspect, finding.detail);
     }
@@ -230,5 +231,7 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     fails("job_details_say", "cancelled", |r| {
         r.jobs[1].result.log.pop();
     });
+    fails("step_details_say", "job 3", |r| r.scenario.expect.step_details_say[0].says = "nothing".into());
+    fails("step_details_say", "no job", |r| r.scenario.expect.step_details_say[0].step = 9);
     fails("faults_fired", "never happened", |r| r.faults[0].hits = 0);
 }

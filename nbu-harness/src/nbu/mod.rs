@@ -17,6 +17,7 @@ mod bpbrm;
 mod bpdm;
 mod bptm;
 mod catalog;
+mod frames;
 mod install;
 mod job;
 mod path_bytes;
@@ -36,8 +37,8 @@ pub(crate) use plugin::library_file;
 pub use process::dispatch;
 pub(crate) use process::os::{die_with_starter, termination_signals, wait_readable};
 pub use request::{
-    BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack, HeaderOrder, RestoreRequest,
-    ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
+    Accelerator, BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack, HeaderOrder,
+    RestoreRequest, ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
 };
 pub use result::{
     BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord, StsFailure,

@@ -39,6 +39,9 @@ pub struct BackupRequest {
     /// Whether the header image is written before or after the fragments.
     #[serde(default)]
     pub header_order: HeaderOrder,
+    /// Whether the backup is accelerated: a full one of which only changed blocks leave the client.
+    #[serde(default)]
+    pub accelerator: Option<Accelerator>,
     /// The operator cancels the job when this many bytes of the stream have been written to storage. The point is
     /// exact: `bptm` holds there until `bpbrm` has decided.
     #[serde(default)]
@@ -68,6 +71,30 @@ pub enum ScheduleType {
     Differential = 1,
     /// 4: what changed since the last full backup.
     Cumulative = 4,
+}
+
+/// Settings of an accelerated backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accelerator {
+    /// Reads and sends everything again, as a new base.
+    #[serde(default)]
+    pub forced_rescan: bool,
+    /// Bytes of one block of the track log (default 131 072); a multiple of 512.
+    #[serde(default = "Accelerator::default_block")]
+    pub block_bytes: u32,
+}
+
+impl Accelerator {
+    /// 128 KiB, which is what is said of NetBackup; not verified.
+    pub const fn default_block() -> u32 {
+        128 << 10
+    }
+}
+
+impl Default for Accelerator {
+    fn default() -> Self {
+        Self { forced_rescan: false, block_bytes: Self::default_block() }
+    }
 }
 
 /// What a backup reads.

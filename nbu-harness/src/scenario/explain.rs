@@ -109,9 +109,16 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             let cancelled = backup.abort_after.map_or_else(String::new, |bytes| {
                 format!(" The operator cancels each job when {bytes} of its stream are written.")
             });
+            let accelerated = match (backup.accelerator, backup.forced_rescan) {
+                (false, _) => "",
+                (true, false) => {
+                    " Blocks that the last full backup has are taken from there, by the storage."
+                }
+                (true, true) => " The track log is made anew and everything is sent.",
+            };
             format!(
                 "{kind}: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
-                 writes it through the plug-in, a fragment after another.{cancelled}"
+                 writes it through the plug-in, a fragment after another.{accelerated}{cancelled}"
             )
         }
         Step::Restore(restore) => {
@@ -230,6 +237,11 @@ fn expected(expect: &Expectations) -> Vec<String> {
     lines.extend(expect.media_server_writes.iter().map(|limit| {
         format!("bytes that the media server wrote in each job of step {}: {}", limit.step, limit.bytes)
     }));
+    lines.extend(
+        expect.step_details_say.iter().map(|details| {
+            format!("the details of every job of step {} say {:?}", details.step, details.says)
+        }),
+    );
     lines.extend(
         expect.job_details_say.iter().map(|word| format!("the details of a failed job say {word:?}")),
     );

@@ -113,6 +113,16 @@ pub struct MediaServerWrites {
     pub bytes: Comparison,
 }
 
+/// What the details of the jobs of a step say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepDetails {
+    /// Number of the step, from 1.
+    pub step: usize,
+    /// The words.
+    pub says: String,
+}
+
 /// The index of a storage unit.
 fn unit(label: &Spanned<String>, labels: &[&str]) -> Result<usize, Problem> {
     labels.iter().position(|known| *known == label.value).ok_or_else(|| {

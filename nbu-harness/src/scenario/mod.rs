@@ -14,7 +14,9 @@ mod values;
 
 pub use diagnostic::Diagnostic;
 pub use explain::explain;
-pub use flows::{ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, SyntheticStep};
+pub use flows::{
+    ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
+};
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,
     Etag, Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation,

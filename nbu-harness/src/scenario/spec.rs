@@ -1,6 +1,8 @@
 //! A scenario with every default filled in: what the engine runs and what the JSON result prints.
 
-use super::flows::{ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, SyntheticStep};
+use super::flows::{
+    ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
+};
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, ScheduleType};
@@ -296,6 +298,10 @@ impl Step {
 pub struct BackupStep {
     /// What is backed up: everything, or what changed since an earlier backup.
     pub schedule: ScheduleType,
+    /// Whether the backup is accelerated.
+    pub accelerator: bool,
+    /// An accelerated backup reads and sends everything again.
+    pub forced_rescan: bool,
     /// The operator cancels each job when this many bytes of its stream have been written.
     pub abort_after: Option<ByteSize>,
 }
@@ -423,6 +429,8 @@ pub struct Expectations {
     pub all_jobs_done_within: Option<Milliseconds>,
     /// Words that the job details of a failed job have: what a person needs to know.
     pub job_details_say: Vec<String>,
+    /// Words that the details of each job of some steps have, however it ended.
+    pub step_details_say: Vec<StepDetails>,
     /// Whether all injected faults really happened.
     pub faults_fired: bool,
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, as the tests do")]
 
+mod accelerated;
 mod backup;
 mod duplicate;
 mod failure;

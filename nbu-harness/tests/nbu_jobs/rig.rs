@@ -73,6 +73,7 @@ impl Rig {
             source,
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
+            accelerator: None,
             abort_after: None,
         }
     }

@@ -4,6 +4,7 @@ mod content;
 mod earlier;
 mod outlet;
 mod synthetic;
+mod track;
 mod walk;
 
 use std::os::unix::net::UnixStream;
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 use self::earlier::Earlier;
 use self::outlet::{Outlet, SendError};
+use self::track::{BlockSum, NO_BASE, Track};
 use super::catalog::FileRecord;
 use super::path_bytes::PathBytes;
 use super::process::Inherited;
 use super::process::link::Link;
-use super::process::message::{ClientReport, FromClient, Reference, ToClient};
+use super::process::message::{ClientReport, FromClient, Reference, ToClient, TrackOrder};
 use super::request::Source;
 use super::result::Warning;
 use super::status::{code, status_text};
@@ -28,13 +30,14 @@ const MAX_WARNINGS: u64 = 10_000;
 
 /// Runs the process; returns its exit code.
 pub(crate) fn run(mut inherited: Inherited) -> i32 {
-    let Some(ToClient::Backup { source, reference, timeout_ms }) = inherited.order() else {
+    let Some(ToClient::Backup { source, reference, track, timeout_ms }) = inherited.order() else {
         return code::HANDSHAKE;
     };
     let Inherited { link, data } = inherited;
-    let mut records = Records { link, batch: Vec::new(), files: 0, warnings: 0, earlier: None };
+    let mut records = Records { link, batch: Vec::new(), files: 0, warnings: 0, earlier: None, track: None };
     let sent = records
         .compare_with(reference.as_ref())
+        .and_then(|()| records.begin_track(track.as_ref()))
         .and_then(|()| send(&source, Duration::from_millis(timeout_ms), data, &mut records));
     let report = match sent {
         Ok(bytes) => ClientReport {
@@ -72,13 +75,15 @@ impl From<SendError> for Failure {
 }
 
 fn send(source: &Source, timeout: Duration, data: UnixStream, records: &mut Records) -> Result<u64, Failure> {
-    let mut outlet = Outlet::new(data, timeout)?;
+    let mut outlet = Outlet::new(data, records.track.is_some(), timeout)?;
     match source {
         Source::Directory(root) => walk::send_tree(root, &mut outlet, records)?,
         Source::Synthetic(directives) => synthetic::send(directives, &mut outlet, records)?,
     }
     records.flush()?;
-    Ok(outlet.finish()?)
+    let bytes = outlet.finish()?;
+    records.end_track(outlet.data(), bytes)?;
+    Ok(bytes)
 }
 
 /// What bpbrm is told of files.
@@ -89,6 +94,7 @@ struct Records {
     files: u64,
     warnings: u64,
     earlier: Option<Earlier>,
+    track: Option<Track>,
 }
 
 impl Records {
@@ -96,6 +102,54 @@ impl Records {
     fn compare_with(&mut self, reference: Option<&Reference>) -> Result<(), Failure> {
         self.earlier = reference.map(Earlier::load).transpose()?;
         Ok(())
+    }
+
+    /// Prepares an accelerated backup, and says in the job details when its base is lost.
+    fn begin_track(&mut self, order: Option<&TrackOrder>) -> Result<(), Failure> {
+        let Some(order) = order else { return Ok(()) };
+        let (track, lost) = Track::begin(order)?;
+        self.track = Some(track);
+        if lost {
+            self.log(format!("{NO_BASE}: a full backup follows"))?;
+        }
+        Ok(())
+    }
+
+    /// Completes the track log: it counts once the backup is in the catalogue.
+    fn end_track(&mut self, sent: u64, bytes: u64) -> Result<(), Failure> {
+        let Some(track) = self.track.take() else { return Ok(()) };
+        track.end()?;
+        let saved = bytes.saturating_sub(sent).saturating_mul(1000) / bytes.max(1);
+        self.log(format!(
+            "accelerator sent {sent} bytes out of {bytes} bytes to server, optimization {}.{}%",
+            saved / 10,
+            saved % 10
+        ))
+    }
+
+    fn log(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
+        self.tell(&FromClient::Log(format!("Info bpbkar (pid={}) {text}", std::process::id())))
+    }
+
+    /// Lets an accelerated backup take a member from its base when nothing about it changed; true if it did.
+    fn taken_from_base(&mut self, head: &Head<'_>, outlet: &mut Outlet) -> Result<bool, Failure> {
+        let Some(track) = &mut self.track else { return Ok(false) };
+        let Some(known) = track.unchanged(&record(head, 0, 0)) else { return Ok(false) };
+        let start = outlet.position();
+        outlet.piece(known.record.start, known.record.end() - known.record.start)?;
+        let data_offset = start + (known.record.data_offset - known.record.start);
+        let moved = FileRecord { start, data_offset, ..known.record };
+        track.note(&moved, &known.blocks)?;
+        self.add(moved)?;
+        Ok(true)
+    }
+
+    /// Adds a member that was sent, with the sums of its blocks if it has any.
+    fn add_sent(&mut self, record: FileRecord, blocks: &[BlockSum]) -> Result<(), Failure> {
+        if let Some(track) = &mut self.track {
+            track.note(&record, blocks)?;
+        }
+        self.add(record)
     }
 
     /// Whether an incremental backup leaves this file out: then its record goes to the true image restore information,

@@ -30,8 +30,19 @@ pub(super) fn send(directives: &GenData, outlet: &mut Outlet, records: &mut Reco
         if records.left_out(&head)? {
             continue;
         }
+        if records.taken_from_base(&head, outlet)? {
+            continue;
+        }
         let start = outlet.position();
         let data_offset = outlet.header(&head)?;
+        if records.track.is_some() {
+            let mut read = |offset: u64, block: &mut [u8]| {
+                stream.fill(offset, block);
+            };
+            let sums = records.send_blocks(name.as_bytes(), stream.bytes, outlet, &mut read)?;
+            records.add_sent(record(&head, start, data_offset), &sums)?;
+            continue;
+        }
         let mut done = 0;
         while done < stream.bytes {
             let count = stream.fill(done, outlet.room(stream.bytes - done));

@@ -10,8 +10,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::content::{Layout, changed, layout, send_range};
+use super::content::{Layout, changed, layout, read_block, send_range};
 use super::outlet::Outlet;
+use super::track::BlockSum;
 use super::{Failure, Records, record};
 use crate::nbu::catalog::FileKind;
 use crate::nbu::path_bytes::PathBytes;
@@ -146,19 +147,45 @@ impl Walk<'_> {
         if self.records.left_out(&head)? {
             return Ok(());
         }
+        if self.records.taken_from_base(&head, self.outlet)? {
+            return Ok(());
+        }
         let start = self.outlet.position();
         let data_offset = self.outlet.header(&head)?;
-        self.outlet.write(&map)?;
         let mut trouble = None;
+        if self.records.track.is_some() && !head.sparse {
+            let mut read = |offset: u64, block: &mut [u8]| {
+                trouble = trouble.take().or(read_block(file, offset, block).err());
+            };
+            let sums = self.records.send_blocks(relative, size, self.outlet, &mut read)?;
+            return self.sent(file, &head, metadata, trouble, (start, data_offset), &sums);
+        }
+        self.outlet.write(&map)?;
         for (offset, length) in ranges {
             let sent = send_range(file, offset, length, self.outlet)?;
             trouble = trouble.or(sent.err());
         }
         self.outlet.pad()?;
+        self.sent(file, &head, metadata, trouble, (start, data_offset), &[])
+    }
+
+    /// Reports a file whose content was sent.
+    fn sent(
+        &mut self,
+        file: &File,
+        head: &Head<'_>,
+        metadata: &Metadata,
+        trouble: Option<String>,
+        (start, data_offset): (u64, u64),
+        sums: &[BlockSum],
+    ) -> Result<(), Failure> {
+        let relative = head.path;
         if let Some(trouble) = trouble.or_else(|| changed(file, metadata)) {
             self.records.warn(relative, trouble)?;
+            // What changed while it was read is read again next time, whatever its time says.
+            return self.records.add(record(head, start, data_offset));
         }
-        self.records.add(record(&head, start, data_offset))
+        self.records.add_sent(record(head, start, data_offset), sums)
     }
 
     /// Sends a member without content.
@@ -173,9 +200,12 @@ impl Walk<'_> {
         if self.records.left_out(&head)? {
             return Ok(());
         }
+        if self.records.taken_from_base(&head, self.outlet)? {
+            return Ok(());
+        }
         let start = self.outlet.position();
         let data_offset = self.outlet.header(&head)?;
-        self.records.add(record(&head, start, data_offset))
+        self.records.add_sent(record(&head, start, data_offset), &[])
     }
 
     fn skipped(&mut self, relative: &[u8], error: &io::Error) -> Result<(), Failure> {

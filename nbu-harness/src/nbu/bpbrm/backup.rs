@@ -6,11 +6,12 @@ use super::Work;
 use super::cleanup::delete_images;
 use super::course::{Conduct, Course};
 use super::owner::{Cause, Owner};
-use crate::nbu::catalog::{Catalog, CatalogError, ImageRecord, NewImage};
+use crate::nbu::catalog::{Catalog, CatalogError, CopyRecord, ImageRecord, NewImage, StoredCopy};
 use crate::nbu::process::message::{
-    ClientReport, FromClient, FromMover, MoverReport, MoverTask, Reference, ToClient, ToMover, WriteTask,
+    ClientReport, FromClient, FromMover, MoverReport, MoverTask, Reference, ToClient, ToMover, TrackOrder,
+    WriteTask,
 };
-use crate::nbu::request::{BackupRequest, ScheduleType};
+use crate::nbu::request::{Accelerator, BackupRequest, ScheduleType};
 use crate::nbu::status::{code, status_text};
 
 /// Longest client name: backup id and image names have to fit their fields.
@@ -38,7 +39,8 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         backup_time: request.backup_time,
         policy: request.policy.clone(),
     };
-    let mut course = start(owner, request, &work, reference)?;
+    let base = base(owner, &catalog, request)?;
+    let mut course = start(owner, request, &work, reference, base)?;
     let outcome = course.run(owner, &mut conduct);
     let report = course.mover_report();
     let client = course.client_report.take().unwrap_or_default();
@@ -77,6 +79,15 @@ fn check(request: &BackupRequest) -> Result<(), Cause> {
             "client name {client:?}: 1 to {MAX_CLIENT} letters, digits, '.', '-' and '_' are possible"
         );
         return Err(Cause::new(code::INVALID_PARAMETER, what));
+    }
+    if request.accelerator.is_some_and(|a| a.block_bytes == 0 || !a.block_bytes.is_multiple_of(512)) {
+        return Err(Cause::new(
+            code::INVALID_PARAMETER,
+            "blocks of the track log: a multiple of 512 is needed",
+        ));
+    }
+    if request.accelerator.is_some() && request.schedule_type != ScheduleType::Full {
+        return Err(Cause::new(code::INVALID_PARAMETER, "only full backups are accelerated here"));
     }
     if request.policy.len() > MAX_POLICY || request.policy.contains('\0') {
         return Err(Cause::new(
@@ -127,11 +138,51 @@ fn reference(
     Ok(Some(Reference { since: image.backup_time, list: (&*catalog.list_path(image)).into() }))
 }
 
+/// The full backup whose blocks an accelerated one can use again: the last one of the stream, if it is on the LSU that is
+/// written to.
+fn base(owner: &mut Owner, catalog: &Catalog, request: &BackupRequest) -> Result<Option<StoredCopy>, Cause> {
+    if request.accelerator.is_none() {
+        return Ok(None);
+    }
+    let images =
+        catalog.images_of(&request.client, &request.policy, request.stream).map_err(catalogue_cause)?;
+    let unit = &request.storage_unit;
+    let found = images.iter().rfind(|image| image.schedule_type == ScheduleType::Full).and_then(|image| {
+        let here = |copy: &&CopyRecord| copy.lsu == unit.lsu && copy.storage_server == unit.server;
+        Some(image.stored(image.copies.iter().find(here)?))
+    });
+    let what = match &found {
+        Some(stored) => format!("accelerated backup based on {}", stored.backup_id),
+        None => "accelerated backup without a base".to_owned(),
+    };
+    owner.info("bpbrm", std::process::id(), what);
+    Ok(found)
+}
+
+/// What the client needs for an accelerated backup. Its track logs are its own: a directory per policy and stream.
+fn track_order(
+    owner: &Owner,
+    request: &BackupRequest,
+    settings: Accelerator,
+    base: Option<StoredCopy>,
+) -> TrackOrder {
+    let dir = owner.installation.work_dir.join("track");
+    let dir = dir.join(format!("{}-{}-{}", request.client, request.policy.replace('/', "_"), request.stream));
+    TrackOrder {
+        dir: dir.into(),
+        backup_id: request.backup_id(),
+        base: base.map(|stored| stored.backup_id),
+        forced_rescan: settings.forced_rescan,
+        block_bytes: settings.block_bytes,
+    }
+}
+
 fn start(
     owner: &mut Owner,
     request: &BackupRequest,
     work: &Work,
     reference: Option<Reference>,
+    base: Option<StoredCopy>,
 ) -> Result<Course, Cause> {
     let (bpbkar_end, bptm_end) = UnixStream::pair().map_err(|e| Cause::new(code::SYSTEM_CALL, e))?;
     let task = MoverTask::Write(WriteTask {
@@ -142,6 +193,8 @@ fn start(
         source: request.source.clone(),
         copy: FIRST_COPY,
         header_order: request.header_order,
+        framed: request.accelerator.is_some(),
+        base: base.clone(),
         hold_at: request.abort_after,
     });
     let mover = work.start(owner, "bptm", Some(bptm_end), task)?;
@@ -149,6 +202,7 @@ fn start(
     let order = ToClient::Backup {
         source: request.source.clone(),
         reference,
+        track: request.accelerator.map(|settings| track_order(owner, request, settings, base)),
         timeout_ms: owner.installation.timeouts.client_read_timeout_ms,
     };
     client

@@ -123,6 +123,8 @@ fn normal(
         source: image.source.clone(),
         copy: number,
         header_order: found.copy.header_order,
+        framed: false,
+        base: None,
         hold_at: None,
     });
     let writer = target.start(owner, "bptm", Some(writer_end), write)?;

@@ -1,5 +1,6 @@
 //! bptm: moves a stream between the network and the storage, through the plug-in.
 
+mod accelerated;
 mod child;
 mod compose;
 pub(crate) mod fragments;

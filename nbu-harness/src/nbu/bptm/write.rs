@@ -5,17 +5,19 @@
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use super::accelerated::Accelerated;
 use super::child::Duty;
 use super::output::{Output, need_space};
 use super::pair::{Buffers, buffer_geometry};
 use super::ring::{Consumer, Next};
-use super::session::{Failure, Mover, PROGRESS_EVERY, wait_delay};
+use super::session::{Failure, Mover, PROGRESS_EVERY, not_offered, wait_delay};
 use crate::nbu::install::ForkPoint;
 use crate::nbu::process::message::{FromMover, MoverReport, ToMover, WriteTask};
 use crate::nbu::process::os::ForkedChild;
 use crate::nbu::result::BufferWaits;
-use crate::nbu::status::code;
+use crate::nbu::status::{Place, code};
 use crate::nbu::tar_stream::BLOCK;
+use ost_abi::STS_SRVC_INCLUDE_IN_IMAGE;
 
 /// Writes a backup. The report is filled in as far as it went, also on failure.
 pub(super) fn write_backup(
@@ -35,7 +37,10 @@ pub(super) fn write_backup(
         None => None,
     };
     let result = mover.load().and_then(|plugin| {
-        let server = mover.open(&plugin)?;
+        let (server, properties) = mover.open_with_properties(&plugin)?;
+        if task.base.is_some() && !properties.has(STS_SRVC_INCLUDE_IN_IMAGE) {
+            return Err(mover.failed(Some(&plugin), not_offered(Place::Include, "stspi_include_in_image")));
+        }
         need_space(mover, &plugin, &server)?;
         if let Some((duty, socket)) = duty.take() {
             child = Some(mover.fork_child(duty, socket)?);
@@ -89,20 +94,31 @@ fn write_data(
     let timeout = mover.timeouts().client_read();
     let mut hold_at = output.task.hold_at;
     let mut reported = Instant::now();
+    let mut accelerated = output.task.framed.then(|| Accelerated::new(output.task.base.as_ref()));
     loop {
         let mut check = || mover.check_pair(child);
         let mut buffer = match consumer.full(timeout, &mut check)? {
             Next::Full(buffer) => buffer,
-            Next::End(0) => return Ok(()),
+            Next::End(0) => {
+                return match &mut accelerated {
+                    Some(accelerated) => accelerated.end(mover, output, report),
+                    None => Ok(()),
+                };
+            }
             Next::End(reason) => {
                 let status = i32::try_from(reason).unwrap_or(code::SOCKET_READ);
                 return Err(Failure::new(status, "receiving the stream failed"));
             }
         };
         mover.check()?;
-        let received = buffer.len() as u64;
-        buffer.pad_to(BLOCK);
-        output.write(mover, &buffer, received, report)?;
+        match &mut accelerated {
+            Some(accelerated) => accelerated.take(mover, output, &buffer, report)?,
+            None => {
+                let received = buffer.len() as u64;
+                buffer.pad_to(BLOCK);
+                output.write(mover, &buffer, received, report)?;
+            }
+        }
         drop(buffer);
         if hold_at.is_some_and(|at| output.total >= at) {
             hold_at = None;

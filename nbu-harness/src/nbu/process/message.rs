@@ -54,6 +54,8 @@ pub(crate) enum ToClient {
         source: Source,
         /// For an incremental backup: what is known from earlier ones.
         reference: Option<Reference>,
+        /// For an accelerated backup.
+        track: Option<TrackOrder>,
         timeout_ms: u64,
     },
     /// tar: put what comes here.
@@ -67,6 +69,20 @@ pub(crate) struct Reference {
     pub(crate) since: u64,
     /// Its file list: what is not in it, or differs in anything but content, is sent too.
     pub(crate) list: PathBytes,
+}
+
+/// What an accelerated backup needs at the client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct TrackOrder {
+    /// Directory of the client's track logs for this policy and stream.
+    pub(crate) dir: PathBytes,
+    /// The backup that is being made.
+    pub(crate) backup_id: String,
+    /// The full backup whose blocks can be used again, if there is one.
+    pub(crate) base: Option<String>,
+    pub(crate) forced_rescan: bool,
+    /// Bytes of one block.
+    pub(crate) block_bytes: u32,
 }
 
 /// What tar does with the stream.
@@ -172,6 +188,9 @@ pub(crate) struct WriteTask {
     /// Number of the copy that is written.
     pub(crate) copy: u32,
     pub(crate) header_order: HeaderOrder,
+    /// The stream comes in frames (an accelerated backup), which may refer to this earlier backup.
+    pub(crate) framed: bool,
+    pub(crate) base: Option<StoredCopy>,
     /// Bytes of the stream after which bptm waits for bpbrm's decision.
     pub(crate) hold_at: Option<u64>,
 }

@@ -121,6 +121,8 @@ impl Job<'_> {
             source: newest.source.clone(),
             copy: FIRST_COPY,
             header_order: self.header_order(),
+            framed: false,
+            base: None,
             hold_at: None,
         })
     }
