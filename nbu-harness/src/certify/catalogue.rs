@@ -73,6 +73,16 @@ embedded!(
     "NBU-FLT-006",
     "NBU-FLT-007",
     "NBU-FLT-008",
+    "NBU-DUP-001",
+    "NBU-DUP-002",
+    "NBU-DUP-003",
+    "NBU-DUP-004",
+    "NBU-DUP-005",
+    "NBU-SYN-001",
+    "NBU-SYN-002",
+    "NBU-SYN-003",
+    "NBU-ACC-001",
+    "NBU-ACC-002",
 );
 
 const fn answers(
@@ -403,6 +413,92 @@ pub const fn catalogue() -> &'static [Check] {
             true,
             "Every VIP corrupts downloads for a while",
             "the restore fails with 85 and no wrong byte comes back; afterwards all is well",
+        ),
+        // Needs the capability copy_image.
+        whole(
+            "DUP-001",
+            "duplicate",
+            "NBU-DUP-001",
+            true,
+            "Optimized duplication by whole images",
+            "no data through the media server; copy 2 restores byte-identical after copy 1 is expired",
+        ),
+        // Needs the capability copy_extent.
+        whole(
+            "DUP-002",
+            "duplicate",
+            "NBU-DUP-002",
+            false,
+            "Optimized duplication by extents of 256 KiB",
+            "no data through the media server; copy 2 restores byte-identical after copy 1 is expired",
+        ),
+        whole(
+            "DUP-003",
+            "duplicate",
+            "NBU-DUP-003",
+            true,
+            "Normal duplication where the storage server copies nothing",
+            "one bptm reads and another writes, with other fragments; the copy restores byte-identical",
+        ),
+        whole(
+            "DUP-004",
+            "duplicate",
+            "NBU-DUP-004",
+            false,
+            "A duplication that must be optimized and cannot be",
+            "status 191, the reason in the job details, nothing on the target",
+        ),
+        whole(
+            "DUP-005",
+            "duplicate",
+            "NBU-DUP-005",
+            false,
+            "A duplication whose target fills up",
+            "status 191, nothing on the target, copy 1 as it was, optimized or not",
+        ),
+        // Needs the capability include.
+        whole(
+            "SYN-001",
+            "synthetic",
+            "NBU-SYN-001",
+            true,
+            "Optimized synthetic full backup",
+            "no data through the media server; it restores as the client was, also when its components are gone",
+        ),
+        whole(
+            "SYN-002",
+            "synthetic",
+            "NBU-SYN-002",
+            true,
+            "Normal synthetic full backup where the storage server includes nothing",
+            "a full, differential and cumulative backup become the client's state through two bptm",
+        ),
+        // Needs the capability include.
+        whole(
+            "SYN-003",
+            "synthetic",
+            "NBU-SYN-003",
+            false,
+            "Synthetic full backups on top of each other",
+            "status 607 without an incremental backup; pieces of pieces restore byte-identical",
+        ),
+        // Needs the capability include.
+        whole(
+            "ACC-001",
+            "accelerator",
+            "NBU-ACC-001",
+            true,
+            "Accelerated full backups",
+            "changed blocks only go through the media server; it restores as the client is, also when its base is gone",
+        ),
+        // Needs the capability include.
+        whole(
+            "ACC-002",
+            "accelerator",
+            "NBU-ACC-002",
+            false,
+            "An accelerated backup whose base is lost",
+            "a full backup with status 0 that says why, and the base of the next one",
         ),
     ];
     ALL

@@ -178,6 +178,11 @@ impl<'a> Domain<'a> {
         Ok(())
     }
 
+    /// A moment on NetBackup's clock that is later than every backup so far and earlier than all to come.
+    pub(super) fn tick(&mut self) -> Result<i64, SetupError> {
+        Ok(i64::try_from(self.operator.tick()?).unwrap_or(i64::MAX))
+    }
+
     /// Marks a disk volume.
     pub(super) fn volume(&mut self, lsu: &str, up: bool) -> Result<(), SetupError> {
         Ok(self.operator.volume(lsu, up)?)

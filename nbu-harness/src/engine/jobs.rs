@@ -9,23 +9,30 @@ use super::{Observer, Options, SetupError, Stand};
 use crate::data::{ChangingFile, Mutator};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{
-    Catalog, ExpireRequest, Installation, JobState, PathBytes, RestoreRequest, Selection, StorageUnit,
-    VerifyRequest,
+    Accelerator, Catalog, ExpireRequest, Installation, JobState, PathBytes, RestoreRequest, ScheduleType,
+    Selection, StorageUnit, VerifyRequest,
 };
 use crate::oracle::Comparison;
-use crate::primary::config::{Policy, ScheduleType};
+use crate::primary::config::{Policy, Schedule};
 use crate::primary::{Job, JobOrder, Submission, submissions};
-use crate::scenario::{BackupStep, Milliseconds, RestoreSelection, RestoreStep, Scenario};
+use crate::scenario::{
+    BackupStep, CopyStep, ImageChoice, Milliseconds, RestoreSelection, RestoreStep, Scenario,
+};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A backup that is in the catalogue.
 #[derive(Debug, Clone)]
 pub(super) struct Backup {
     pub(super) backup_id: String,
-    stream: usize,
+    pub(super) stream: usize,
     /// Storage unit that it was written to.
-    unit: String,
+    pub(super) unit: String,
+    /// What its restore must give.
+    pub(super) content: Arc<Content>,
+    /// An incremental backup is no whole: restores leave it out.
+    pub(super) full: bool,
 }
 
 /// What a backup step did.
@@ -43,12 +50,12 @@ pub(super) struct RestoreOutcome {
 
 /// All jobs of a run.
 pub(super) struct Jobs<'a> {
-    scenario: &'a Scenario,
-    installation: &'a Installation,
+    pub(super) scenario: &'a Scenario,
+    pub(super) installation: &'a Installation,
     observer: &'a dyn Observer,
     pub(super) domain: Domain<'a>,
     policy: Policy,
-    records: Vec<JobRecord>,
+    pub(super) records: Vec<JobRecord>,
     pub(super) misfortunes: Misfortunes,
 }
 
@@ -81,12 +88,25 @@ impl<'a> Jobs<'a> {
     }
 
     /// Keeps what is not about the jobs themselves; returns those.
-    fn taken(&mut self, ran: Ran) -> Vec<JobRecord> {
+    pub(super) fn taken(&mut self, ran: Ran) -> Vec<JobRecord> {
         self.misfortunes.add(ran.struck);
         self.misfortunes.add(ran.never_struck);
         // A resumed job is the one it was.
         self.records.retain(|known| !ran.jobs.iter().any(|job| job.result.job_id == known.result.job_id));
         ran.jobs
+    }
+
+    /// The schedule that a backup by hand belongs to: the policy's own for that, or one of the type.
+    fn schedule(&self, kind: ScheduleType) -> Schedule {
+        let own = self.policy.schedules.iter().find(|one| one.name == self.scenario.schedule);
+        let of_type = || self.policy.schedules.iter().find(|one| one.kind == kind);
+        let found = own.filter(|one| one.kind == kind).or_else(of_type).cloned();
+        found.unwrap_or_else(|| Schedule {
+            name: self.scenario.schedule.clone(),
+            kind,
+            frequency: 0,
+            windows: Vec::new(),
+        })
     }
 
     pub(super) fn backup(
@@ -96,20 +116,20 @@ impl<'a> Jobs<'a> {
         prepared: &[Prepared],
         late: Vec<Late>,
     ) -> Result<BackupOutcome, SetupError> {
-        let name = step.schedule.as_ref().unwrap_or(&self.scenario.schedule);
-        let schedule = self.policy.schedules.iter().find(|schedule| schedule.name == *name);
-        let schedule =
-            schedule.ok_or_else(|| SetupError::Impossible(format!("the policy has no schedule {name}")))?;
-        let mut asked = submissions(&self.policy, schedule, step.tries, None);
+        let schedule = self.schedule(step.schedule);
+        let mut asked = submissions(&self.policy, &schedule, step.tries, None);
         for (submission, stream) in asked.iter_mut().zip(prepared) {
             submission.name.clone_from(&stream.facts.source);
             if let JobRequest::Backup(request) = &mut submission.request {
                 request.abort_after = step.abort_after.map(|bytes| bytes.0);
+                let forced_rescan = step.forced_rescan;
+                let accelerator = Accelerator { forced_rescan, ..Accelerator::default() };
+                request.accelerator = step.accelerator.then_some(accelerator);
             }
         }
         let mutators = start_mutators(prepared)?;
         let ran = self.domain.run(step_index, asked, late)?;
-        self.backed_up(ran, mutators)
+        self.backed_up(ran, mutators, prepared)
     }
 
     /// Lets the clock go on, and with it what is due.
@@ -122,7 +142,7 @@ impl<'a> Jobs<'a> {
     ) -> Result<BackupOutcome, SetupError> {
         let mutators = start_mutators(prepared)?;
         let ran = self.domain.advance(step_index, time, late)?;
-        self.backed_up(ran, mutators)
+        self.backed_up(ran, mutators, prepared)
     }
 
     /// Resumes or restarts the jobs that can be.
@@ -130,6 +150,7 @@ impl<'a> Jobs<'a> {
         &mut self,
         step_index: usize,
         order: JobOrder,
+        prepared: &[Prepared],
         late: Vec<Late>,
     ) -> Result<BackupOutcome, SetupError> {
         let concerned = |job: &Job| match order {
@@ -137,13 +158,14 @@ impl<'a> Jobs<'a> {
             _ => job.is_done() && job.status.is_some_and(|status| status > 1),
         };
         let ran = self.domain.order(step_index, order, &concerned, late)?;
-        self.backed_up(ran, Vec::new())
+        self.backed_up(ran, Vec::new(), prepared)
     }
 
     fn backed_up(
         &mut self,
         ran: Ran,
         mutators: Vec<(usize, ChangingFile, Mutator)>,
+        prepared: &[Prepared],
     ) -> Result<BackupOutcome, SetupError> {
         let results = self.taken(ran);
         let mut changed = Vec::new();
@@ -158,8 +180,15 @@ impl<'a> Jobs<'a> {
         let (mut made, mut images) = (Vec::new(), Vec::new());
         for job in &results {
             if let Some(image) = catalog.image(&job.result.backup_id)? {
-                let (backup_id, unit) = (image.backup_id.clone(), job.unit.clone());
-                made.push(Backup { backup_id, stream: job.stream, unit });
+                if let Some(stream) = prepared.iter().find(|stream| stream.facts.number == job.stream) {
+                    made.push(Backup {
+                        backup_id: image.backup_id.clone(),
+                        stream: job.stream,
+                        unit: job.unit.clone(),
+                        content: Arc::clone(&stream.content),
+                        full: image.schedule_type == ScheduleType::Full,
+                    });
+                }
                 images.push(ImageFacts { stream: job.stream, image, made: job.result.images.clone() });
             }
         }
@@ -169,16 +198,27 @@ impl<'a> Jobs<'a> {
 
     /// A job about a backup, for nbjm.
     fn about(&self, backup: &Backup, name: String, request: JobRequest) -> Submission {
+        self.asked(backup.unit.clone(), backup.stream, name, request)
+    }
+
+    /// A job for nbjm, with storage of a unit or group.
+    pub(super) fn asked(
+        &self,
+        storage: String,
+        stream: usize,
+        name: String,
+        request: JobRequest,
+    ) -> Submission {
         Submission {
             request,
             policy: self.scenario.policy.clone(),
             client: self.scenario.client.clone(),
             schedule: String::new(),
             schedule_type: ScheduleType::Full,
-            storage: backup.unit.clone(),
+            storage,
             media_server: None,
             name,
-            stream: backup.stream,
+            stream,
             io_streams: 1,
             tries: 1,
             priority: self.scenario.priority,
@@ -186,10 +226,16 @@ impl<'a> Jobs<'a> {
         }
     }
 
-    pub(super) fn verify(&mut self, step_index: usize, backups: &[Backup]) -> Result<(), SetupError> {
-        let jobs = backups.iter().map(|backup| {
+    pub(super) fn verify(
+        &mut self,
+        step_index: usize,
+        step: &CopyStep,
+        backups: &[Backup],
+    ) -> Result<(), SetupError> {
+        let copy = step.copy;
+        let jobs = chosen(backups, step.images).map(|backup| {
             let (backup_id, storage_unit) = (backup.backup_id.clone(), nowhere());
-            let request = JobRequest::Verify(VerifyRequest { job_id: 0, backup_id, storage_unit });
+            let request = JobRequest::Verify(VerifyRequest { job_id: 0, backup_id, copy, storage_unit });
             self.about(backup, backup.backup_id.clone(), request)
         });
         let ran = self.domain.run(step_index, jobs.collect(), Vec::new())?;
@@ -198,25 +244,33 @@ impl<'a> Jobs<'a> {
         Ok(())
     }
 
-    /// Expires all backups; returns the ids of those that are gone.
+    /// Expires all backups, or one copy of each; returns the ids of those that are gone.
     pub(super) fn expire(
         &mut self,
         step_index: usize,
+        step: &CopyStep,
         backups: &[Backup],
     ) -> Result<BTreeSet<String>, SetupError> {
-        let jobs = backups.iter().map(|backup| {
-            let (backup_id, storage_unit) = (backup.backup_id.clone(), nowhere());
-            let request =
-                JobRequest::Expire(ExpireRequest { job_id: 0, backup_id, storage_unit, leftovers_of: None });
+        let copy = step.copy;
+        let jobs = chosen(backups, step.images).map(|backup| {
+            let request = JobRequest::Expire(ExpireRequest {
+                job_id: 0,
+                backup_id: backup.backup_id.clone(),
+                copy,
+                storage_unit: nowhere(),
+                leftovers_of: None,
+            });
             self.about(backup, backup.backup_id.clone(), request)
         });
         let ran = self.domain.run(step_index, jobs.collect(), Vec::new())?;
         let results = self.taken(ran);
-        let gone = results
-            .iter()
-            .filter(|job| job.result.status == 0)
-            .map(|job| job.result.backup_id.clone())
-            .collect();
+        let catalog = Catalog::open(&self.installation.work_dir)?;
+        let mut gone = BTreeSet::new();
+        for job in &results {
+            if catalog.image(&job.result.backup_id)?.is_none() {
+                gone.insert(job.result.backup_id.clone());
+            }
+        }
         self.records.extend(results);
         Ok(gone)
     }
@@ -226,11 +280,10 @@ impl<'a> Jobs<'a> {
         step_index: usize,
         step: &RestoreStep,
         backups: &[Backup],
-        prepared: &[Prepared],
         target: &Path,
         late: Vec<Late>,
     ) -> Result<RestoreOutcome, SetupError> {
-        let plans = self.plan_restores(step, backups, prepared, target)?;
+        let plans = self.plan_restores(step, backups, target)?;
         let (wanted, plans): (Vec<Option<u64>>, Vec<_>) =
             plans.into_iter().map(|plan| (plan.wanted_bytes, (plan.submission, plan.expected))).unzip();
         let (jobs, expected): (Vec<Submission>, Vec<Expected<'_>>) = plans.into_iter().unzip();
@@ -261,23 +314,19 @@ impl<'a> Jobs<'a> {
     fn plan_restores<'p>(
         &self,
         step: &RestoreStep,
-        backups: &[Backup],
-        prepared: &'p [Prepared],
+        backups: &'p [Backup],
         target: &Path,
     ) -> Result<Vec<RestorePlan<'p>>, SetupError> {
         let mut plans = Vec::new();
         let catalog = Catalog::open(&self.installation.work_dir)?;
-        for backup in backups {
-            let Some(stream) = prepared.iter().find(|stream| stream.facts.number == backup.stream) else {
-                continue;
-            };
+        for backup in chosen(backups, step.images).filter(|backup| backup.full) {
             let choices: Vec<Option<Vec<PathBytes>>> = match &step.selection {
                 RestoreSelection::All => vec![None],
                 RestoreSelection::Files(files) => {
                     vec![Some(files.iter().map(|path| PathBytes::from_text(path)).collect())]
                 }
                 RestoreSelection::SingleFiles(count) => {
-                    let picked = pick(&stream.content, *count, self.scenario.seed);
+                    let picked = pick(&backup.content, *count, self.scenario.seed);
                     picked.into_iter().map(|path| Some(vec![path])).collect()
                 }
             };
@@ -290,6 +339,7 @@ impl<'a> Jobs<'a> {
                 let request = JobRequest::Restore(RestoreRequest {
                     job_id: 0,
                     backup_id: backup.backup_id.clone(),
+                    copy: step.copy,
                     storage_unit: nowhere(),
                     destination: destination.clone(),
                     selection: paths.clone().map_or(Selection::All, Selection::Files),
@@ -300,7 +350,7 @@ impl<'a> Jobs<'a> {
                     None => None,
                     Some(paths) => Some(bytes_in_stream(&catalog, &backup.backup_id, paths)?),
                 };
-                let expected = Expected { content: &stream.content, destination, paths };
+                let expected = Expected { content: &backup.content, destination, paths };
                 plans.push(RestorePlan { submission, wanted_bytes, expected });
             }
         }
@@ -315,15 +365,31 @@ struct RestorePlan<'p> {
     expected: Expected<'p>,
 }
 
+/// The backups that a step is about. The latest one of each stream is the one that was made last.
+pub(super) fn chosen(backups: &[Backup], images: ImageChoice) -> impl Iterator<Item = &Backup> {
+    backups
+        .iter()
+        .enumerate()
+        .filter(move |(index, backup)| {
+            let later = backups.iter().skip(index + 1).any(|other| other.stream == backup.stream);
+            match images {
+                ImageChoice::All => true,
+                ImageChoice::Latest => !later,
+                ImageChoice::Older => later,
+            }
+        })
+        .map(|(_, backup)| backup)
+}
+
 /// The storage of a job that has not been given any yet.
-fn nowhere() -> StorageUnit {
+pub(super) fn nowhere() -> StorageUnit {
     StorageUnit::new("", "", "", "")
 }
 
 fn start_mutators(prepared: &[Prepared]) -> Result<Vec<(usize, ChangingFile, Mutator)>, SetupError> {
     let mut mutators = Vec::new();
     for stream in prepared {
-        if let Content::Tree { root, changing: Some(file), .. } = &stream.content {
+        if let Content::Tree { root, changing: Some(file), .. } = &*stream.content {
             mutators.push((stream.facts.number, file.clone(), Mutator::start(root, file)?));
         }
     }

@@ -3,6 +3,7 @@
 
 mod domain;
 mod expected;
+mod flows;
 mod jobs;
 mod pause;
 mod record;

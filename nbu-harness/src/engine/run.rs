@@ -43,8 +43,8 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     let mut runner = Runner {
         scenario,
         stand: &stand,
-        prepared: &prepared,
         jobs: Jobs::new(scenario, options, &prepared, &stand, &installation, observer)?,
+        prepared,
         backups: Vec::new(),
         steps: Vec::new(),
         pending: Vec::new(),
@@ -62,7 +62,7 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     faults.append(&mut misfortunes.faults);
     let record = Record {
         scenario: scenario.clone(),
-        streams: prepared.iter().map(|stream| stream.facts.clone()).collect(),
+        streams: runner.prepared.iter().map(|stream| stream.facts.clone()).collect(),
         steps: runner.steps,
         jobs: runner.jobs.into_records(),
         vips: stand.vip_requests(),
@@ -100,7 +100,7 @@ pub(super) fn elapsed_ms(since: Instant) -> u64 {
 struct Runner<'a> {
     scenario: &'a Scenario,
     stand: &'a Stand,
-    prepared: &'a [Prepared],
+    prepared: Vec<Prepared>,
     jobs: Jobs<'a>,
     /// Backups that are in the catalogue.
     backups: Vec<Backup>,
@@ -121,29 +121,42 @@ impl Runner<'_> {
             full: None,
             single: None,
             images: Vec::new(),
+            copies: Vec::new(),
             changed: Vec::new(),
         };
         let index = self.steps.len();
         match step {
             Step::Backup(step) => {
                 let late = std::mem::take(&mut self.pending);
-                let outcome = self.jobs.backup(index, step, self.prepared, late)?;
+                let outcome = self.jobs.backup(index, step, &self.prepared, late)?;
                 self.backed_up(outcome, &mut record);
             }
             Step::Advance(time) => {
                 let late = std::mem::take(&mut self.pending);
-                let outcome = self.jobs.advance(index, *time, self.prepared, late)?;
+                let outcome = self.jobs.advance(index, *time, &self.prepared, late)?;
                 self.backed_up(outcome, &mut record);
             }
             Step::Restore(step) => {
                 let late = std::mem::take(&mut self.pending);
                 let target = self.work_dir.join(format!("restore-{index}"));
-                let outcome = self.jobs.restore(index, step, &self.backups, self.prepared, &target, late)?;
+                let outcome = self.jobs.restore(index, step, &self.backups, &target, late)?;
                 (record.full, record.single) = (outcome.full, outcome.single);
             }
-            Step::Verify => self.jobs.verify(index, &self.backups)?,
-            Step::Expire => {
-                let gone = self.jobs.expire(index, &self.backups)?;
+            Step::Verify(step) => self.jobs.verify(index, step, &self.backups)?,
+            Step::Change(step) => {
+                let mtime = self.jobs.domain.tick()?;
+                for (stream, prepared) in self.scenario.streams.iter().zip(&mut self.prepared) {
+                    prepared.change(&stream.source, step, mtime)?;
+                }
+            }
+            Step::Synthetic(step) => {
+                let made = self.jobs.synthesize(index, step, &self.prepared)?;
+                record.images = made.images;
+                self.backups.extend(made.made);
+            }
+            Step::Duplicate(step) => record.copies = self.jobs.duplicate(index, step, &self.backups)?,
+            Step::Expire(step) => {
+                let gone = self.jobs.expire(index, step, &self.backups)?;
                 self.backups.retain(|backup| !gone.contains(&backup.backup_id));
             }
             Step::Fill(step) => self.stand.fill(step)?,
@@ -166,7 +179,7 @@ impl Runner<'_> {
             Step::Resume | Step::Restart => {
                 let order = if *step == Step::Resume { JobOrder::Resume } else { JobOrder::Restart };
                 let late = std::mem::take(&mut self.pending);
-                let outcome = self.jobs.order(index, order, late)?;
+                let outcome = self.jobs.order(index, order, &self.prepared, late)?;
                 self.backed_up(outcome, &mut record);
             }
             Step::Start(name) => self.jobs.domain.start_again(name)?,

@@ -85,6 +85,8 @@ struct ServerSection<'a> {
     s3_port: Option<u16>,
     vip_pool: &'a str,
     key_file: &'a Path,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    disable: &'a [String],
 }
 
 impl Stand {
@@ -109,6 +111,7 @@ impl Stand {
                     s3_port: Some(embedded.s3_port(settings.s3)?),
                     vip_pool: VIP_POOL,
                     key_file: &key_file,
+                    disable: &scenario.server.disable,
                 };
                 write_config(&config, &scenario.server.name, section)?;
                 (Some(embedded), user, password, vms)
@@ -122,6 +125,7 @@ impl Stand {
                     s3_port: external.s3_port,
                     vip_pool: &external.vip_pool,
                     key_file: &external.key_file,
+                    disable: &scenario.server.disable,
                 };
                 write_config(&config, &scenario.server.name, section)?;
                 (None, external.user.clone(), password, external.vms.clone())

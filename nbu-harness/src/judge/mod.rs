@@ -9,7 +9,7 @@ mod tests;
 use crate::engine::{JobRecord, Record};
 use crate::nbu::{HeaderOrder, JobKind, JobState};
 use crate::oracle;
-use crate::scenario::{Comparison, JobExpectation, JobType};
+use crate::scenario::{Comparison, JobExpectation, JobType, StepDetails};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -49,8 +49,10 @@ pub fn judge(record: &Record) -> Vec<Finding> {
         expect.catalog.images,
         vec![("images".into(), images.len() as u64)],
     ));
-    let fragments = of_images(|image| image.fragments.len() as u64);
+    let fragments = of_images(|image| image.copy(None).map_or(0, |copy| copy.fragments.len() as u64));
     findings.extend(comparison("catalog.fragments", expect.catalog.fragments, fragments));
+    let copies = record.steps.iter().flat_map(|step| step.copies.clone()).collect();
+    findings.extend(comparison("catalog.copies", expect.catalog.copies, copies));
     if expect.catalog.header_in_order {
         findings.push(header_in_order(record));
     }
@@ -87,6 +89,12 @@ pub fn judge(record: &Record) -> Vec<Finding> {
     if expect.data.changed_file_reported {
         findings.push(changed_file_reported(record));
     }
+    for limit in &expect.media_server_writes {
+        let of_step =
+            record.jobs.iter().filter(|job| job.step + 1 == limit.step && job.result.is_successful());
+        let written = of_step.map(|job| (format!("job {}", job.result.job_id), job.result.bytes_written));
+        findings.push(measured("media_server_writes", limit.bytes, &written.collect::<Vec<_>>()));
+    }
     if expect.counters.is_some() {
         findings.push(consistency::counters(record));
     }
@@ -102,6 +110,9 @@ pub fn judge(record: &Record) -> Vec<Finding> {
     if !expect.job_details_say.is_empty() {
         findings.push(job_details(record));
     }
+    for details in &expect.step_details_say {
+        findings.push(step_details(record, details));
+    }
     if expect.faults_fired {
         findings.push(faults_fired(record));
     }
@@ -113,6 +124,7 @@ const fn kind_of(job_type: JobType) -> JobKind {
         JobType::Backup => JobKind::Backup,
         JobType::Restore => JobKind::Restore,
         JobType::Verify => JobKind::Verify,
+        JobType::Duplicate => JobKind::Duplicate,
         JobType::ImageCleanup => JobKind::ImageCleanup,
     }
 }
@@ -262,7 +274,7 @@ fn header_in_order(record: &Record) -> Finding {
             HeaderOrder::First => facts.made.first(),
             HeaderOrder::Last => facts.made.last(),
         };
-        if at != Some(&facts.image.header) {
+        if at != facts.image.copy(None).map(|copy| &copy.header) {
             wrong.push(format!("{}: made in the order {}", facts.image.backup_id, facts.made.join(", ")));
         }
     }
@@ -290,6 +302,20 @@ fn changed_file_reported(record: &Record) -> Finding {
         (false, false) => listed(&unreported),
     };
     Finding::new("data.changed_file_reported", holds, detail)
+}
+
+fn step_details(record: &Record, expected: &StepDetails) -> Finding {
+    let aspect = "step_details_say";
+    let of_step: Vec<_> = record.jobs.iter().filter(|job| job.step + 1 == expected.step).collect();
+    let silent = of_step.iter().find(|job| !job.result.log.iter().any(|line| line.contains(&expected.says)));
+    match silent {
+        _ if of_step.is_empty() => Finding::new(aspect, false, format!("step {} ran no job", expected.step)),
+        Some(job) => {
+            let id = job.result.job_id;
+            Finding::new(aspect, false, format!("job {id}: the details do not say {:?}", expected.says))
+        }
+        None => Finding::new(aspect, true, format!("{} jobs say {:?}", of_step.len(), expected.says)),
+    }
 }
 
 fn job_details(record: &Record) -> Finding {

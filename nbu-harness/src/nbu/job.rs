@@ -8,7 +8,9 @@ use super::media_server;
 use super::process::Process;
 use super::process::link::{Link, LinkError};
 use super::process::message::{FromOwner, JobOrder, JobRequest, ToOwner};
-use super::request::{BackupRequest, ExpireRequest, RestoreRequest, VerifyRequest};
+use super::request::{
+    BackupRequest, DuplicateRequest, ExpireRequest, RestoreRequest, SyntheticRequest, VerifyRequest,
+};
 use super::result::{JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord};
 use super::status::{code, status_text};
 
@@ -64,6 +66,30 @@ pub fn expire(
 ) -> JobResult {
     let result = JobResult::empty(JobKind::ImageCleanup, request.job_id, request.backup_id.clone());
     run(installation, JobRequest::Expire(request.clone()), "nbdelete", result, progress)
+}
+
+/// Duplicates: makes another copy of a backup. Blocks until the job is done.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn duplicate(
+    installation: &Installation,
+    request: &DuplicateRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let result = JobResult::empty(JobKind::Duplicate, request.job_id, request.backup_id.clone());
+    run(installation, JobRequest::Duplicate(request.clone()), "bpduplicate", result, progress)
+}
+
+/// Makes a synthetic full backup of a stream's backups. Blocks until the job is done; the result names the new backup.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn synthesize(
+    installation: &Installation,
+    request: &SyntheticRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let result = JobResult::empty(JobKind::Backup, request.job_id, String::new());
+    run(installation, JobRequest::Synthetic(request.clone()), "bpsynth", result, progress)
 }
 
 fn run(

@@ -13,6 +13,8 @@ impl JobRequest {
             Self::Restore(_) => JobKind::Restore,
             Self::Verify(_) => JobKind::Verify,
             Self::Expire(_) => JobKind::ImageCleanup,
+            Self::Duplicate(_) => JobKind::Duplicate,
+            Self::Synthetic(_) => JobKind::Backup,
         }
     }
 
@@ -22,6 +24,8 @@ impl JobRequest {
             Self::Backup(_) | Self::Restore(_) => "bpbrm",
             Self::Verify(_) => "bpverify",
             Self::Expire(_) => "nbdelete",
+            Self::Duplicate(_) => "bpduplicate",
+            Self::Synthetic(_) => "bpsynth",
         }
     }
 
@@ -32,6 +36,8 @@ impl JobRequest {
             Self::Restore(_) => Operation::Read,
             Self::Verify(_) => Operation::Verify,
             Self::Expire(_) => Operation::Running,
+            Self::Duplicate(_) => Operation::Duplicate,
+            Self::Synthetic(_) => Operation::ProcessExtents,
         }
     }
 
@@ -47,6 +53,9 @@ impl JobRequest {
             Self::Restore(request) => request.backup_id.clone(),
             Self::Verify(request) => request.backup_id.clone(),
             Self::Expire(request) => request.backup_id.clone(),
+            Self::Duplicate(request) => request.backup_id.clone(),
+            // Decided when its components are known.
+            Self::Synthetic(_) => String::new(),
         }
     }
 
@@ -67,6 +76,8 @@ impl JobRequest {
             Self::Restore(request) => (&mut request.job_id, &mut request.storage_unit),
             Self::Verify(request) => (&mut request.job_id, &mut request.storage_unit),
             Self::Expire(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Duplicate(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Synthetic(request) => (&mut request.job_id, &mut request.storage_unit),
         };
         (*job_id, *unit) = (id, storage);
     }

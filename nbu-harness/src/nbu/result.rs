@@ -19,6 +19,8 @@ pub enum JobKind {
     Restore = 2,
     /// 3.
     Verify = 3,
+    /// 4.
+    Duplicate = 4,
     /// 17.
     ImageCleanup = 17,
 }

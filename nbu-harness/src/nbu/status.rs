@@ -34,11 +34,14 @@ pub(crate) mod code {
     pub(crate) const CANCELLED: i32 = 150;
     pub(crate) const DISK_FULL: i32 = 155;
     pub(crate) const SUSPENDED: i32 = 157;
+    pub(crate) const NO_FRAGMENTS: i32 = 165;
     pub(crate) const MEDIA_MANAGER_ERROR: i32 = 174;
     pub(crate) const NOT_ALL_RESTORED: i32 = 175;
     pub(crate) const TAR_INVALID_ARCHIVE: i32 = 183;
     pub(crate) const NO_IMAGES_PROCESSED: i32 = 191;
     pub(crate) const NO_ENTITY: i32 = 227;
+    pub(crate) const NOTHING_TO_SYNTHESIZE: i32 = 607;
+    pub(crate) const SYNTHETIC_INVALID: i32 = 647;
     pub(crate) const IMAGE_CONFLICT: i32 = 1535;
 }
 
@@ -97,6 +100,10 @@ const TEXTS: &[(i32, &str)] = &[
     (228, "unable to process request"),
     (229, "events out of sequence - image inconsistency"),
     (252, "extended error status has been encountered, check detailed status"),
+    (607, "no images were found to synthesize"),
+    (609, "synthetic image reader failed"),
+    (647, "validation of synthetic image failed"),
+    (671, "query for list of component images failed"),
     (1535, "backup id conflicts with an existing image"),
     (2027, "media server not active"),
     (2030, "insufficient disk space or high water mark would be exceeded"),
@@ -134,6 +141,10 @@ pub enum Place {
     Close,
     /// Deleting an image.
     Delete,
+    /// Copying an image, whole or by extent, on the storage.
+    Copy,
+    /// Including a range of another image in a new one.
+    Include,
 }
 
 /// One line of the mapping from plug-in errors to NetBackup statuses.
@@ -166,6 +177,8 @@ const BUILT_IN: &[StatusRule] = &[
     rule(Some(Place::Position), None, code::MEDIA_POSITION),
     rule(Some(Place::Close), None, code::MEDIA_CLOSE),
     rule(Some(Place::Delete), None, code::PARTIAL),
+    rule(Some(Place::Copy), None, code::MEDIA_WRITE),
+    rule(Some(Place::Include), None, code::MEDIA_WRITE),
 ];
 
 /// A status, and whether the table had a rule for it.

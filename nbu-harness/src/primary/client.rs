@@ -265,6 +265,17 @@ impl Operator {
         }
     }
 
+    /// Lets the virtual clock pass the times of all backups so far, and returns a moment between those and all to come.
+    ///
+    /// # Errors
+    /// When the primary has gone.
+    pub fn tick(&mut self) -> Result<u64, PrimaryError> {
+        match self.soon(&Request::Tick)? {
+            Reply::Now(now) => Ok(now),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// What the virtual clock shows.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::nbu::{HeaderOrder, Installation, Source};
+use crate::nbu::{HeaderOrder, Installation, ScheduleType, Source};
 
 /// A NetBackup domain as its administrator set it up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -180,19 +180,6 @@ pub struct Group {
     pub units: Vec<String>,
     /// How one is chosen.
     pub selection: UnitSelection,
-}
-
-/// Kinds of schedules, with their numbers in `bpdbjobs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum ScheduleType {
-    /// 0.
-    Full = 0,
-    /// 1: differential incremental.
-    Incremental = 1,
-    /// 4: cumulative incremental.
-    Cumulative = 4,
 }
 
 /// When a schedule may begin.

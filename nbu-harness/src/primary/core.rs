@@ -20,6 +20,9 @@ mod status {
     pub(super) const CONNECTION_BROKEN: i32 = 40;
 }
 
+/// Seconds between the backup times of two jobs.
+const BACKUP_SECONDS: u64 = 2;
+
 /// What an operator does with a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -125,7 +128,7 @@ impl Core {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             now: config.clock_start,
-            last_backup_time: config.clock_start.saturating_sub(1),
+            last_backup_time: config.clock_start.saturating_sub(BACKUP_SECONDS),
             config,
             jobs: BTreeMap::new(),
             next_id: 1,
@@ -143,6 +146,11 @@ impl Core {
 
     pub(crate) const fn now(&self) -> u64 {
         self.now
+    }
+
+    /// A moment after every backup so far.
+    pub(crate) fn after_backups(&self) -> u64 {
+        self.now.max(self.last_backup_time + BACKUP_SECONDS)
     }
 
     pub(crate) const fn config(&self) -> &Config {
@@ -263,8 +271,9 @@ impl Core {
         }
         for mut submission in submissions {
             if submission.request.is_backup() {
-                // Two backups of one client in one second would have one backup id.
-                self.last_backup_time = self.now.max(self.last_backup_time + 1);
+                // Two backups of one client in one second would have one backup id, and a synthetic backup is made one
+                // second after the newest of its components.
+                self.last_backup_time = self.now.max(self.last_backup_time + BACKUP_SECONDS);
                 submission.request.set_backup_time(self.last_backup_time);
             }
             add(self, Some(submission), parent);
@@ -381,6 +390,7 @@ impl Core {
             request: JobRequest::Expire(ExpireRequest {
                 job_id: 0,
                 backup_id: job.backup_id.clone(),
+                copy: None,
                 storage_unit: StorageUnit::new("", "", "", ""),
                 leftovers_of: Some(backup.backup_time),
             }),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::ScheduleType;
+use crate::nbu::ScheduleType;
 use crate::nbu::order::JobRequest;
 use crate::nbu::{JobKind, JobState};
 
@@ -15,8 +15,12 @@ pub enum Operation {
     Write = 3,
     /// 10.
     Read = 10,
+    /// 11.
+    Duplicate = 11,
     /// 13.
     Verify = 13,
+    /// 20: a synthetic backup.
+    ProcessExtents = 20,
     /// 26: waiting for storage.
     RequestJobResources = 26,
     /// 27: a parent, whose children do the work.

@@ -30,7 +30,7 @@ fn next_in(window: &Window, from: u64) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::primary::config::ScheduleType;
+    use crate::nbu::ScheduleType;
     use proptest::prelude::*;
 
     /// Monday, 2026-01-05, midnight.

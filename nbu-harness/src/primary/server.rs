@@ -233,6 +233,11 @@ impl Server {
                 Ok(result) => Reply::Result(result.map(Box::new)),
                 Err(error) => Reply::Refused(format!("the details of job {job}: {error}")),
             },
+            Request::Tick => {
+                let at = self.core.as_ref().map_or(0, Core::after_backups);
+                self.apply(Input::Clock(at + 1))?;
+                Reply::Now(at)
+            }
             Request::Now => Reply::Now(self.core.as_ref().map_or(0, Core::now)),
             Request::Watch => Reply::Refused("a connection watches or asks, not both".into()),
         };

@@ -39,6 +39,8 @@ pub(super) enum Request {
     /// What the last try of a job reported.
     Result(u64),
     Now,
+    /// Lets the clock pass every backup so far, and says what it showed in between.
+    Tick,
     MediaServer {
         name: String,
         up: bool,

@@ -167,6 +167,7 @@ pub(crate) const fn kind_name(kind: JobKind) -> &'static str {
         JobKind::Backup => "Backup",
         JobKind::Restore => "Restore",
         JobKind::Verify => "Verify",
+        JobKind::Duplicate => "Duplicate",
         JobKind::ImageCleanup => "Image cleanup",
     }
 }

@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::values::{Milliseconds, TimeOfDay};
+use crate::nbu::ScheduleType;
 use crate::primary::JobOrder;
-use crate::primary::config::{ScheduleType, UnitSelection};
+use crate::primary::config::UnitSelection;
 
 /// Monday, 2026-01-05, 18:00 UTC.
 const CLOCK_START: u64 = 1_767_636_000;

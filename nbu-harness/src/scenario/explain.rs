@@ -1,9 +1,11 @@
 //! A scenario in words: what is set up, who does what in each step, and what is expected of it.
 
+use super::flows;
 use super::{
     Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, KillStep, Milliseconds,
     RestoreSelection, Scenario, Step, StreamSource, Victim, VolumeState, WindowSpec,
 };
+use crate::nbu::ScheduleType;
 use crate::primary::config::UnitSelection;
 use crate::primary::{JobOrder, PRIMARY};
 use std::fmt::Write as _;
@@ -39,6 +41,9 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     };
     let mut lines =
         vec![format!("Storage server {}:{}, behind it {behind}.", server.server_type, server.name)];
+    if !server.disable.is_empty() {
+        lines.push(format!("Its capabilities {} are switched off.", server.disable.join(", ")));
+    }
     for lsu in &scenario.lsus {
         let quota = lsu.quota.map(|quota| format!(", with a quota of {quota}")).unwrap_or_default();
         lines.push(format!("LSU {}{quota}.", lsu.name));
@@ -106,10 +111,18 @@ fn source(source: &StreamSource) -> String {
             let changing = if tree.changing { ", one of them changing while it is read" } else { "" };
             format!("a generated tree of {} files, {} bytes in all{changing}", tree.files, tree.bytes)
         }
-        StreamSource::Synthetic(data) => format!(
-            "{} synthetic files of {} KiB, {} % of them random",
-            data.max_files, data.kb_size, data.percent_random
-        ),
+        StreamSource::Synthetic(data) => {
+            let (changed, gone) = (data.change_percent, data.delete_percent);
+            let moves_on = if changed == 0 && gone == 0 {
+                String::new()
+            } else {
+                format!("; with each generation {changed} % change and {gone} % go")
+            };
+            format!(
+                "{} synthetic files of {} KiB, {} % of them random{moves_on}",
+                data.max_files, data.kb_size, data.percent_random
+            )
+        }
     }
 }
 
@@ -121,12 +134,24 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
                 1 => String::new(),
                 tries => format!(" Each has {tries} tries."),
             };
+            let kind = match backup.schedule {
+                ScheduleType::Full => "Back up",
+                ScheduleType::Differential => "Back up what changed since the last backup",
+                ScheduleType::Cumulative => "Back up what changed since the last full backup",
+            };
             let cancelled = backup.abort_after.map_or_else(String::new, |bytes| {
                 format!(" The operator cancels each job when {bytes} of its stream are written.")
             });
+            let accelerated = match (backup.accelerator, backup.forced_rescan) {
+                (false, _) => "",
+                (true, false) => {
+                    " Blocks that the last full backup has are taken from there, by the storage."
+                }
+                (true, true) => " The track log is made anew and everything is sent.",
+            };
             format!(
-                "Back up: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
-                 writes it through the plug-in, a fragment after another.{cancelled}{tries}"
+                "{kind}: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
+                 writes it through the plug-in, a fragment after another.{accelerated}{cancelled}{tries}"
             )
         }
         Step::Restore(restore) => {
@@ -137,16 +162,26 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
                 }
                 RestoreSelection::Files(paths) => paths.join(", "),
             };
+            let (copy, images) = (which_copy(restore.copy), restore.images.words());
             format!(
-                "Restore {what}, of every backup so far, to a new place{}: bptm reads through the plug-in in new processes, \
-                 tar writes the files.",
+                "Restore {what}, of {copy}{images}, to a new place{}: bptm reads through the plug-in in new \
+                 processes, tar writes the files.",
                 restore.media.as_ref().map(|name| format!(", on media server {name}")).unwrap_or_default()
             )
         }
-        Step::Verify => {
-            "Verify every backup so far: bptm reads all of it and compares it with the catalogue.".to_owned()
+        Step::Verify(verify) => {
+            let what = which_copy(verify.copy);
+            let images = verify.images.words();
+            format!("Verify {what}{images}: bptm reads all of it and compares it with the catalogue.")
         }
-        Step::Expire => "Expire every backup so far: bpdm deletes its images through the plug-in.".to_owned(),
+        Step::Expire(expire) => {
+            let what = which_copy(expire.copy);
+            let images = expire.images.words();
+            format!("Expire {what}{images}: bpdm deletes its images through the plug-in.")
+        }
+        Step::Synthetic(synthetic) => flows::tell_synthetic(*synthetic),
+        Step::Change(change) => flows::tell_change(*change),
+        Step::Duplicate(duplicate) => flows::tell_duplicate(duplicate, scenario),
         Step::Fill(fill) => {
             format!("Fill LSU {} from outside until {} of its quota are left.", fill.lsu, fill.leave)
         }
@@ -195,6 +230,11 @@ fn killed(kill: &KillStep) -> String {
     }
 }
 
+/// Names a copy, if one is chosen.
+fn which_copy(copy: Option<u32>) -> String {
+    copy.map(|number| format!("copy {number} of ")).unwrap_or_default()
+}
+
 fn misbehaviour(fault: &Fault) -> String {
     let operation = match fault.operation {
         None => "S3 request",
@@ -235,6 +275,7 @@ fn expected(expect: &Expectations) -> Vec<String> {
             JobType::Backup => "Backup",
             JobType::Restore => "Restore",
             JobType::Verify => "Verify",
+            JobType::Duplicate => "Duplicate",
             JobType::ImageCleanup => "Image cleanup",
         };
         let count = job.count.map_or_else(|| "at least one".to_owned(), |count| count.to_string());
@@ -256,6 +297,7 @@ fn expected(expect: &Expectations) -> Vec<String> {
     let told = [
         (catalog.images.map(|n| format!("backups in the catalogue: {n}"))),
         (catalog.fragments.map(|n| format!("fragments of each backup: {n}"))),
+        (catalog.copies.map(|n| format!("copies of each backup after a duplication: {n}"))),
         (catalog.header_in_order.then(|| "the header image comes where the policy says".to_owned())),
         (storage
             .no_orphans
@@ -273,6 +315,14 @@ fn expected(expect: &Expectations) -> Vec<String> {
         (expect.faults_fired.then(|| "all that was to go wrong went wrong".to_owned())),
     ];
     lines.extend(told.into_iter().flatten());
+    lines.extend(expect.media_server_writes.iter().map(|limit| {
+        format!("bytes that the media server wrote in each job of step {}: {}", limit.step, limit.bytes)
+    }));
+    lines.extend(
+        expect.step_details_say.iter().map(|details| {
+            format!("the details of every job of step {} say {:?}", details.step, details.says)
+        }),
+    );
     lines.extend(
         expect.job_details_say.iter().map(|word| format!("the details of a failed job say {word:?}")),
     );

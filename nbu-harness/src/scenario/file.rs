@@ -1,11 +1,12 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
 use super::domain::{Attempts, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, VolumeStep};
+use super::flows::{ChangeStep, CopyStep, DuplicateFile, ImageChoice, SyntheticStep};
 use super::spec::{
     EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer,
 };
 use super::values::{ByteSize, Milliseconds};
-use crate::nbu::{ForkPoint, HeaderOrder};
+use crate::nbu::{ForkPoint, HeaderOrder, ScheduleType};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -149,8 +150,11 @@ pub(super) enum PolicyType {
 pub(super) enum StepFile {
     Backup(BackupFile),
     Restore(RestoreFile),
-    Verify(Nothing),
-    Expire(Nothing),
+    Verify(CopyStep),
+    Expire(CopyStep),
+    Duplicate(DuplicateFile),
+    Synthetic(SyntheticStep),
+    Change(Spanned<ChangeStep>),
     Fill(Spanned<FillStep>),
     Fault(Spanned<FaultFile>),
     Heal(Nothing),
@@ -174,6 +178,8 @@ pub(super) struct Nothing {}
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RestoreFile {
+    pub(super) copy: Option<u32>,
+    pub(super) images: ImageChoice,
     pub(super) single_files: Option<Spanned<u32>>,
     pub(super) files: Option<Spanned<Vec<String>>>,
     pub(super) media: Option<Spanned<String>>,
@@ -184,7 +190,9 @@ pub(super) struct RestoreFile {
 pub(super) struct BackupFile {
     pub(super) abort_after: Option<ByteSize>,
     pub(super) tries: Option<Spanned<u32>>,
-    pub(super) schedule: Option<Spanned<String>>,
+    pub(super) schedule: ScheduleType,
+    pub(super) accelerator: bool,
+    pub(super) forced_rescan: bool,
 }
 
 #[derive(Debug, Deserialize)]

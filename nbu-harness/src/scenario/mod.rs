@@ -7,6 +7,7 @@ mod diagnostic;
 mod domain;
 mod explain;
 mod file;
+mod flows;
 mod resolve;
 mod selections;
 mod spec;
@@ -19,6 +20,9 @@ pub use domain::{
     ScheduleSpec, Victim, VolumeState, VolumeStep, WindowSpec,
 };
 pub use explain::explain;
+pub use flows::{
+    ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
+};
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,
     Etag, Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation,

@@ -3,11 +3,12 @@
 use super::diagnostic::{Diagnostic, nearest};
 use super::domain::OrderStep;
 use super::file::{Buffers, ClusterFile, FaultFile, OrderFile, RestoreFile, ScenarioFile, StepFile};
-use super::selections;
+use super::flows::ChangeStep;
 use super::spec::{
     Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
 };
 use super::topology::Domain;
+use super::{flows, selections};
 use crate::nbu::DataBuffers;
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
@@ -193,10 +194,11 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         )),
     };
     Ok(match step {
-        StepFile::Backup(step) => Step::Backup(known.domain.backup(step)?),
+        StepFile::Backup(step) => Step::Backup(Domain::backup(step)?),
         StepFile::Restore(step) => {
             let media = step.media.as_ref().map(|name| known.domain.media_server(name)).transpose()?;
-            Step::Restore(RestoreStep { selection: restore_selection(step)?, media })
+            let (copy, images) = (step.copy, step.images);
+            Step::Restore(RestoreStep { media, copy, images, selection: restore_selection(step)? })
         }
         StepFile::Advance(time) => Step::Advance(time),
         StepFile::Pause(step) => Step::Pause(known.domain.pause(step, true)?),
@@ -208,8 +210,21 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         StepFile::Kill(step) => Step::Kill(known.domain.kill(step)?),
         StepFile::Start(step) => Step::Start(known.domain.server(step.referenced, step.value.server)?),
         StepFile::Volume(step) => Step::Volume(known.domain.volume(step)?),
-        StepFile::Verify(_) => Step::Verify,
-        StepFile::Expire(_) => Step::Expire,
+        StepFile::Verify(step) => Step::Verify(step),
+        StepFile::Expire(step) => Step::Expire(step),
+        StepFile::Synthetic(step) => Step::Synthetic(step),
+        StepFile::Change(step) => {
+            let ChangeStep { percent, delete_percent } = step.value;
+            if u16::from(percent) + u16::from(delete_percent) > 100 {
+                let help = "expected `percent` and `delete_percent` of 100 together at most";
+                return Err(Problem::new(step.referenced, "more than all files cannot change", help));
+            }
+            Step::Change(step.value)
+        }
+        StepFile::Duplicate(step) => {
+            let labels: Vec<&str> = known.domain.units.iter().map(|unit| unit.label.as_str()).collect();
+            Step::Duplicate(flows::duplicate(step, &labels)?)
+        }
         StepFile::Heal(_) => Step::Heal,
         StepFile::Fill(step) => {
             needs_embedded(step.referenced, "fill")?;

@@ -3,9 +3,12 @@
 use super::domain::{
     GlobalAttributes, GroupSpec, KillStep, OrderStep, PauseStep, PoolSpec, ScheduleSpec, VolumeStep,
 };
+use super::flows::{
+    ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
+};
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
-use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, JobState};
+use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, JobState, ScheduleType};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -196,11 +199,21 @@ pub struct StorageServer {
     pub password: Option<Secret>,
     /// Overrides the management address of the cluster: for what must fail.
     pub vms: Option<String>,
+    /// Capabilities that the plug-in's configuration takes away, by the plug-in's names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disable: Vec<String>,
 }
 
 impl Default for StorageServer {
     fn default() -> Self {
-        Self { server_type: "VastData".into(), name: "vast1".into(), user: None, password: None, vms: None }
+        Self {
+            server_type: "VastData".into(),
+            name: "vast1".into(),
+            user: None,
+            password: None,
+            vms: None,
+            disable: Vec::new(),
+        }
     }
 }
 
@@ -267,9 +280,15 @@ pub enum Step {
     /// Restores every backup made so far, each in new processes to a new place.
     Restore(RestoreStep),
     /// Verifies every backup made so far.
-    Verify,
+    Verify(CopyStep),
     /// Expires every backup made so far.
-    Expire,
+    Expire(CopyStep),
+    /// Makes another copy of every backup made so far.
+    Duplicate(DuplicateStep),
+    /// Makes a synthetic full backup of every stream.
+    Synthetic(SyntheticStep),
+    /// Changes what the streams read.
+    Change(ChangeStep),
     /// Takes space of an LSU from outside, so that only some is left.
     Fill(FillStep),
     /// Makes the cluster misbehave.
@@ -300,8 +319,11 @@ impl Step {
         match self {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
-            Self::Verify => "verify",
-            Self::Expire => "expire",
+            Self::Verify(_) => "verify",
+            Self::Expire(_) => "expire",
+            Self::Duplicate(_) => "duplicate",
+            Self::Synthetic(_) => "synthetic",
+            Self::Change(_) => "change",
             Self::Fill(_) => "fill",
             Self::Fault(_) => "fault",
             Self::Heal => "heal",
@@ -321,17 +343,27 @@ impl Step {
 /// A backup of the policy, started by hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BackupStep {
+    /// What is backed up: everything, or what changed since an earlier backup.
+    pub schedule: ScheduleType,
+    /// Whether the backup is accelerated.
+    pub accelerator: bool,
+    /// An accelerated backup reads and sends everything again.
+    pub forced_rescan: bool,
     /// The operator cancels each job when this many bytes of its stream have been written.
     pub abort_after: Option<ByteSize>,
     /// How many tries each job has.
     pub tries: u32,
-    /// The schedule; none = the policy's own for backups by hand.
-    pub schedule: Option<String>,
 }
 
 impl Default for BackupStep {
     fn default() -> Self {
-        Self { abort_after: None, tries: 1, schedule: None }
+        Self {
+            schedule: ScheduleType::Full,
+            accelerator: false,
+            forced_rescan: false,
+            abort_after: None,
+            tries: 1,
+        }
     }
 }
 
@@ -355,6 +387,10 @@ pub struct RestoreStep {
     pub selection: RestoreSelection,
     /// The media server that reads; none = any of the storage unit's.
     pub media: Option<String>,
+    /// Which copy; none: the primary one.
+    pub copy: Option<u32>,
+    /// Which backups. Incremental ones are never among them: they are no whole.
+    pub images: ImageChoice,
 }
 
 /// Taking space of an LSU.
@@ -427,6 +463,8 @@ pub enum JobType {
     Restore,
     /// Verify.
     Verify,
+    /// Duplicate.
+    Duplicate,
     /// Image cleanup.
     #[serde(rename = "Image cleanup")]
     ImageCleanup,
@@ -444,6 +482,8 @@ pub struct Expectations {
     pub storage: StorageExpectation,
     /// What restores give.
     pub data: DataExpectation,
+    /// How much the media server may write in the jobs of some steps: what tells optimized flows from others.
+    pub media_server_writes: Vec<MediaServerWrites>,
     /// Whether wait and delay counters are there and fit each other and the elapsed time.
     pub counters: Option<Consistent>,
     /// Largest resident size of any bptm.
@@ -452,6 +492,8 @@ pub struct Expectations {
     pub all_jobs_done_within: Option<Milliseconds>,
     /// Words that the job details of a failed job have: what a person needs to know.
     pub job_details_say: Vec<String>,
+    /// Words that the details of each job of some steps have, however it ended.
+    pub step_details_say: Vec<StepDetails>,
     /// Whether all injected faults really happened.
     pub faults_fired: bool,
 }
@@ -497,6 +539,8 @@ pub struct CatalogExpectation {
     pub images: Option<Comparison>,
     /// Number of data fragments of every backup.
     pub fragments: Option<Comparison>,
+    /// Number of copies that every backup has after each duplication.
+    pub copies: Option<Comparison>,
     /// Whether the header image comes where the policy says, by the order in which images were made.
     pub header_in_order: bool,
 }

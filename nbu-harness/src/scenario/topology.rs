@@ -260,7 +260,7 @@ impl Domain {
         Err(Problem::new(place, format!("there is no server `{name}`"), help))
     }
 
-    pub(super) fn backup(&self, step: BackupFile) -> Result<BackupStep, Problem> {
+    pub(super) fn backup(step: BackupFile) -> Result<BackupStep, Problem> {
         let tries = match step.tries {
             None => 1,
             Some(tries) if (1..=MAX_TRIES).contains(&tries.value) => tries.value,
@@ -269,8 +269,13 @@ impl Domain {
                 return Err(Problem::new(tries.referenced, "not a number of tries", help));
             }
         };
-        let schedule = step.schedule.as_ref().map(|name| self.schedule_name(name)).transpose()?;
-        Ok(BackupStep { abort_after: step.abort_after, tries, schedule })
+        Ok(BackupStep {
+            schedule: step.schedule,
+            accelerator: step.accelerator,
+            forced_rescan: step.forced_rescan,
+            abort_after: step.abort_after,
+            tries,
+        })
     }
 
     pub(super) fn kill(&self, step: Spanned<KillFile>) -> Result<KillStep, Problem> {

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, as the tests do")]
 
+mod accelerated;
 mod backup;
+mod duplicate;
 mod failure;
 mod restore;
 mod rig;
+mod synthetic;
 mod tree;

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "calls through the plug-in's C interface")]
 
+mod compose;
 mod image;
 mod list;
 mod server;
@@ -21,7 +22,7 @@ use std::ptr::NonNull;
 use ost_abi::{Api, STS_EOK, STSPI_INTERFACE_VERSION, stspi_plugin_info_t};
 
 pub(crate) use image::{ImageReader, ImageWriter};
-pub(crate) use server::{ImageId, Server, Session};
+pub(crate) use server::{ImageId, Server, ServerProperties, Session};
 
 use super::result::StsFailure;
 use super::status::Place;

@@ -62,7 +62,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
         return Some(serve(Path::new(&argument)));
     }
     let run: fn(Inherited) -> i32 = match name.as_str() {
-        "bpbrm" | "bpverify" | "nbdelete" => bpbrm::run,
+        "bpbrm" | "bpverify" | "nbdelete" | "bpduplicate" | "bpsynth" => bpbrm::run,
         "bpbkar" => bpbkar::run,
         "bptm" => bptm::run,
         "bpdm" => bpdm::run,

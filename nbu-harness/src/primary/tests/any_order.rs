@@ -15,6 +15,7 @@ fn verify(storage: &str) -> Submission {
         request: JobRequest::Verify(VerifyRequest {
             job_id: 0,
             backup_id: "c_1".into(),
+            copy: None,
             storage_unit: StorageUnit::new("", "", "", ""),
         }),
         policy: "v".into(),

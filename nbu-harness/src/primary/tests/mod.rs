@@ -5,9 +5,9 @@ mod any_order;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::data::GenData;
-use crate::nbu::{HeaderOrder, Installation, JobState, Source};
+use crate::nbu::{HeaderOrder, Installation, JobState, ScheduleType, Source};
 use crate::primary::config::{
-    Config, Globals, Group, Policy, Pool, Schedule, ScheduleType, Unit, UnitSelection, Volume, Window,
+    Config, Globals, Group, Policy, Pool, Schedule, Unit, UnitSelection, Volume, Window,
 };
 use crate::primary::core::{Core, Effect, Ended, Input, JobOrder, Polled};
 use crate::primary::due::submissions;
@@ -34,7 +34,7 @@ fn policy(name: &str, storage: &str, streams: usize) -> Policy {
         header: HeaderOrder::Last,
         schedules: vec![
             schedule("full", ScheduleType::Full, 7 * DAY),
-            schedule("diff", ScheduleType::Incremental, DAY),
+            schedule("diff", ScheduleType::Differential, DAY),
         ],
         limit_jobs: 0,
         priority: 0,

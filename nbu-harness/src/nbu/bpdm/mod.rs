@@ -1,4 +1,7 @@
-//! bpdm: deletes images, after an expiration or when bptm died and could not, and what earlier tries of a backup left.
+//! bpdm: deletes images, after an expiration or when bptm died and could not, and what earlier tries of a backup left; and
+//! has the storage copy them.
+
+mod copy;
 
 use super::bptm::session::{Failure, Mover, image_id};
 use super::plugin::{Plugin, Server};
@@ -15,7 +18,8 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
     let result = match task {
         MoverTask::Delete { images } => delete(&mut mover, images, &mut report),
         MoverTask::Discard => discard(&mut mover, &mut report),
-        _ => Err(Failure::new(code::INVALID_PARAMETER, "bpdm deletes; the other tasks are bptm's")),
+        MoverTask::Copy(task) => copy::copy_backup(&mut mover, &task, &mut report),
+        _ => Err(Failure::new(code::INVALID_PARAMETER, "this task is bptm's")),
     };
     super::bptm::finish(mover, report, result)
 }
