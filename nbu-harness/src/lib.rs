@@ -5,6 +5,7 @@
 //! * [`scenario`]: a file says what to do and what to expect;
 //! * [`data`] and [`oracle`]: what gets backed up, and what it looked like before;
 //! * [`nbu`] and [`bpstsinfo`]: the NetBackup processes, the only ones that load the plug-in;
+//! * [`shim`]: puts a wrapping plug-in in the plug-in's place;
 //! * [`engine`]: runs a scenario and records what happened;
 //! * [`judge`]: compares the record with the expectations;
 //! * [`certify`]: the catalogue of checks over all of it;
@@ -22,3 +23,4 @@ pub mod nbu;
 pub mod oracle;
 pub mod report;
 pub mod scenario;
+pub mod shim;

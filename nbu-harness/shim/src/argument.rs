@@ -56,6 +56,11 @@ pub(crate) trait Argument {
         None
     }
 
+    /// The flags themselves, for those that are flags or another number of 32 bits.
+    fn flags(&mut self) -> Option<&mut u32> {
+        None
+    }
+
     /// What it points at, for those that are pointers.
     fn address(&self) -> *mut c_void {
         std::ptr::null_mut()
@@ -69,6 +74,11 @@ impl Arguments<'_, '_> {
     /// A number that goes in.
     pub(crate) fn number(&mut self, name: &str) -> Option<&mut u64> {
         self.0.iter_mut().find(|(known, _)| *known == name).and_then(|(_, argument)| argument.number())
+    }
+
+    /// Flags that go in.
+    pub(crate) fn flags(&mut self, name: &str) -> Option<&mut u32> {
+        self.0.iter_mut().find(|(known, _)| *known == name).and_then(|(_, argument)| argument.flags())
     }
 
     /// What a pointer points at, as the type that the caller knows it to be.
@@ -98,6 +108,10 @@ impl Arguments<'_, '_> {
 impl Argument for u32 {
     unsafe fn before(&self, _: &mut Handles) -> Value {
         Value::Number((*self).into())
+    }
+
+    fn flags(&mut self) -> Option<&mut u32> {
+        Some(self)
     }
 }
 
@@ -187,6 +201,24 @@ handle!(
     bstsp_evchannel_handle_s
 );
 
+/// A number that comes out.
+macro_rules! number_out {
+    ($($ty:ty),+) => {$(
+        impl Argument for *mut $ty {
+            unsafe fn after(&self, _: &mut Handles) -> Value {
+                // SAFETY: null, or the place that the call has filled.
+                unsafe { self.as_ref() }.map_or(Value::Nothing, |value| number(*value))
+            }
+
+            fn address(&self) -> *mut c_void {
+                self.cast()
+            }
+        }
+    )+};
+}
+
+number_out!(u64, u32);
+
 /// A structure that goes in (`*const`) or comes out (`*mut`), and the members that are kept.
 macro_rules! structure {
     (@members $pointer:expr, $handles:ident, |$it:ident| [$($value:expr),*]) => {
@@ -242,8 +274,6 @@ structure! {
         number(it.bi_copy), number(it.isi_id), text(&it.bi_master_server), text(&it.isi_slpname),
     ];
 
-    out u64, |it| [number(*it)];
-    out u32, |it| [number(*it)];
     out stspi_plugin_info_t, |it| [
         number(it.interface_version), number(it.thread_model), text(&it.name), text(&it.prefix), text(&it.label),
         text(&it.build_version),

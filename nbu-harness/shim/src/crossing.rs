@@ -9,7 +9,7 @@ use nbu_trace::{Call, Value};
 use ost_abi::{Api, STS_EOK, STS_EPLUGIN, c_int};
 
 use crate::argument::{Argument, Arguments};
-use crate::faults::FlipBit;
+use crate::faults::Struck;
 use crate::process::Process;
 
 thread_local! {
@@ -28,14 +28,14 @@ pub(crate) struct Crossing {
     entry: usize,
     started: Instant,
     arguments: Vec<Value>,
-    flip: Option<FlipBit>,
+    struck: Struck,
 }
 
 impl Crossing {
     /// A call has come.
     pub(crate) fn begin(entry: usize) -> Self {
         let process = catch_unwind(Process::current).ok();
-        Self { process, entry, started: Instant::now(), arguments: Vec::new(), flip: None }
+        Self { process, entry, started: Instant::now(), arguments: Vec::new(), struck: Struck::default() }
     }
 
     /// The wrapped plug-in's entry points; none if there is no plug-in.
@@ -57,9 +57,12 @@ impl Crossing {
                 self.arguments = values.collect();
             }
             // SAFETY: the caller's promise.
-            let (answer, flip) = unsafe { process.faults.strike(self.entry, &mut Arguments(arguments)) };
-            self.flip = flip;
-            let answer = answer.or_else(|| process.target.is_none().then_some(STS_EPLUGIN));
+            self.struck = unsafe { process.faults.strike(self.entry, &mut Arguments(arguments)) };
+            let answer = self
+                .struck
+                .answer
+                .filter(|_| !self.struck.made)
+                .or_else(|| process.target.is_none().then_some(STS_EPLUGIN));
             if let Some(code) = answer {
                 self.record(process, code, Vec::new());
             }
@@ -75,10 +78,11 @@ impl Crossing {
     pub(crate) unsafe fn after(&mut self, code: c_int, arguments: Named<'_, '_>) -> c_int {
         let guarded = catch_unwind(AssertUnwindSafe(|| {
             let Some(process) = self.process else { return STS_EPLUGIN };
-            if let Some(flip) = self.flip.take().filter(|_| code == STS_EOK) {
+            if code == STS_EOK {
                 // SAFETY: the caller's promise.
-                unsafe { flip.apply(&mut Arguments(arguments)) };
+                unsafe { self.struck.flip(&mut Arguments(arguments)) };
             }
+            let code = self.struck.answer.unwrap_or(code);
             if process.recorder.is_some() {
                 let mut results = Vec::new();
                 if code == STS_EOK {

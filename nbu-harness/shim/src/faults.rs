@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nbu_trace::orders::{self, FaultEffect, FaultOrder};
-use ost_abi::{ENTRY_POINTS, STS_BLOCK_SIZE, STS_EBUSY, STS_EINVAL, c_int};
+use ost_abi::{ENTRY_POINTS, STS_BLOCK_SIZE, STS_CLOSEF_IH_COMPLETE, STS_EBUSY, STS_EINVAL, c_int};
 
 use crate::argument::Arguments;
 
@@ -27,9 +27,26 @@ pub(crate) struct Faults {
     hits: Option<PathBuf>,
 }
 
-/// What a fault leaves to be done once the plug-in has answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FlipBit(u64);
+/// Calls that end a handle whatever they answer.
+const CLOSING: [&str; 6] = [
+    "stspi_close_server",
+    "stspi_close_lsu_list",
+    "stspi_close_image",
+    "stspi_close_image_list",
+    "stspi_end_copy_image",
+    "stspi_close_evchannel",
+];
+
+/// What the faults make of a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Struck {
+    /// The host gets this.
+    pub(crate) answer: Option<c_int>,
+    /// The wrapped plug-in gets the call nevertheless, and its answer is dropped.
+    pub(crate) made: bool,
+    /// A bit of what was read that is to be flipped.
+    flip: Option<u64>,
+}
 
 impl Faults {
     /// The faults of the environment that concern a process of this name. The error is a sentence.
@@ -58,16 +75,12 @@ impl Faults {
         Ok(Self { armed, hits })
     }
 
-    /// Lets the faults of a call strike. An answer means that the call is not made.
+    /// Lets the faults of a call strike.
     ///
     /// # Safety
     /// Pointers among the arguments are null or point at what the prototype says.
-    pub(crate) unsafe fn strike(
-        &self,
-        entry: usize,
-        arguments: &mut Arguments<'_, '_>,
-    ) -> (Option<c_int>, Option<FlipBit>) {
-        let mut flip = None;
+    pub(crate) unsafe fn strike(&self, entry: usize, arguments: &mut Arguments<'_, '_>) -> Struck {
+        let mut struck = Struck::default();
         for armed in self.armed.iter().filter(|armed| armed.entry == entry) {
             let number = armed.seen.fetch_add(1, Ordering::Relaxed);
             if number < armed.order.skip || number - armed.order.skip >= armed.order.times {
@@ -75,17 +88,17 @@ impl Faults {
             }
             self.note(armed.order.id);
             match armed.order.effect {
-                FaultEffect::Error(code) => return (Some(code), flip),
-                FaultEffect::Busy => return (Some(STS_EBUSY), flip),
-                FaultEffect::StaleHandle => return (Some(STS_EINVAL), flip),
+                FaultEffect::Error(code) => return struck.answered(armed, code, arguments),
+                FaultEffect::Busy => return struck.answered(armed, STS_EBUSY, arguments),
+                FaultEffect::StaleHandle => return struck.answered(armed, STS_EINVAL, arguments),
                 FaultEffect::Short(bytes) => shorten(arguments, bytes),
                 FaultEffect::Delay(ms) => delay(ms),
                 FaultEffect::Hang => hang(),
                 FaultEffect::Crash(signal) => crash(signal),
-                FaultEffect::Corrupt(bit) => flip = Some(FlipBit(bit)),
+                FaultEffect::Corrupt(bit) => struck.flip = Some(bit),
             }
         }
-        (None, flip)
+        struck
     }
 
     /// Tells whoever gave the order. Before the effect: some leave no later.
@@ -98,17 +111,29 @@ impl Faults {
     }
 }
 
-impl FlipBit {
-    /// Flips the bit in what was read.
+impl Struck {
+    fn answered(mut self, armed: &Armed, code: c_int, arguments: &mut Arguments<'_, '_>) -> Self {
+        self.answer = Some(code);
+        self.made = CLOSING.contains(&armed.order.entry_point().as_str());
+        if self.made
+            && let Some(flags) = arguments.flags("flags")
+        {
+            *flags &= !STS_CLOSEF_IH_COMPLETE;
+        }
+        self
+    }
+
+    /// Flips the bit that was ordered, if one was, in what was read.
     ///
     /// # Safety
     /// The plug-in has answered with success, so `buffer` holds as many bytes as `read` says.
-    pub(crate) unsafe fn apply(self, arguments: &mut Arguments<'_, '_>) {
+    pub(crate) unsafe fn flip(self, arguments: &mut Arguments<'_, '_>) {
+        let Some(bit) = self.flip else { return };
         // SAFETY: the caller's promise.
         let Some(bytes) = (unsafe { arguments.bytes_read() }).filter(|bytes| !bytes.is_empty()) else {
             return;
         };
-        let bit = self.0 % (bytes.len() as u64 * 8);
+        let bit = bit % (bytes.len() as u64 * 8);
         if let Some(byte) = usize::try_from(bit / 8).ok().and_then(|at| bytes.get_mut(at)) {
             *byte ^= 1 << (bit % 8);
         }

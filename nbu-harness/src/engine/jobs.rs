@@ -47,7 +47,7 @@ pub(super) struct RestoreOutcome {
 pub(super) struct Jobs<'a> {
     scenario: &'a Scenario,
     stand: &'a Stand,
-    installation: &'a Installation,
+    installation: Installation,
     observer: &'a dyn Observer,
     unit: StorageUnit,
     /// Backup time of the next job; they must differ.
@@ -77,7 +77,7 @@ impl<'a> Jobs<'a> {
     pub(super) fn new(
         scenario: &'a Scenario,
         stand: &'a Stand,
-        installation: &'a Installation,
+        installation: Installation,
         observer: &'a dyn Observer,
     ) -> Self {
         let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
@@ -92,6 +92,11 @@ impl<'a> Jobs<'a> {
             next_id: 1,
             records: Vec::new(),
         }
+    }
+
+    /// The jobs from now on run on this media server.
+    pub(super) fn use_installation(&mut self, installation: Installation) {
+        self.installation = installation;
     }
 
     pub(super) fn into_records(self) -> Vec<JobRecord> {
@@ -318,10 +323,10 @@ impl<'a> Jobs<'a> {
             if self.observer.interrupted() { JobControl::Cancel } else { JobControl::Continue }
         };
         let result = match &job.action {
-            Action::Backup(request) => nbu::backup(self.installation, request, &mut watch),
-            Action::Restore(request) => nbu::restore(self.installation, request, &mut watch),
-            Action::Verify(request) => nbu::verify(self.installation, request, &mut watch),
-            Action::Expire(request) => nbu::expire(self.installation, request, &mut watch),
+            Action::Backup(request) => nbu::backup(&self.installation, request, &mut watch),
+            Action::Restore(request) => nbu::restore(&self.installation, request, &mut watch),
+            Action::Verify(request) => nbu::verify(&self.installation, request, &mut watch),
+            Action::Expire(request) => nbu::expire(&self.installation, request, &mut watch),
         };
         let unit = self.scenario.unit().label.clone();
         JobRecord { step, stream: job.stream, unit, wanted_bytes: job.wanted_bytes, result }

@@ -2,14 +2,15 @@
 //! It judges nothing itself.
 
 mod jobs;
+mod plugin_faults;
 mod record;
 mod run;
 mod sources;
 mod stand;
 
 pub use record::{
-    ChangedFile, FaultOutcome, ImageFacts, JobRecord, Record, StepRecord, StorageState, StreamFacts,
-    VipRequests,
+    ChangedFile, FaultOutcome, ImageFacts, JobRecord, PluginFaultOutcome, Record, StepRecord, StorageState,
+    StreamFacts, VipRequests,
 };
 pub use run::{Options, run};
 pub use stand::Stand;
@@ -42,6 +43,9 @@ pub enum SetupError {
         /// The operating system's answer.
         source: std::io::Error,
     },
+    /// The wrapping plug-in is not there.
+    #[error(transparent)]
+    Shim(#[from] crate::shim::Missing),
     /// The scenario asks for something that its cluster or data cannot give.
     #[error("{0}")]
     Impossible(String),

@@ -3,6 +3,7 @@
 use crate::nbu::{ImageRecord, JobKind, JobResult};
 use crate::oracle::Comparison;
 use crate::scenario::{Fault, Scenario};
+use nbu_trace::orders::FaultOrder;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -23,6 +24,8 @@ pub struct Record {
     pub vms: BTreeMap<String, u64>,
     /// What became of the injected faults.
     pub faults: Vec<FaultOutcome>,
+    /// What became of the calls that were to go wrong.
+    pub plugin_faults: Vec<PluginFaultOutcome>,
     /// What the cluster holds at the end; none for an external cluster.
     pub storage: Option<StorageState>,
     /// Wall time of the whole run in milliseconds.
@@ -140,6 +143,15 @@ pub struct FaultOutcome {
     /// The fault.
     pub fault: Fault,
     /// How often it struck.
+    pub hits: u64,
+}
+
+/// What became of calls of the plug-in that were to go wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PluginFaultOutcome {
+    /// The fault.
+    pub fault: FaultOrder,
+    /// How often it struck, in all processes.
     pub hits: u64,
 }
 

@@ -1,10 +1,11 @@
 //! The steps of a scenario, one after the other.
 
 use super::jobs::{Backup, Jobs};
+use super::plugin_faults::PluginFaults;
 use super::record::{FaultOutcome, Record, StepRecord};
 use super::sources::{self, Prepared};
 use super::{Observer, SetupError, Stand};
-use crate::nbu::{Installation, Timeouts};
+use crate::nbu::Installation;
 use crate::scenario::{Fault, Scenario, Step};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -42,7 +43,8 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
         scenario,
         stand: &stand,
         prepared: &prepared,
-        jobs: Jobs::new(scenario, &stand, &installation, observer),
+        jobs: Jobs::new(scenario, &stand, installation.clone(), observer),
+        plugin_faults: PluginFaults::new(installation),
         backups: Vec::new(),
         steps: Vec::new(),
         pending: Vec::new(),
@@ -66,6 +68,7 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
         vips: stand.vip_requests(),
         vms: stand.vms_requests(),
         faults,
+        plugin_faults: runner.plugin_faults.outcomes()?,
         storage: stand.storage_state(),
         elapsed_ms: elapsed_ms(started),
     };
@@ -77,7 +80,7 @@ fn installation(scenario: &Scenario, options: &Options, stand: &Stand) -> Instal
     Installation {
         plugin_env: options.plugin_env.clone(),
         data_buffers: scenario.buffers,
-        timeouts: Timeouts::default(),
+        timeouts: scenario.timeouts,
         fork_point: scenario.fork,
         ..Installation::new(
             options.exe.clone(),
@@ -97,6 +100,7 @@ struct Runner<'a> {
     stand: &'a Stand,
     prepared: &'a [Prepared],
     jobs: Jobs<'a>,
+    plugin_faults: PluginFaults,
     /// Backups that are in the catalogue.
     backups: Vec<Backup>,
     steps: Vec<StepRecord>,
@@ -145,7 +149,11 @@ impl Runner<'_> {
             Step::Fill(step) => self.stand.fill(step)?,
             Step::Fault(fault) if fault.fragment.is_some() => self.pending.push(*fault),
             Step::Fault(fault) => self.stand.inject(fault)?,
-            Step::Heal => self.stand.heal(),
+            Step::PluginFault(order) => self.jobs.use_installation(self.plugin_faults.arm(order)?),
+            Step::Heal => {
+                self.stand.heal();
+                self.jobs.use_installation(self.plugin_faults.heal());
+            }
         }
         record.after = self.stand.storage_state();
         record.elapsed_ms = elapsed_ms(started);

@@ -303,17 +303,21 @@ fn job_details(record: &Record) -> Finding {
 }
 
 fn faults_fired(record: &Record) -> Finding {
-    let missed: Vec<String> = record
-        .faults
+    let of_cluster = record.faults.iter().map(|outcome| (format!("{:?}", outcome.fault), outcome.hits));
+    let of_plugin = record.plugin_faults.iter().map(|outcome| (format!("{:?}", outcome.fault), outcome.hits));
+    let all: Vec<(String, u64)> = of_cluster.chain(of_plugin).collect();
+    let missed: Vec<String> = all
         .iter()
-        .filter(|outcome| outcome.hits == 0)
-        .map(|outcome| format!("{:?} never happened: the scenario proves nothing", outcome.fault))
+        .filter(|(_, hits)| *hits == 0)
+        .map(|(fault, _)| format!("{fault} never happened: the scenario proves nothing"))
         .collect();
-    let hits: u64 = record.faults.iter().map(|outcome| outcome.hits).sum();
-    let holds = missed.is_empty() && !record.faults.is_empty();
-    Finding::new(
-        "faults_fired",
-        holds,
-        if holds { format!("{hits} requests were hit") } else { listed(&missed) },
-    )
+    let requests: u64 = record.faults.iter().map(|outcome| outcome.hits).sum();
+    let calls: u64 = record.plugin_faults.iter().map(|outcome| outcome.hits).sum();
+    let holds = missed.is_empty() && !all.is_empty();
+    let told = match (record.faults.is_empty(), record.plugin_faults.is_empty()) {
+        (_, true) => format!("{requests} requests were hit"),
+        (true, false) => format!("{calls} calls were hit"),
+        (false, false) => format!("{requests} requests and {calls} calls were hit"),
+    };
+    Finding::new("faults_fired", holds, if holds { told } else { listed(&missed) })
 }

@@ -1,10 +1,13 @@
 //! Every expectation is shown to hold on a good record and to fail on a doctored one.
 
 use super::*;
-use crate::engine::{ChangedFile, FaultOutcome, ImageFacts, StepRecord, StorageState, VipRequests};
+use crate::engine::{
+    ChangedFile, FaultOutcome, ImageFacts, PluginFaultOutcome, StepRecord, StorageState, VipRequests,
+};
 use crate::nbu::{BufferWaits, JobResult, JobState, WaitDelay, Warning};
 use crate::oracle::{Comparison as Compared, Difference};
 use crate::scenario::{Fault, FaultEffect, parse};
+use nbu_trace::orders;
 use std::collections::BTreeMap;
 
 const SCENARIO: &str = "\
@@ -141,6 +144,7 @@ fn good() -> Record {
         ])),
         vms: BTreeMap::new(),
         faults: vec![FaultOutcome { fault, hits: 1 }],
+        plugin_faults: Vec::new(),
         storage: Some(StorageState::default()),
         elapsed_ms: 1000,
     }
@@ -224,4 +228,15 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
         r.jobs[1].result.log.pop();
     });
     fails("faults_fired", "never happened", |r| r.faults[0].hits = 0);
+    fails("faults_fired", "stspi_claim", |r| {
+        let fault = orders::FaultOrder {
+            id: 0,
+            call: "stspi_claim".into(),
+            effect: orders::FaultEffect::Busy,
+            skip: 0,
+            times: 1,
+            process: None,
+        };
+        r.plugin_faults.push(PluginFaultOutcome { fault, hits: 0 });
+    });
 }

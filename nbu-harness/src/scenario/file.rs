@@ -1,5 +1,6 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
+use super::plugin_fault::PluginFaultFile;
 use super::spec::{
     BackupStep, EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep,
     StorageServer,
@@ -31,6 +32,15 @@ pub(super) struct ScenarioFile {
 pub(super) struct Nbu {
     pub(super) buffers: Buffers,
     pub(super) fork: ForkPoint,
+    pub(super) timeouts: TimeoutsFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TimeoutsFile {
+    pub(super) client_read: Option<Spanned<Milliseconds>>,
+    pub(super) client_connect: Option<Spanned<Milliseconds>>,
+    pub(super) stop: Option<Spanned<Milliseconds>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -120,6 +130,7 @@ pub(super) enum StepFile {
     Expire(Nothing),
     Fill(Spanned<FillStep>),
     Fault(Spanned<FaultFile>),
+    PluginFault(Spanned<PluginFaultFile>),
     Heal(Nothing),
 }
 

@@ -6,6 +6,7 @@
 mod diagnostic;
 mod explain;
 mod file;
+mod plugin_fault;
 mod resolve;
 mod selections;
 mod spec;

@@ -1,14 +1,14 @@
 //! From the file to the specification: defaults filled in, references resolved, ranges checked.
 
 use super::diagnostic::{Diagnostic, nearest};
-use super::file::{Buffers, ClusterFile, FaultFile, RestoreFile, ScenarioFile, StepFile, Unit};
-use super::selections;
+use super::file::{Buffers, ClusterFile, FaultFile, RestoreFile, ScenarioFile, StepFile, TimeoutsFile, Unit};
 use super::spec::{
     Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
     StorageUnitSpec,
 };
 use super::values::ByteSize;
-use crate::nbu::DataBuffers;
+use super::{plugin_fault, selections};
+use crate::nbu::{DataBuffers, Timeouts};
 use serde_saphyr::{Location, Spanned};
 
 /// NetBackup's default maximum fragment size of a disk storage unit: 524,288 MiB.
@@ -25,7 +25,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(place: Location, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(super) fn new(place: Location, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { place, message: message.into(), help: Some(help.into()) }
     }
 
@@ -68,6 +68,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         seed: file.seed,
         buffers: buffers(file.nbu.buffers)?,
         fork: file.nbu.fork,
+        timeouts: timeouts(file.nbu.timeouts)?,
         cluster,
         server: file.storage.server,
         lsus,
@@ -192,6 +193,20 @@ fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
     Ok(buffers)
 }
 
+fn timeouts(given: TimeoutsFile) -> Result<Timeouts, Problem> {
+    let timeout = |given: Option<Spanned<super::Milliseconds>>, default: u64| match given {
+        None => Ok(default),
+        Some(time) if (100..=3_600_000).contains(&time.value.0) => Ok(time.value.0),
+        Some(time) => Err(Problem::new(time.referenced, "not a timeout", "expected 100ms to 1h")),
+    };
+    let default = Timeouts::default();
+    Ok(Timeouts {
+        client_read_timeout_ms: timeout(given.client_read, default.client_read_timeout_ms)?,
+        client_connect_timeout_ms: timeout(given.client_connect, default.client_connect_timeout_ms)?,
+        stop_timeout_ms: timeout(given.stop, default.stop_timeout_ms)?,
+    })
+}
+
 fn steps(run: Spanned<Vec<StepFile>>, lsus: &[Lsu], cluster: &Cluster) -> Result<Vec<Step>, Problem> {
     if run.value.is_empty() || run.value.len() > MAX_STEPS {
         let help = format!("expected 1 to {MAX_STEPS} steps such as `- backup: {{}}`");
@@ -235,6 +250,7 @@ fn step_of(step: StepFile, lsus: &[Lsu], cluster: &Cluster) -> Result<Step, Prob
             needs_embedded(step.referenced, "fault")?;
             Step::Fault(fault(step)?)
         }
+        StepFile::PluginFault(step) => Step::PluginFault(plugin_fault::resolve(step)?),
     })
 }
 

@@ -2,7 +2,8 @@
 
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
-use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder};
+use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, Timeouts};
+use nbu_trace::orders::FaultOrder;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -19,6 +20,8 @@ pub struct Scenario {
     pub buffers: DataBuffers,
     /// When bptm forks its child.
     pub fork: ForkPoint,
+    /// How long its processes wait for each other.
+    pub timeouts: Timeouts,
     /// The cluster that stands behind the storage server.
     pub cluster: Cluster,
     /// The storage server.
@@ -251,6 +254,8 @@ pub enum Step {
     Fill(FillStep),
     /// Makes the cluster misbehave.
     Fault(Fault),
+    /// Makes calls of the plug-in go wrong, in the jobs of the steps that follow.
+    PluginFault(FaultOrder),
     /// Ends all misbehaviour.
     Heal,
 }
@@ -265,6 +270,7 @@ impl Step {
             Self::Expire => "expire",
             Self::Fill(_) => "fill",
             Self::Fault(_) => "fault",
+            Self::PluginFault(_) => "plugin_fault",
             Self::Heal => "heal",
         }
     }

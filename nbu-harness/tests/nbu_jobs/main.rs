@@ -7,3 +7,4 @@ mod failure;
 mod restore;
 mod rig;
 mod tree;
+mod wrapped;

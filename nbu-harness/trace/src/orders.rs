@@ -54,7 +54,8 @@ pub fn full_name(call: &str) -> String {
     if call.starts_with(PREFIX) { call.to_owned() } else { format!("{PREFIX}{call}") }
 }
 
-/// What happens to a call.
+/// What happens to a call. A call that closes a handle is made whatever its answer shall be, since the handle is gone then;
+/// an image is closed incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultEffect {

@@ -50,6 +50,8 @@ pub(super) struct Course {
     causes: Vec<(Rank, Cause)>,
     /// When stopping has to be over.
     stopping: Option<Instant>,
+    /// Whether the mover did not stop in time and was killed here.
+    mover_put_down: bool,
     heard: Instant,
     total_bytes: Option<u64>,
     /// Whether the operator's wish counts; cleaning up goes on whatever the operator wants.
@@ -66,6 +68,7 @@ impl Course {
             mover_report: None,
             causes: Vec::new(),
             stopping: None,
+            mover_put_down: false,
             heard: Instant::now(),
             total_bytes,
             heeds_operator: true,
@@ -227,7 +230,7 @@ impl Course {
         owner.result.processes.push(record);
         if self.mover_report.is_none() {
             let status = if killed { code::MEDIA_MANAGER_KILLED } else { code::CONNECTION_BROKEN };
-            let rank = if killed { Rank::MoverKilled } else { Rank::Connection };
+            let rank = if killed && !self.mover_put_down { Rank::MoverKilled } else { Rank::Connection };
             self.fail(owner, rank, Cause::new(status, format!("{name} {ended}")));
         }
     }
@@ -256,6 +259,8 @@ impl Course {
         let timeout = owner.installation.timeouts.client_read();
         match self.stopping {
             Some(deadline) if Instant::now() >= deadline => {
+                // Its death is no news then: the job has ended for the reason that it was to stop for.
+                self.mover_put_down = self.mover.is_some();
                 for process in self.client.iter().chain(&self.mover) {
                     owner.info(process.name(), process.id(), "did not stop in time and is killed");
                     process.signal(Signal::KILL);
