@@ -9,6 +9,7 @@
 //! * [`engine`]: runs a scenario and records what happened;
 //! * [`judge`]: compares the record with the expectations;
 //! * [`certify`]: the catalogue of checks over all of it;
+//! * [`replay`]: makes recorded calls again, on any plug-in;
 //! * [`mod@bench`]: rates as ratios to plain HTTP;
 //! * [`report`] and [`cli`]: what people and machines get to read.
 
@@ -21,6 +22,7 @@ pub mod engine;
 pub mod judge;
 pub mod nbu;
 pub mod oracle;
+pub mod replay;
 pub mod report;
 pub mod scenario;
 pub mod shim;

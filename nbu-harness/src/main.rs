@@ -5,8 +5,9 @@ use std::process::{ExitCode, exit};
 
 fn main() -> ExitCode {
     // NetBackup's processes fork: they must get their turn before any thread is started.
-    if let Some(code) =
-        nbu_harness::nbu::dispatch(args_os()).or_else(|| nbu_harness::bpstsinfo::dispatch(args_os()))
+    if let Some(code) = nbu_harness::nbu::dispatch(args_os())
+        .or_else(|| nbu_harness::bpstsinfo::dispatch(args_os()))
+        .or_else(|| nbu_harness::replay::dispatch(args_os()))
     {
         exit(code);
     }

@@ -33,6 +33,9 @@ pub enum Command {
     /// Measure backup and restore rates as ratios to plain HTTP in the same run.
     #[command(after_help = EXIT_CODES)]
     Bench(BenchArgs),
+    /// Make the calls of a recorded run again, on any plug-in, and compare.
+    #[command(after_help = EXIT_CODES)]
+    Replay(super::replay::ReplayArgs),
     /// Check scenario files without running them.
     #[command(after_help = EXIT_CODES)]
     Check {
@@ -72,6 +75,9 @@ pub struct RunArgs {
     /// Where catalogue, data and restored files go [default: the temporary directory].
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
+    /// Record every call of the plug-in, of every process, into this directory: input of `replay`.
+    #[arg(long, value_name = "DIR")]
+    pub trace: Option<PathBuf>,
     /// Keep the working directory.
     #[arg(long)]
     pub keep: bool,

@@ -12,6 +12,7 @@ pub use record::{
     ChangedFile, FaultOutcome, ImageFacts, JobRecord, PluginFaultOutcome, Record, StepRecord, StorageState,
     StreamFacts, VipRequests,
 };
+pub(crate) use run::elapsed_ms;
 pub use run::{Options, run};
 pub use stand::Stand;
 

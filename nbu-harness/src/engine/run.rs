@@ -91,7 +91,7 @@ fn installation(scenario: &Scenario, options: &Options, stand: &Stand) -> Instal
     }
 }
 
-pub(super) fn elapsed_ms(since: Instant) -> u64 {
+pub(crate) fn elapsed_ms(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 

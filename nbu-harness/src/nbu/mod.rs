@@ -32,9 +32,9 @@ pub use catalog::{Catalog, CatalogError, FileKind, FileRecord, FragmentRecord, I
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
 pub use job::{backup, expire, restore, verify};
 pub use path_bytes::PathBytes;
-pub(crate) use plugin::library_file;
+pub(crate) use plugin::{Library, library_file};
 pub use process::dispatch;
-pub(crate) use process::os::{die_with_starter, termination_signals, wait_readable};
+pub(crate) use process::os::{die_with_starter, take_stdio, termination_signals, wait_readable};
 pub use request::{
     BackupRequest, ExpireRequest, HeaderOrder, RestoreRequest, Selection, Source, VerifyRequest, backup_id,
 };
