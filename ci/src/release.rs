@@ -11,7 +11,7 @@ const PLUGINS: [&str; 2] = ["libstspiVastData.so", "libstspiVastDataMT.so"];
 /// Builds the plug-ins and the harness; returns the folder they are in.
 fn build(root: &Path) -> Result<PathBuf, Failure> {
     println!("building the plug-ins and the harness (release)");
-    let packages = ["stspi-vast-st", "stspi-vast-mt", "nbu-harness", "nbu-shim"];
+    let packages = ["stspi-vast-st", "stspi-vast-mt", "nbu-harness", "nbu-shim", "nbu-discard"];
     let mut arguments = vec!["build", "--release", "--locked"];
     for package in packages {
         arguments.extend(["-p", package]);

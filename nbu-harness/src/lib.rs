@@ -9,6 +9,7 @@
 //! * [`engine`]: runs a scenario and records what happened;
 //! * [`judge`]: compares the record with the expectations;
 //! * [`certify`]: the catalogue of checks over all of it;
+//! * [`import_log`]: makes a scenario of a log;
 //! * [`replay`]: makes recorded calls again, on any plug-in;
 //! * [`mod@bench`]: rates as ratios to plain HTTP;
 //! * [`report`] and [`cli`]: what people and machines get to read.
@@ -19,6 +20,7 @@ pub mod certify;
 pub mod cli;
 pub mod data;
 pub mod engine;
+pub mod import_log;
 pub mod judge;
 pub mod nbu;
 pub mod oracle;

@@ -1,33 +1,53 @@
-//! The wrapping plug-in `libnbu_shim.so`: where it is, and how an installation gets it in place of its plug-in.
+//! The harness's own libraries: where they are, and how an installation gets the wrapping plug-in `libnbu_shim.so` in place
+//! of its plug-in.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use nbu_trace::orders;
 
-/// Its file name.
+/// File name of the wrapping plug-in.
 const LIBRARY: &str = "libnbu_shim.so";
+/// File name of the plug-in that keeps nothing.
+const DISCARD: &str = "libstspiDiscard.so";
 /// Where cargo leaves the libraries of a build that nobody asked for by name.
 const CARGO_DEPS: &str = "deps";
 
-/// The wrapping plug-in is not beside the program.
+/// A library of the harness is not beside the program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no {LIBRARY} in {}: build it with `cargo build -p nbu-shim`", dir.display())]
+#[error("there is no {library} in {}: build it with `cargo build -p {package}`", dir.display())]
 pub struct Missing {
+    /// The library.
+    pub library: &'static str,
+    /// The package that it is built from.
+    pub package: &'static str,
     /// The program's directory.
     pub dir: PathBuf,
 }
 
-/// The library, beside the program or in the directory `deps` there: the newer one, since a build may renew only one of them.
+/// The wrapping plug-in.
 ///
 /// # Errors
-/// When it is in neither.
+/// When it is not there.
 pub fn library(exe: &Path) -> Result<PathBuf, Missing> {
+    beside(exe, LIBRARY, "nbu-shim")
+}
+
+/// The plug-in that takes everything and keeps nothing.
+///
+/// # Errors
+/// When it is not there.
+pub fn discard(exe: &Path) -> Result<PathBuf, Missing> {
+    beside(exe, DISCARD, "nbu-discard")
+}
+
+/// A library beside the program or in the directory `deps` there: the newer one, since a build may renew only one of them.
+fn beside(exe: &Path, library: &'static str, package: &'static str) -> Result<PathBuf, Missing> {
     let dir = exe.parent().unwrap_or(Path::new("."));
-    let places = [dir.join(LIBRARY), dir.join(CARGO_DEPS).join(LIBRARY)];
+    let places = [dir.join(library), dir.join(CARGO_DEPS).join(library)];
     let made = |path: &PathBuf| std::fs::metadata(path).and_then(|file| file.modified()).ok();
     let found = places.into_iter().filter(|path| path.is_file()).max_by_key(made);
-    found.ok_or_else(|| Missing { dir: dir.to_owned() })
+    found.ok_or_else(|| Missing { library, package, dir: dir.to_owned() })
 }
 
 /// Puts the wrapping plug-in in front of `plugin`: returns the library to load, and adds what it has to know to the

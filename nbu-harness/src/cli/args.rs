@@ -53,6 +53,9 @@ pub enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Make a scenario of a log of bptm: buffers, delays, fragments, sizes, statuses.
+    #[command(after_help = EXIT_CODES)]
+    ImportLog(super::import_log::ImportLogArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -128,8 +131,11 @@ pub struct CertifyArgs {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Plug-in library to measure; may be given several times.
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    #[arg(long, value_name = "PATH", required_unless_present = "overhead", num_args = 1..)]
     pub plugin: Vec<PathBuf>,
+    /// Measure the harness itself: one stream into a plug-in that keeps nothing, beside a plain memory copy.
+    #[arg(long, conflicts_with = "plugin")]
+    pub overhead: bool,
     /// Bytes of one measurement, all streams together.
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     pub size: ByteSize,

@@ -26,6 +26,7 @@ pub(super) fn run(cli: &Cli) -> Exit {
         Command::Replay(args) => super::replay::run(args),
         Command::Check { files, json } => check(files, *json),
         Command::Explain { files } => explain(files),
+        Command::ImportLog(args) => super::import_log::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "nbu-harness", &mut script);
@@ -251,6 +252,23 @@ fn measure(args: &BenchArgs) -> Exit {
         work_dir: args.work_dir.clone().unwrap_or_else(std::env::temp_dir),
     };
     let progress = Progress::new(std::io::stderr().is_terminal(), interrupt.clone());
+    if args.overhead {
+        return match bench::overhead(&options, &progress) {
+            Ok(figures) if args.json => match serde_json::to_string_pretty(&figures) {
+                Ok(text) => {
+                    print(&text);
+                    Exit::Pass
+                }
+                Err(error) => set_up(&error),
+            },
+            Ok(figures) => {
+                print(&bench::overhead_text(&figures));
+                Exit::Pass
+            }
+            Err(_) if interrupt.signal().is_some() => interrupted(&interrupt),
+            Err(error) => set_up(&error),
+        };
+    }
     match bench::run(&options, &progress) {
         Ok(figures) if args.json => match serde_json::to_string_pretty(&figures) {
             Ok(text) => {

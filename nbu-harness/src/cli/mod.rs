@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod import_log;
 mod interrupt;
 mod progress;
 mod replay;

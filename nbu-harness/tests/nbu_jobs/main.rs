@@ -7,5 +7,6 @@ mod failure;
 mod replay;
 mod restore;
 mod rig;
+mod tools;
 mod tree;
 mod wrapped;
