@@ -41,9 +41,9 @@ fn harness(root: &Path, subcommand: &str, arguments: &[String]) -> Result<(), Fa
     step::run(command.args(arguments))
 }
 
-/// `cargo ci certify`.
-pub(crate) fn certify(root: &Path, arguments: &[String]) -> Result<(), Failure> {
-    harness(root, "certify", arguments)
+/// `cargo ci certify`, and with `prove` whether its checks can fail.
+pub(crate) fn certify(root: &Path, prove: bool, arguments: &[String]) -> Result<(), Failure> {
+    harness(root, if prove { "prove" } else { "certify" }, arguments)
 }
 
 /// `cargo ci bench`.

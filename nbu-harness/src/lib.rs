@@ -10,6 +10,7 @@
 //! * [`judge`]: compares the record with the expectations;
 //! * [`certify`]: the catalogue of checks over all of it;
 //! * [`import_log`]: makes a scenario of a log;
+//! * [`prove`]: shows that every check fails on a plug-in that does wrong what it is about;
 //! * [`replay`]: makes recorded calls again, on any plug-in;
 //! * [`mod@bench`]: rates as ratios to plain HTTP;
 //! * [`report`] and [`cli`]: what people and machines get to read.
@@ -24,6 +25,7 @@ pub mod import_log;
 pub mod judge;
 pub mod nbu;
 pub mod oracle;
+pub mod prove;
 pub mod replay;
 pub mod report;
 pub mod scenario;

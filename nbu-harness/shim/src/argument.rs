@@ -61,6 +61,9 @@ pub(crate) trait Argument {
         None
     }
 
+    /// Makes it point at something else, for those pointers of which that is wanted.
+    fn redirect(&mut self, _: *mut c_void) {}
+
     /// What it points at, for those that are pointers.
     fn address(&self) -> *mut c_void {
         std::ptr::null_mut()
@@ -79,6 +82,13 @@ impl Arguments<'_, '_> {
     /// Flags that go in.
     pub(crate) fn flags(&mut self, name: &str) -> Option<&mut u32> {
         self.0.iter_mut().find(|(known, _)| *known == name).and_then(|(_, argument)| argument.flags())
+    }
+
+    /// Makes a pointer point at something else, which outlives the call.
+    pub(crate) fn redirect(&mut self, name: &str, to: *mut c_void) {
+        if let Some((_, argument)) = self.0.iter_mut().find(|(known, _)| *known == name) {
+            argument.redirect(to);
+        }
     }
 
     /// What a pointer points at, as the type that the caller knows it to be.
@@ -136,6 +146,10 @@ impl Argument for sts_event_fn {}
 impl Argument for *const c_void {
     fn address(&self) -> *mut c_void {
         self.cast_mut()
+    }
+
+    fn redirect(&mut self, to: *mut c_void) {
+        *self = to;
     }
 }
 
@@ -240,6 +254,10 @@ macro_rules! structure {
 
             fn address(&self) -> *mut c_void {
                 self.cast_mut().cast()
+            }
+
+            fn redirect(&mut self, to: *mut c_void) {
+                *self = to.cast();
             }
         })*
         $(impl Argument for *mut $out_ty {

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use nbu_trace::{Call, Value};
-use ost_abi::{Api, STS_EOK, STS_EPLUGIN, c_int};
+use ost_abi::{Api, ENTRY_POINTS, STS_EOK, STS_EPLUGIN, c_int};
 
 use crate::argument::{Argument, Arguments};
 use crate::faults::Struck;
@@ -29,13 +29,22 @@ pub(crate) struct Crossing {
     started: Instant,
     arguments: Vec<Value>,
     struck: Struck,
+    /// The length that the host gave, before anything changed it.
+    asked: Option<u64>,
 }
 
 impl Crossing {
     /// A call has come.
     pub(crate) fn begin(entry: usize) -> Self {
         let process = catch_unwind(Process::current).ok();
-        Self { process, entry, started: Instant::now(), arguments: Vec::new(), struck: Struck::default() }
+        Self {
+            process,
+            entry,
+            started: Instant::now(),
+            arguments: Vec::new(),
+            struck: Struck::default(),
+            asked: None,
+        }
     }
 
     /// The wrapped plug-in's entry points; none if there is no plug-in.
@@ -56,13 +65,15 @@ impl Crossing {
                 let values = arguments.iter().map(|(_, argument)| unsafe { argument.before(&mut handles) });
                 self.arguments = values.collect();
             }
+            self.asked = Arguments(arguments).number("length").map(|length| *length);
             // SAFETY: the caller's promise.
             self.struck = unsafe { process.faults.strike(self.entry, &mut Arguments(arguments)) };
-            let answer = self
-                .struck
-                .answer
-                .filter(|_| !self.struck.made)
-                .or_else(|| process.target.is_none().then_some(STS_EPLUGIN));
+            let mut answer = self.struck.answer.filter(|_| !self.struck.made);
+            if let (None, Some(defect)) = (answer, &process.defect) {
+                // SAFETY: the caller's promise.
+                answer = unsafe { defect.before(self.name(), &mut Arguments(arguments)) };
+            }
+            let answer = answer.or_else(|| process.target.is_none().then_some(STS_EPLUGIN));
             if let Some(code) = answer {
                 self.record(process, code, Vec::new());
             }
@@ -82,6 +93,13 @@ impl Crossing {
                 // SAFETY: the caller's promise.
                 unsafe { self.struck.flip(&mut Arguments(arguments)) };
             }
+            let code = match &process.defect {
+                // SAFETY: the caller's promise.
+                Some(defect) => unsafe {
+                    defect.after(self.name(), code, self.asked, &mut Arguments(arguments))
+                },
+                None => code,
+            };
             let code = self.struck.answer.unwrap_or(code);
             if process.recorder.is_some() {
                 let mut results = Vec::new();
@@ -97,6 +115,10 @@ impl Crossing {
             code
         }));
         guarded.unwrap_or(STS_EPLUGIN)
+    }
+
+    fn name(&self) -> &'static str {
+        ENTRY_POINTS.get(self.entry).copied().unwrap_or_default()
     }
 
     fn record(&mut self, process: &Process, code: c_int, results: Vec<Value>) {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use nbu_trace::defects::Deed;
 use nbu_trace::orders::{self, FaultEffect, FaultOrder};
 use ost_abi::{ENTRY_POINTS, STS_BLOCK_SIZE, STS_CLOSEF_IH_COMPLETE, STS_EBUSY, STS_EINVAL, c_int};
 
@@ -18,6 +19,8 @@ struct Armed {
     order: FaultOrder,
     entry: usize,
     seen: AtomicU64,
+    /// A defect, which nobody counts.
+    defect: bool,
 }
 
 /// All faults of this process.
@@ -69,10 +72,21 @@ impl Faults {
             let entry = ENTRY_POINTS.iter().position(|known| *known == name);
             if let Some(entry) = entry.filter(|_| order.process.as_deref().is_none_or(|only| only == process))
             {
-                armed.push(Armed { order, entry, seen: AtomicU64::new(0) });
+                armed.push(Armed { order, entry, seen: AtomicU64::new(0), defect: false });
             }
         }
         Ok(Self { armed, hits })
+    }
+
+    /// Adds what a defective plug-in does, where that is a fault that concerns a process of this name.
+    pub(crate) fn add_deed(&mut self, deed: Deed, process: &str) {
+        if let Deed::Fault { call, effect, skip, times, process: only } = deed
+            && only.is_none_or(|only| only == process)
+            && let Some(entry) = ENTRY_POINTS.iter().position(|known| *known == call)
+        {
+            let order = FaultOrder { id: 0, call: call.to_owned(), effect, skip, times, process: None };
+            self.armed.push(Armed { order, entry, seen: AtomicU64::new(0), defect: true });
+        }
     }
 
     /// Lets the faults of a call strike.
@@ -86,7 +100,9 @@ impl Faults {
             if number < armed.order.skip || number - armed.order.skip >= armed.order.times {
                 continue;
             }
-            self.note(armed.order.id);
+            if !armed.defect {
+                self.note(armed.order.id);
+            }
             match armed.order.effect {
                 FaultEffect::Error(code) => return struck.answered(armed, code, arguments),
                 FaultEffect::Busy => return struck.answered(armed, STS_EBUSY, arguments),

@@ -2,7 +2,8 @@
 //! on to the library that `NBU_SHIM_PLUGIN` names; what else it does is said in [`nbu_trace::orders`]:
 //!
 //! * it records every call, with `NBU_SHIM_TRACE`;
-//! * it makes calls go wrong, with `NBU_SHIM_FAULTS`.
+//! * it makes calls go wrong, with `NBU_SHIM_FAULTS`;
+//! * it does one thing wrong as a broken plug-in would, with `NBU_SHIM_DEFECT`.
 //!
 //! A host loads it in place of the plug-in and notices nothing else. It is a C boundary: no panic leaves it, null pointers
 //! are survived, any thread may call. State belongs to one process: a forked child that calls it begins anew, with a trace
@@ -12,6 +13,7 @@
 
 mod argument;
 mod crossing;
+mod deeds;
 mod faults;
 mod process;
 mod recorder;

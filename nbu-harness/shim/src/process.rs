@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use nbu_trace::orders;
 
 use crate::argument::Handles;
+use crate::deeds::Defective;
 use crate::faults::Faults;
 use crate::recorder::Recorder;
 use crate::target::Target;
@@ -22,6 +23,7 @@ pub(crate) struct Process {
     /// Why nothing is wrapped has been said already, on standard error.
     pub(crate) target: Option<Target>,
     pub(crate) faults: Faults,
+    pub(crate) defect: Option<Defective>,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) handles: Mutex<Handles>,
     threads: AtomicU64,
@@ -54,14 +56,18 @@ impl Process {
 
     fn start(pid: u32) -> Self {
         let name = process_name();
+        let defect = complain(Defective::from_environment());
         let target = complain(Target::load(env::var_os(orders::PLUGIN).as_deref()));
         let plugin = target.as_ref().map(|target| target.path.as_path());
         let recorder = env::var_os(orders::TRACE).map(|dir| Recorder::new(dir.into(), &name, plugin));
         let faults = complain(Faults::from_environment(&name));
-        // Faults that cannot be read must not pass for faults that never struck: nothing is wrapped then.
-        let target = target.filter(|_| faults.is_some());
-        let faults = faults.unwrap_or_default();
-        Self { pid, target, faults, recorder, handles: Mutex::default(), threads: AtomicU64::new(1) }
+        // Orders that cannot be read must not pass for faults that never struck: nothing is wrapped then.
+        let target = target.filter(|_| faults.is_some() && defect.is_some());
+        let (mut faults, defect) = (faults.unwrap_or_default(), defect.flatten());
+        if let Some(defect) = &defect {
+            faults.add_deed(defect.deed(), &name);
+        }
+        Self { pid, target, faults, defect, recorder, handles: Mutex::default(), threads: AtomicU64::new(1) }
     }
 
     /// A number for a thread that calls for the first time.

@@ -7,6 +7,7 @@ mod calls;
 
 use crate::nbu::die_with_starter;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -160,13 +161,20 @@ pub fn dispatch(args: impl IntoIterator<Item = std::ffi::OsString>) -> Option<i3
     }
 }
 
-/// Asks a plug-in in a process of its own, which is killed after `patience`.
+/// Asks a plug-in in a process of its own, with more environment variables, which is killed after `patience`.
 ///
 /// # Errors
 /// A sentence: the process did not start, crashed, hung or answered nonsense.
-pub fn ask(exe: &Path, config: &Path, query: &Query, patience: Duration) -> Result<Answer, String> {
+pub fn ask(
+    exe: &Path,
+    config: &Path,
+    environment: &BTreeMap<String, String>,
+    query: &Query,
+    patience: Duration,
+) -> Result<Answer, String> {
     let mut command = Command::new(exe);
-    command.args([NAME, MARK]).env("VAST_OST_CONFIG", config).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.args([NAME, MARK]).env("VAST_OST_CONFIG", config).envs(environment);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     die_with_starter(&mut command);
     let mut child = command.spawn().map_err(|error| format!("{NAME} does not start: {error}"))?;
     let sent = serde_json::to_vec(query).map_err(|error| error.to_string());

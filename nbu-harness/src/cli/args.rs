@@ -33,6 +33,9 @@ pub enum Command {
     /// Measure backup and restore rates as ratios to plain HTTP in the same run.
     #[command(after_help = EXIT_CODES)]
     Bench(BenchArgs),
+    /// Show that every check of the certification fails on a plug-in with the defect that it is there to find.
+    #[command(after_help = EXIT_CODES)]
+    Prove(super::prove::ProveArgs),
     /// Make the calls of a recorded run again, on any plug-in, and compare.
     #[command(after_help = EXIT_CODES)]
     Replay(super::replay::ReplayArgs),
@@ -119,6 +122,9 @@ pub struct CertifyArgs {
     /// Less data and fewer checks, for developers. Never a certification.
     #[arg(long)]
     pub quick: bool,
+    /// Do not certify: show that the checks fail on plug-ins with defects, made of these plug-ins.
+    #[arg(long)]
+    pub prove: bool,
     /// Print everything as JSON on standard output.
     #[arg(long)]
     pub json: bool,

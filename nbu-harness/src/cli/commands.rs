@@ -21,7 +21,9 @@ pub(super) fn run(cli: &Cli) -> Exit {
     match &cli.command {
         Command::Run(args) => run_scenarios(args),
         Command::Certify(args) if args.list => list(),
+        Command::Certify(args) if args.prove => super::prove::certify(args),
         Command::Certify(args) => certify(args),
+        Command::Prove(args) => super::prove::run(args),
         Command::Bench(args) => measure(args),
         Command::Replay(args) => super::replay::run(args),
         Command::Check { files, json } => check(files, *json),
@@ -106,7 +108,7 @@ pub(super) fn bad_input(error: &dyn std::fmt::Display) -> Exit {
 }
 
 /// The end that a signal asked for.
-fn interrupted(interrupt: &Interrupt) -> Exit {
+pub(super) fn interrupted(interrupt: &Interrupt) -> Exit {
     let (name, exit) = match interrupt.signal() {
         Some(2) => ("SIGINT", Exit::Interrupted),
         _ => ("SIGTERM", Exit::Terminated),

@@ -5,6 +5,7 @@ mod commands;
 mod import_log;
 mod interrupt;
 mod progress;
+mod prove;
 mod replay;
 
 pub use args::Cli;

@@ -92,7 +92,7 @@ fn nbu(both: &[&Process], line: &mut dyn FnMut(&str)) {
         match agreed.value {
             Some(value) if good(value) => line(&format!("    {name}: {value}{unit}")),
             Some(value) => {
-                line(&format!("    # ?? {name}: the log says {value}, which is not possible here"))
+                line(&format!("    # ?? {name}: the log says {value}, which is not possible here"));
             }
             None => line(&format!("    # ?? {name}: not in the log, so the default counts")),
         }

@@ -106,7 +106,7 @@ fn a_log_of_something_else_is_refused_with_what_was_looked_for() {
     std::fs::write(file.path(), "<2> hello\nio_init\n\u{0}\n").unwrap();
     let error = import(file.path()).unwrap_err().to_string();
     assert!(error.contains("successfully wrote backup id"), "{error}");
-    assert!(import(std::path::Path::new("/no/such.log")).unwrap_err().to_string().contains("/no/such.log"));
+    assert!(import(Path::new("/no/such.log")).unwrap_err().to_string().contains("/no/such.log"));
 }
 
 proptest::proptest! {

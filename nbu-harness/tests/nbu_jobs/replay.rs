@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 
 use nbu_harness::nbu::Selection;
 use nbu_harness::shim;
-use nbu_trace::orders;
+use nbu_trace::{Call, Header, Value as Recorded, Writer, orders};
+use ost_abi::ENTRY_POINTS;
 use serde_json::Value;
 
 use crate::rig::{Rig, assert_status, plugin, synthetic};
@@ -108,4 +109,69 @@ fn calls_whose_handle_was_never_given_are_not_made_and_counted() {
         (&1.into(), &"stspi_open_server".into())
     );
     assert!(bptm["not_made"].as_u64().unwrap() > 40, "{bptm:#}");
+}
+
+/// Two threads that take turns: the order between them is in the times only.
+fn two_threads() -> Rig {
+    let rig = Rig::new();
+    std::fs::create_dir_all(rig.path("trace")).unwrap();
+    let header = Header {
+        pid: 1,
+        process: "bptm".into(),
+        started_unix_ns: 1,
+        plugin: "recorded".into(),
+        entry_points: ENTRY_POINTS.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let mut writer = Writer::create(&rig.path("trace/a.nbutrace"), &header).unwrap();
+    let mut at = 0;
+    let mut add = |thread: u64, name: &str, arguments: Vec<Recorded>, results: Vec<Recorded>| {
+        let entry = ENTRY_POINTS.iter().position(|known| *known == name).unwrap();
+        at += 10;
+        let call = Call { thread, entry, start_ns: at, duration_ns: 10, code: 0, arguments, results };
+        writer.write(&call).unwrap();
+    };
+    let lsu = || Recorded::Fields(vec![Recorded::Handle(1), Recorded::text("lsu0")]);
+    let image = Recorded::Fields(vec![Recorded::Number(7), Recorded::text("a_1_C1_F1"), Recorded::text("p")]);
+    let nothing = || Recorded::Nothing;
+    add(1, "stspi_init", vec![Recorded::Number(ost_abi::STSPI_INTERFACE_VERSION.into())], vec![]);
+    let session = Recorded::Fields(vec![Recorded::text("bptm"), Recorded::text("1")]);
+    let user = Recorded::Fields(vec![Recorded::text("user")]);
+    let opened = vec![nothing(), nothing(), nothing(), nothing(), Recorded::Handle(1)];
+    add(
+        1,
+        "stspi_open_server",
+        vec![session, Recorded::text("Fake:server"), user, Recorded::text("")],
+        opened,
+    );
+    let created = vec![nothing(), nothing(), nothing(), Recorded::Handle(2)];
+    add(2, "stspi_create_image", vec![lsu(), image, Recorded::Signed(0)], created);
+    for n in 0..50 {
+        add(1, "stspi_get_lsu_prop_byname", vec![lsu()], vec![]);
+        let (length, offset) = (Recorded::Number(512), Recorded::Number(n * 512));
+        add(2, "stspi_write_image", vec![Recorded::Handle(2), nothing(), nothing(), length, offset], vec![]);
+    }
+    rig
+}
+
+#[test]
+fn the_order_between_threads_is_kept() {
+    let rig = two_threads();
+    let calls = rig.path("calls").display().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_nbu-harness"))
+        .args(["replay", "--json", "--plugin"])
+        .arg(plugin())
+        .arg(rig.path("trace"))
+        .env("FAKE_OST_DIR", rig.path("storage"))
+        .env("FAKE_OST_TRACE", &calls)
+        .env("NBU_HARNESS_PASSWORD", "secret")
+        .output()
+        .unwrap();
+    let result = json(&output);
+    assert_eq!(output.status.code(), Some(0), "{result:#}");
+    assert_eq!(result["processes"][0]["calls"], 103);
+    let made = std::fs::read_to_string(calls).unwrap();
+    let made: Vec<&str> = made.lines().map(|line| line.split(' ').nth(1).unwrap()).collect();
+    let mut expected = vec!["init", "open_server", "create_image"];
+    expected.extend(["get_lsu_prop_byname", "write_image"].repeat(50));
+    assert_eq!(made, expected);
 }

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::rig::{Rig, assert_status, synthetic};
+use crate::rig::{Rig, assert_status, plugin, synthetic};
 
 fn harness(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_nbu-harness")).args(arguments).output().unwrap()
@@ -45,4 +45,23 @@ fn the_overhead_of_the_harness_is_measured_beside_a_plain_copy() {
     }
     assert!((rate("ratio") - rate("stream") / rate("memcpy")).abs() < 1e-9, "{figures:#}");
     assert_eq!(figures["bytes"], 16 << 20);
+}
+
+#[test]
+fn a_check_is_not_proven_while_others_fall_too() {
+    // A plug-in of another storage type: its server cannot be opened, so what asks there fails with any defect.
+    let plugin = plugin();
+    let arguments = ["prove", "--plugin", plugin.to_str().unwrap(), "--filter", "LOD-002", "--json"];
+    let output = harness(&arguments);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let proofs: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let proof = &proofs[0];
+    assert_eq!(
+        (&proof["defect"], &proof["found"], &proof["reason"]),
+        (&"any-version".into(), &true.into(), &true.into())
+    );
+    let others = proof["others"].as_array().unwrap();
+    assert!(others.iter().any(|other| other.as_str().unwrap().starts_with("SRV-003: ")), "{proof:#}");
+    let unknown = harness(&["prove", "--plugin", plugin.to_str().unwrap(), "--filter", "XYZ"]);
+    assert_eq!(unknown.status.code(), Some(2));
 }

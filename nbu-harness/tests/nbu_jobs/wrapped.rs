@@ -101,3 +101,19 @@ fn a_close_that_is_to_fail_is_made_and_the_image_stays_incomplete() {
     assert_eq!(std::fs::read_to_string(rig.path("hits")).unwrap(), "0\n");
     rig.assert_nothing_left();
 }
+
+#[test]
+fn a_cancelled_job_stays_cancelled_when_bptm_hangs_and_has_to_be_killed() {
+    let mut rig = wrapped();
+    rig.installation.timeouts.stop_timeout_ms = 300;
+    rig.plugin_env(
+        orders::FAULTS,
+        r#"[{"call": "close_image", "effect": "hang", "skip": 2, "process": "bptm"}]"#,
+    );
+    let mut request = rig.request(1, synthetic(64));
+    request.abort_after = Some(10 << 20);
+    let result = rig.backup(&request);
+    assert_status(&result, 150);
+    assert!(result.log.iter().any(|line| line.contains("did not stop in time")), "{:?}", result.log);
+    rig.assert_nothing_left();
+}

@@ -3,11 +3,13 @@
 //! * [`Header`], [`Call`] and [`Value`]: a trace of the calls of one process; [`Writer`] writes it call by call, [`Trace`]
 //!   reads it back;
 //! * [`orders`]: the environment variables that the wrapping plug-in obeys, and the faults that it injects;
+//! * [`defects`]: plug-ins that do one thing wrong;
 //! * [`pattern`]: bytes that follow from their offset, for calls whose data was not kept.
 //!
 //! A trace holds no data of images and no password: names, sizes, offsets, flags, codes and times.
 
 mod call;
+pub mod defects;
 mod encoding;
 pub mod orders;
 pub mod pattern;
