@@ -4,6 +4,7 @@
 //! (requests, peak memory) hardly vary at all. Data is synthetic: no disk is involved on either side.
 
 mod control;
+mod overhead;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use crate::nbu::{
 use crate::scenario::Scenario;
 use control::{Control, Direction};
 
+pub use overhead::{Overhead, Parts, overhead, overhead_text};
 pub use table::table;
 
 /// Streams of one measurement.
@@ -52,6 +54,9 @@ pub enum BenchError {
     /// The surroundings could not be set up.
     #[error(transparent)]
     SetUp(#[from] SetupError),
+    /// A library of the harness is missing.
+    #[error(transparent)]
+    Library(#[from] crate::shim::Missing),
     /// The plain HTTP control failed.
     #[error("control: {0}")]
     Control(String),

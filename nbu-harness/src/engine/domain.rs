@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 /// A running domain.
 pub(super) struct Domain<'a> {
     home: PathBuf,
+    config: Config,
     servers: Servers,
     operator: Operator,
     stand: &'a Stand,
@@ -55,7 +56,7 @@ impl<'a> Domain<'a> {
         servers.start(PRIMARY)?;
         let mut operator = Operator::connect(&home)?;
         operator.configure(&config)?;
-        Ok(Self { home, servers, operator, stand, observer, paused: Paused::default(), last_id: 0 })
+        Ok(Self { home, config, servers, operator, stand, observer, paused: Paused::default(), last_id: 0 })
     }
 
     /// Runs jobs until nothing more happens to them by itself.
@@ -143,6 +144,14 @@ impl<'a> Domain<'a> {
             let all = domain.operator.jobs()?.iter().map(|job| job.id).collect();
             domain.go_on(&Until::Settled(all))
         })
+    }
+
+    /// From now on jobs find this on every media server.
+    pub(super) fn reinstall(&mut self, installation: &Installation) -> Result<(), SetupError> {
+        for media_server in self.config.media_servers.values_mut() {
+            media_server.clone_from(installation);
+        }
+        Ok(self.operator.configure(&self.config)?)
     }
 
     /// Kills a server now.

@@ -6,6 +6,7 @@ mod expected;
 mod flows;
 mod jobs;
 mod pause;
+mod plugin_faults;
 mod record;
 mod run;
 mod sources;
@@ -13,9 +14,10 @@ mod stand;
 mod watch;
 
 pub use record::{
-    ChangedFile, FaultOutcome, ImageFacts, JobRecord, KillOutcome, OrderOutcome, PauseOutcome, Record,
-    StepRecord, StorageState, StreamFacts, VipRequests,
+    ChangedFile, FaultOutcome, ImageFacts, JobRecord, KillOutcome, OrderOutcome, PauseOutcome,
+    PluginFaultOutcome, Record, StepRecord, StorageState, StreamFacts, VipRequests,
 };
+pub(crate) use run::elapsed_ms;
 pub use run::{Options, run};
 pub use stand::Stand;
 
@@ -50,6 +52,9 @@ pub enum SetupError {
     /// The domain does not do what it is told.
     #[error(transparent)]
     Primary(#[from] crate::primary::PrimaryError),
+    /// The wrapping plug-in is not there.
+    #[error(transparent)]
+    Shim(#[from] crate::shim::Missing),
     /// The scenario asks for something that its cluster or data cannot give.
     #[error("{0}")]
     Impossible(String),

@@ -4,6 +4,7 @@ use crate::nbu::{ImageRecord, JobKind, JobResult, JobState};
 use crate::oracle::Comparison;
 use crate::primary::Try;
 use crate::scenario::{Fault, KillStep, OrderStep, PauseStep, Scenario};
+use nbu_trace::orders::FaultOrder;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -30,6 +31,8 @@ pub struct Record {
     pub pauses: Vec<PauseOutcome>,
     /// What became of the operator's orders.
     pub orders: Vec<OrderOutcome>,
+    /// What became of the calls that were to go wrong.
+    pub plugin_faults: Vec<PluginFaultOutcome>,
     /// What the cluster holds at the end; none for an external cluster.
     pub storage: Option<StorageState>,
     /// Wall time of the whole run in milliseconds.
@@ -184,6 +187,15 @@ pub struct OrderOutcome {
     /// The order.
     pub order: OrderStep,
     /// How often it was given.
+    pub hits: u64,
+}
+
+/// What became of calls of the plug-in that were to go wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PluginFaultOutcome {
+    /// The fault.
+    pub fault: FaultOrder,
+    /// How often it struck, in all processes.
     pub hits: u64,
 }
 

@@ -1,11 +1,12 @@
 //! The steps of a scenario, one after the other.
 
 use super::jobs::{Backup, BackupOutcome, Jobs};
+use super::plugin_faults::PluginFaults;
 use super::record::{KillOutcome, Record, StepRecord};
 use super::sources::{self, Prepared};
 use super::watch::{Late, never};
 use super::{Observer, SetupError, Stand};
-use crate::nbu::{Installation, Timeouts};
+use crate::nbu::Installation;
 use crate::primary::JobOrder;
 use crate::scenario::{Scenario, Step, Victim, VolumeState};
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
         stand: &stand,
         jobs: Jobs::new(scenario, options, &prepared, &stand, &installation, observer)?,
         prepared,
+        plugin_faults: PluginFaults::new(installation.clone()),
         backups: Vec::new(),
         steps: Vec::new(),
         pending: Vec::new(),
@@ -71,6 +73,7 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
         kills: misfortunes.kills,
         pauses: misfortunes.pauses,
         orders: misfortunes.orders,
+        plugin_faults: runner.plugin_faults.outcomes()?,
         storage: stand.storage_state(),
         elapsed_ms: elapsed_ms(started),
     };
@@ -82,7 +85,7 @@ fn installation(scenario: &Scenario, options: &Options, stand: &Stand) -> Instal
     Installation {
         plugin_env: options.plugin_env.clone(),
         data_buffers: scenario.buffers,
-        timeouts: Timeouts::default(),
+        timeouts: scenario.timeouts,
         fork_point: scenario.fork,
         ..Installation::new(
             options.exe.clone(),
@@ -93,7 +96,7 @@ fn installation(scenario: &Scenario, options: &Options, stand: &Stand) -> Instal
     }
 }
 
-pub(super) fn elapsed_ms(since: Instant) -> u64 {
+pub(crate) fn elapsed_ms(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -102,6 +105,7 @@ struct Runner<'a> {
     stand: &'a Stand,
     prepared: Vec<Prepared>,
     jobs: Jobs<'a>,
+    plugin_faults: PluginFaults,
     /// Backups that are in the catalogue.
     backups: Vec<Backup>,
     steps: Vec<StepRecord>,
@@ -162,7 +166,15 @@ impl Runner<'_> {
             Step::Fill(step) => self.stand.fill(step)?,
             Step::Fault(fault) if fault.fragment.is_some() => self.pending.push(Late::Fault(*fault)),
             Step::Fault(fault) => self.stand.inject(fault)?,
-            Step::Heal => self.stand.heal(),
+            Step::PluginFault(order) => {
+                let installation = self.plugin_faults.arm(order)?;
+                self.jobs.domain.reinstall(&installation)?;
+            }
+            Step::Heal => {
+                self.stand.heal();
+                let installation = self.plugin_faults.heal();
+                self.jobs.domain.reinstall(&installation)?;
+            }
             Step::Kill(kill) => match (&kill.victim, kill.fragment) {
                 (Victim::Server(name), None) => {
                     let hits = u64::from(self.jobs.domain.kill(name)?);

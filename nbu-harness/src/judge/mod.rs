@@ -344,17 +344,28 @@ fn job_details(record: &Record) -> Finding {
 
 fn faults_fired(record: &Record) -> Finding {
     let faults = record.faults.iter().map(|outcome| (format!("{:?}", outcome.fault), outcome.hits));
+    let calls = record.plugin_faults.iter().map(|outcome| (format!("{:?}", outcome.fault), outcome.hits));
     let kills = record.kills.iter().map(|outcome| (format!("{:?}", outcome.kill), outcome.hits));
     let orders = record.orders.iter().map(|outcome| (format!("{:?}", outcome.order), outcome.hits));
     let pauses = record.pauses.iter().map(|outcome| (format!("{:?}", outcome.pause), outcome.hits));
-    let all: Vec<(String, u64)> = faults.chain(kills).chain(orders).chain(pauses).collect();
+    let kinds: [(&str, Vec<(String, u64)>); 5] = [
+        ("requests", faults.collect()),
+        ("calls", calls.collect()),
+        ("processes killed", kills.collect()),
+        ("orders given", orders.collect()),
+        ("processes paused", pauses.collect()),
+    ];
+    let all: Vec<&(String, u64)> = kinds.iter().flat_map(|(_, outcomes)| outcomes).collect();
     let missed: Vec<String> = all
         .iter()
         .filter(|(_, hits)| *hits == 0)
         .map(|(what, _)| format!("{what} never happened: the scenario proves nothing"))
         .collect();
-    let hits: u64 = all.iter().map(|(_, hits)| hits).sum();
     let holds = missed.is_empty() && !all.is_empty();
-    let detail = if holds { format!("{hits} requests or processes were hit") } else { listed(&missed) };
+    let told = kinds
+        .iter()
+        .filter(|(_, outcomes)| !outcomes.is_empty())
+        .map(|(what, outcomes)| format!("{what}: {}", outcomes.iter().map(|(_, hits)| hits).sum::<u64>()));
+    let detail = if holds { told.collect::<Vec<_>>().join(", ") } else { listed(&missed) };
     Finding::new("faults_fired", holds, detail)
 }

@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::engine::{
-    ChangedFile, FaultOutcome, ImageFacts, KillOutcome, StepRecord, StorageState, VipRequests,
+    ChangedFile, FaultOutcome, ImageFacts, KillOutcome, PluginFaultOutcome, StepRecord, StorageState,
+    VipRequests,
 };
 use crate::nbu::{BufferWaits, JobResult, JobState, WaitDelay, Warning};
 use crate::oracle::{Comparison as Compared, Difference};
 use crate::scenario::{Fault, FaultEffect, KillStep, Victim, parse};
+use nbu_trace::orders;
 use std::collections::BTreeMap;
 
 const SCENARIO: &str = "\
@@ -155,6 +157,7 @@ fn good() -> Record {
         kills: Vec::new(),
         orders: Vec::new(),
         pauses: Vec::new(),
+        plugin_faults: Vec::new(),
         storage: Some(StorageState::default()),
         elapsed_ms: 1000,
     }
@@ -250,5 +253,16 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     fails("faults_fired", "Server", |r| {
         let kill = KillStep { victim: Victim::Server("ms1".into()), fragment: None };
         r.kills.push(KillOutcome { kill, hits: 0 });
+    });
+    fails("faults_fired", "stspi_claim", |r| {
+        let fault = orders::FaultOrder {
+            id: 0,
+            call: "stspi_claim".into(),
+            effect: orders::FaultEffect::Busy,
+            skip: 0,
+            times: 1,
+            process: None,
+        };
+        r.plugin_faults.push(PluginFaultOutcome { fault, hits: 0 });
     });
 }

@@ -5,6 +5,7 @@
 //! One connection is one order. After [`Order::Own`] the connection becomes the owner's own: nbjm and the owner talk
 //! over it directly, and the media server only adds how the owner ended.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,13 @@ enum Order {
     /// Start the owner of a job on this connection.
     Own { name: String, job_id: u64, installation: Box<Installation> },
     /// Ask a plug-in.
-    Ask { exe: PathBuf, config: PathBuf, query: Box<Query>, patience: Duration },
+    Ask {
+        exe: PathBuf,
+        config: PathBuf,
+        environment: BTreeMap<String, String>,
+        query: Box<Query>,
+        patience: Duration,
+    },
     /// Answer when no job of an earlier primary is left.
     Quiesce,
 }
@@ -69,7 +76,8 @@ pub(crate) fn ask_plugin(
     patience: Duration,
 ) -> io::Result<Result<Answer, String>> {
     let (exe, config) = (installation.exe.clone(), installation.plugin_config.clone());
-    let order = Order::Ask { exe, config, query: Box::new(query), patience };
+    let environment = installation.plugin_env.clone();
+    let order = Order::Ask { exe, config, environment, query: Box::new(query), patience };
     match ask_once(socket, "nbrmms", &order, patience + PATIENCE)?.1 {
         Reply::Asked(answer) => Ok(answer.map(|answer| *answer)),
         other => Err(unexpected(&other)),
@@ -174,9 +182,9 @@ fn take_order(stream: UnixStream) -> io::Result<Taken> {
     match link.receive(PATIENCE).map_err(io::Error::other)? {
         None => Ok(Taken::Done),
         Some(Order::Quiesce) => Ok(Taken::Waits(link)),
-        Some(Order::Ask { exe, config, query, patience }) => {
+        Some(Order::Ask { exe, config, environment, query, patience }) => {
             std::thread::spawn(move || {
-                let answer = bpstsinfo::ask(&exe, &config, &query, patience).map(Box::new);
+                let answer = bpstsinfo::ask(&exe, &config, &environment, &query, patience).map(Box::new);
                 // nbjm has its own error when it has gone.
                 let _ = link.send(&Reply::Asked(answer));
             });

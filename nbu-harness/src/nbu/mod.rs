@@ -36,11 +36,11 @@ pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
 pub(crate) use job::run_on;
 pub use job::{backup, duplicate, expire, restore, synthesize, verify};
 pub use path_bytes::PathBytes;
-pub(crate) use plugin::library_file;
+pub(crate) use plugin::{Library, library_file};
 pub(crate) use process::Running;
 pub use process::dispatch;
 pub(crate) use process::link::{Link, LinkError};
-pub(crate) use process::os::{die_with_starter, termination_signals, wait_readable};
+pub(crate) use process::os::{die_with_starter, take_stdio, termination_signals, wait_readable};
 pub use request::{
     Accelerator, BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack, HeaderOrder,
     RestoreRequest, ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest, backup_id,

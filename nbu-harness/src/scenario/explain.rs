@@ -1,6 +1,7 @@
 //! A scenario in words: what is set up, who does what in each step, and what is expected of it.
 
 use super::flows;
+use super::plugin_fault;
 use super::{
     Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, KillStep, Milliseconds,
     RestoreSelection, Scenario, Step, StreamSource, Victim, VolumeState, WindowSpec,
@@ -186,7 +187,8 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             format!("Fill LSU {} from outside until {} of its quota are left.", fill.lsu, fill.leave)
         }
         Step::Fault(fault) => misbehaviour(fault),
-        Step::Heal => "The cluster behaves again.".to_owned(),
+        Step::PluginFault(order) => plugin_fault::tell(order),
+        Step::Heal => "Cluster and plug-in behave again.".to_owned(),
         Step::Advance(time) => format!(
             "Let the virtual clock go on for {}: nbpem starts what is due, as often as a try fails.",
             duration(*time)

@@ -2,6 +2,7 @@
 
 use super::domain::{Attempts, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, VolumeStep};
 use super::flows::{ChangeStep, CopyStep, DuplicateFile, ImageChoice, SyntheticStep};
+use super::plugin_fault::PluginFaultFile;
 use super::spec::{
     EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer,
 };
@@ -32,6 +33,7 @@ pub(super) struct ScenarioFile {
 pub(super) struct Nbu {
     pub(super) buffers: Buffers,
     pub(super) fork: ForkPoint,
+    pub(super) timeouts: TimeoutsFile,
     pub(super) clock_start: Option<u64>,
     pub(super) schedule_attempts: Option<Attempts>,
     pub(super) job_retry_delay: Option<Milliseconds>,
@@ -55,6 +57,14 @@ impl Nbu {
             disk_polling: self.disk_polling.as_ref().map(|interval| interval.value),
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TimeoutsFile {
+    pub(super) client_read: Option<Spanned<Milliseconds>>,
+    pub(super) client_connect: Option<Spanned<Milliseconds>>,
+    pub(super) stop: Option<Spanned<Milliseconds>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -157,6 +167,7 @@ pub(super) enum StepFile {
     Change(Spanned<ChangeStep>),
     Fill(Spanned<FillStep>),
     Fault(Spanned<FaultFile>),
+    PluginFault(Spanned<PluginFaultFile>),
     Heal(Nothing),
     Advance(Milliseconds),
     Kill(Spanned<KillFile>),

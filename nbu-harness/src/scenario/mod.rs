@@ -8,6 +8,7 @@ mod domain;
 mod explain;
 mod file;
 mod flows;
+mod plugin_fault;
 mod resolve;
 mod selections;
 mod spec;

@@ -2,14 +2,16 @@
 
 use super::diagnostic::{Diagnostic, nearest};
 use super::domain::OrderStep;
-use super::file::{Buffers, ClusterFile, FaultFile, OrderFile, RestoreFile, ScenarioFile, StepFile};
+use super::file::{
+    Buffers, ClusterFile, FaultFile, OrderFile, RestoreFile, ScenarioFile, StepFile, TimeoutsFile,
+};
 use super::flows::ChangeStep;
 use super::spec::{
     Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
 };
 use super::topology::Domain;
-use super::{flows, selections};
-use crate::nbu::DataBuffers;
+use super::{flows, plugin_fault, selections};
+use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
 
@@ -79,6 +81,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         priority: file.policy.priority,
         policy_storage: file.policy.storage.value,
         policy_unit: domain.policy_unit,
+        timeouts: timeouts(file.nbu.timeouts)?,
         cluster,
         server: file.storage.server,
         lsus,
@@ -168,6 +171,20 @@ fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
     Ok(buffers)
 }
 
+fn timeouts(given: TimeoutsFile) -> Result<Timeouts, Problem> {
+    let timeout = |given: Option<Spanned<super::Milliseconds>>, default: u64| match given {
+        None => Ok(default),
+        Some(time) if (100..=3_600_000).contains(&time.value.0) => Ok(time.value.0),
+        Some(time) => Err(Problem::new(time.referenced, "not a timeout", "expected 100ms to 1h")),
+    };
+    let default = Timeouts::default();
+    Ok(Timeouts {
+        client_read_timeout_ms: timeout(given.client_read, default.client_read_timeout_ms)?,
+        client_connect_timeout_ms: timeout(given.client_connect, default.client_connect_timeout_ms)?,
+        stop_timeout_ms: timeout(given.stop, default.stop_timeout_ms)?,
+    })
+}
+
 /// What steps may refer to.
 struct Known<'a> {
     lsus: &'a [Lsu],
@@ -246,6 +263,7 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
             needs_embedded(step.referenced, "fault")?;
             Step::Fault(fault(step)?)
         }
+        StepFile::PluginFault(step) => Step::PluginFault(plugin_fault::resolve(step)?),
     })
 }
 

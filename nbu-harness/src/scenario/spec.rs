@@ -8,7 +8,8 @@ use super::flows::{
 };
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
-use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, JobState, ScheduleType};
+use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, JobState, ScheduleType, Timeouts};
+use nbu_trace::orders::FaultOrder;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -29,6 +30,8 @@ pub struct Scenario {
     pub globals: GlobalAttributes,
     /// Names of the media servers.
     pub media_servers: Vec<String>,
+    /// How long its processes wait for each other.
+    pub timeouts: Timeouts,
     /// The cluster that stands behind the storage server.
     pub cluster: Cluster,
     /// The storage server.
@@ -293,6 +296,8 @@ pub enum Step {
     Fill(FillStep),
     /// Makes the cluster misbehave.
     Fault(Fault),
+    /// Makes calls of the plug-in go wrong, in the jobs of the steps that follow.
+    PluginFault(FaultOrder),
     /// Ends all misbehaviour.
     Heal,
     /// Lets the virtual clock go on for this long: what schedules and timers bring happens.
@@ -326,6 +331,7 @@ impl Step {
             Self::Change(_) => "change",
             Self::Fill(_) => "fill",
             Self::Fault(_) => "fault",
+            Self::PluginFault(_) => "plugin_fault",
             Self::Heal => "heal",
             Self::Advance(_) => "advance",
             Self::Kill(_) => "kill",

@@ -70,6 +70,8 @@ pub(super) struct Course {
     causes: Vec<(Rank, Cause)>,
     /// When stopping has to be over.
     stopping: Option<Instant>,
+    /// Whether the mover did not stop in time and was killed here.
+    mover_put_down: bool,
     heard: Instant,
     total_bytes: Option<u64>,
     /// Whether the operator's wish counts; cleaning up goes on whatever the operator wants.
@@ -86,6 +88,7 @@ impl Course {
             client_report: None,
             causes: Vec::new(),
             stopping: None,
+            mover_put_down: false,
             heard: Instant::now(),
             total_bytes,
             heeds_operator: true,
@@ -286,7 +289,7 @@ impl Course {
         owner.result.processes.push(record);
         if self.hand(side).report.is_none() {
             let status = if killed { code::MEDIA_MANAGER_KILLED } else { code::CONNECTION_BROKEN };
-            let rank = if killed { Rank::MoverKilled } else { Rank::Connection };
+            let rank = if killed && !self.mover_put_down { Rank::MoverKilled } else { Rank::Connection };
             self.fail(owner, rank, Cause::new(status, format!("{name} {ended}")));
         }
     }
@@ -316,6 +319,8 @@ impl Course {
         let timeout = owner.installation.timeouts.client_read();
         match self.stopping {
             Some(deadline) if Instant::now() >= deadline => {
+                // Its death is no news then: the job has ended for the reason that it was to stop for.
+                self.mover_put_down = self.mover.process.is_some() || self.reader.process.is_some();
                 for process in self.running() {
                     owner.info(process.name(), process.id(), "did not stop in time and is killed");
                     process.signal(Signal::KILL);
