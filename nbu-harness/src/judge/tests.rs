@@ -56,6 +56,7 @@ fn job(step: usize, id: u64, kind: JobKind, status: i32) -> JobRecord {
             bytes_written: 102_400,
             bytes_read: 262_144,
             peak_rss_bytes: 64 << 20,
+            footprints: Vec::new(),
             fragments: Vec::new(),
             images: Vec::new(),
             left_behind: Vec::new(),

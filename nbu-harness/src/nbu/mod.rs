@@ -17,6 +17,7 @@ mod bpbrm;
 mod bpdm;
 mod bptm;
 mod catalog;
+mod held;
 mod install;
 mod job;
 mod path_bytes;
@@ -29,6 +30,7 @@ mod tar;
 mod tar_stream;
 
 pub use catalog::{Catalog, CatalogError, FileKind, FileRecord, FragmentRecord, ImageRecord};
+pub use held::Footprint;
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
 pub use job::{backup, expire, restore, verify};
 pub use path_bytes::PathBytes;

@@ -4,6 +4,7 @@
 
 mod backup;
 mod failure;
+mod leak;
 mod restore;
 mod rig;
 mod tree;
