@@ -59,6 +59,9 @@ pub struct Answer {
     pub load_error: Option<String>,
     /// What the plug-in says of itself.
     pub plugin: Option<PluginFacts>,
+    /// Names of the optional calls that the library exports.
+    #[serde(default)]
+    pub optional_calls: Vec<String>,
     /// Name and code of every `stspi_claim`.
     pub claims: Vec<(String, i32)>,
     /// Result of `stspi_get_server_prop_byname` for the server to open.

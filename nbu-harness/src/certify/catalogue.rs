@@ -1,47 +1,11 @@
 //! The catalogue of checks. Ids are stable: a check that goes leaves its number unused.
 
+use super::check::{Check, Proof, Requirement};
 use super::probes::{self, Seen};
+use super::resources::LeakKind;
 
-/// How a check is proven.
-#[derive(Debug, Clone, Copy)]
-pub enum Proof {
-    /// By what the plug-in answers to `bpstsinfo`, compared with what the cluster says of itself.
-    Answers(fn(&Seen) -> Result<String, String>),
-    /// By findings of a scenario: these aspects of its expectations, or all of them when none is named.
-    Scenario {
-        /// The scenario's id.
-        id: &'static str,
-        /// Aspects, as [`crate::judge::Finding::aspect`] has them.
-        aspects: &'static [&'static str],
-    },
-    /// By a backup with something in place of the plug-in.
-    NotAPlugin(probes::Substitute),
-}
-
-/// One check.
-#[derive(Debug, Clone, Copy)]
-pub struct Check {
-    /// Stable id.
-    pub id: &'static str,
-    /// Its group.
-    pub group: &'static str,
-    /// One line.
-    pub title: &'static str,
-    /// What a pass proves.
-    pub proves: &'static str,
-    /// Whether `--quick` runs it too.
-    pub quick: bool,
-    /// How.
-    pub proof: Proof,
-}
-
-impl Check {
-    /// Whether a pattern is the beginning of its id or group; no pattern matches everything.
-    pub fn matches(&self, patterns: &[String]) -> bool {
-        patterns.is_empty()
-            || patterns.iter().any(|p| self.id.starts_with(p.as_str()) || self.group.starts_with(p.as_str()))
-    }
-}
+/// The main scenario: real files, a generated tree and synthetic data in concurrent streams, there and back.
+pub(super) const MAIN: &str = "NBU-BKP-001";
 
 macro_rules! embedded {
     ($($id:literal),+ $(,)?) => {
@@ -75,6 +39,33 @@ embedded!(
     "NBU-FLT-008",
 );
 
+/// A check that every plug-in has to pass and that `--quick` runs too.
+const fn mandatory(
+    id: &'static str,
+    group: &'static str,
+    title: &'static str,
+    proves: &'static str,
+    proof: Proof,
+) -> Check {
+    Check { id, group, requirement: Requirement::Mandatory, title, proves, quick: true, proof }
+}
+
+/// The check of a capability.
+macro_rules! capability {
+    ($id:literal, $name:literal) => {
+        Check {
+            requirement: Requirement::Claimed($name),
+            ..mandatory(
+                $id,
+                "claims",
+                concat!("What is claimed with ", $name, " is there"),
+                "the library has its calls, the server its flags",
+                Proof::Capability($name),
+            )
+        }
+    };
+}
+
 const fn answers(
     id: &'static str,
     group: &'static str,
@@ -82,7 +73,7 @@ const fn answers(
     proves: &'static str,
     probe: fn(&Seen) -> Result<String, String>,
 ) -> Check {
-    Check { id, group, title, proves, quick: true, proof: Proof::Answers(probe) }
+    mandatory(id, group, title, proves, Proof::Answers(probe))
 }
 
 const fn of_main(
@@ -92,7 +83,7 @@ const fn of_main(
     proves: &'static str,
     aspects: &'static [&'static str],
 ) -> Check {
-    Check { id, group, title, proves, quick: true, proof: Proof::Scenario { id: "NBU-BKP-001", aspects } }
+    mandatory(id, group, title, proves, Proof::Scenario { id: MAIN, aspects })
 }
 
 const fn whole(
@@ -103,7 +94,8 @@ const fn whole(
     title: &'static str,
     proves: &'static str,
 ) -> Check {
-    Check { id, group, title, proves, quick, proof: Proof::Scenario { id: scenario, aspects: &[] } }
+    let proof = Proof::Scenario { id: scenario, aspects: &[] };
+    Check { quick, ..mandatory(id, group, title, proves, proof) }
 }
 
 /// All checks, in the order in which they are reported.
@@ -137,22 +129,20 @@ pub const fn catalogue() -> &'static [Check] {
             "the host knows whether threads may share the library",
             probes::thread_model,
         ),
-        Check {
-            id: "LOD-005",
-            group: "load",
-            title: "A missing plug-in fails the job with its path",
-            proves: "status 11, the path in the job details, nothing stored",
-            quick: true,
-            proof: Proof::NotAPlugin(probes::Substitute::Missing),
-        },
-        Check {
-            id: "LOD-006",
-            group: "load",
-            title: "A library that is no plug-in fails the job with what it lacks",
-            proves: "status 11, the missing symbol in the job details, nothing stored",
-            quick: true,
-            proof: Proof::NotAPlugin(probes::Substitute::OtherLibrary),
-        },
+        mandatory(
+            "LOD-005",
+            "load",
+            "A missing plug-in fails the job with its path",
+            "status 11, the path in the job details, nothing stored",
+            Proof::NotAPlugin(probes::Substitute::Missing),
+        ),
+        mandatory(
+            "LOD-006",
+            "load",
+            "A library that is no plug-in fails the job with what it lacks",
+            "status 11, the missing symbol in the job details, nothing stored",
+            Proof::NotAPlugin(probes::Substitute::OtherLibrary),
+        ),
         answers(
             "SRV-001",
             "server",
@@ -202,6 +192,34 @@ pub const fn catalogue() -> &'static [Check] {
             "STS_EAUTH, quickly",
             probes::wrong_password,
         ),
+        mandatory(
+            "SRV-008",
+            "server",
+            "The same question has the same answer each time",
+            "answers depend on nothing but the question, in one process after the other",
+            Proof::Alike(probes::alike),
+        ),
+        answers(
+            "CAP-001",
+            "claims",
+            "Nothing is flagged that is not claimed",
+            "NetBackup asks for no more than there is",
+            probes::flags_fit_claims,
+        ),
+        capability!("CAP-002", "checkpoint"),
+        capability!("CAP-003", "flush"),
+        capability!("CAP-004", "random_write"),
+        capability!("CAP-005", "include"),
+        capability!("CAP-006", "copy_image"),
+        capability!("CAP-007", "copy_extent"),
+        capability!("CAP-008", "async_copy"),
+        capability!("CAP-009", "named_async_copy"),
+        capability!("CAP-010", "events"),
+        capability!("CAP-011", "replication_properties"),
+        capability!("CAP-012", "image_set"),
+        capability!("CAP-013", "image_meta"),
+        capability!("CAP-014", "label"),
+        capability!("CAP-015", "worm"),
         of_main(
             "BKP-001",
             "backup",
@@ -404,6 +422,42 @@ pub const fn catalogue() -> &'static [Check] {
             "Every VIP corrupts downloads for a while",
             "the restore fails with 85 and no wrong byte comes back; afterwards all is well",
         ),
+        // Last, so that they see all scenarios.
+        mandatory(
+            "RES-001",
+            "resources",
+            "bptm has no descriptor after stspi_terminate that it did not have before the load",
+            "the plug-in closes what it opens",
+            Proof::Footprint(|footprint| &footprint.left_descriptors),
+        ),
+        mandatory(
+            "RES-002",
+            "resources",
+            "bptm has no thread after stspi_terminate that it did not have before the load",
+            "the plug-in ends what it starts",
+            Proof::Footprint(|footprint| &footprint.left_threads),
+        ),
+        mandatory(
+            "RES-003",
+            "resources",
+            "No process outlives its job",
+            "nothing of a job runs on when the job is done",
+            Proof::Leaks(&[LeakKind::Process]),
+        ),
+        mandatory(
+            "RES-004",
+            "resources",
+            "No shared memory outlives its job",
+            "System V segments and files in /dev/shm are as before",
+            Proof::Leaks(&[LeakKind::SharedMemory]),
+        ),
+        mandatory(
+            "RES-005",
+            "resources",
+            "The harness itself leaves no descriptor and no thread",
+            "what is counted in the other checks is not the harness's own",
+            Proof::Leaks(&[LeakKind::Descriptor, LeakKind::Thread]),
+        ),
     ];
     ALL
 }
@@ -461,6 +515,24 @@ mod tests {
             "all_jobs_done_within",
         ]);
         assert_eq!(judged, expected);
+    }
+
+    #[test]
+    fn every_capability_has_its_check_and_no_other_check_depends_on_a_claim() {
+        let claimed: Vec<_> = catalogue()
+            .iter()
+            .filter_map(|check| match (check.requirement, check.proof) {
+                (Requirement::Claimed(name), Proof::Capability(other)) if name == other => Some(name),
+                (Requirement::Claimed(name), Proof::Scenario { .. }) => {
+                    assert!(ost_abi::STS_CAPABILITIES.iter().any(|row| row.name == name), "{name}");
+                    None
+                }
+                (Requirement::Claimed(name), _) => panic!("{}: {name}", check.id),
+                (Requirement::Mandatory, _) => None,
+            })
+            .collect();
+        let all: Vec<_> = ost_abi::STS_CAPABILITIES.iter().map(|row| row.name).collect();
+        assert_eq!(claimed, all);
     }
 
     #[test]

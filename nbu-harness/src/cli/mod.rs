@@ -1,6 +1,8 @@
 //! The command line: what it takes, what it prints, and its exit codes.
 
 mod args;
+mod bundle;
+mod certify;
 mod commands;
 mod interrupt;
 mod progress;

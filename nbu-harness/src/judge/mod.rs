@@ -4,7 +4,7 @@ mod consistency;
 mod storage;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::engine::{JobRecord, Record};
 use crate::nbu::{HeaderOrder, JobKind};
@@ -23,13 +23,21 @@ pub struct Finding {
     pub aspect: String,
     /// Whether it holds.
     pub holds: bool,
+    /// Whether the evidence is missing: then it does not hold, and nothing is said against the plug-in either.
+    #[serde(default)]
+    pub unknown: bool,
     /// What was seen, for people.
     pub detail: String,
 }
 
 impl Finding {
     fn new(aspect: &str, holds: bool, detail: impl Into<String>) -> Self {
-        Self { aspect: aspect.into(), holds, detail: detail.into() }
+        Self { aspect: aspect.into(), holds, unknown: false, detail: detail.into() }
+    }
+
+    /// The evidence is missing.
+    fn unknown(aspect: &str, detail: impl Into<String>) -> Self {
+        Self { unknown: true, ..Self::new(aspect, false, detail) }
     }
 }
 

@@ -107,7 +107,7 @@ fn state(keys: &[&str]) -> StorageState {
     StorageState { bytes: keys.len() as u64, objects: keys.len(), uploads: 0, things }
 }
 
-fn good() -> Record {
+pub(crate) fn good() -> Record {
     let same = Compared { paths: 10, bytes: 100, ..Compared::default() };
     let mut first = step("backup", &[], &["lsu0/a"]);
     first.images = vec![image()];

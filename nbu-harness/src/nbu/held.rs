@@ -46,8 +46,8 @@ impl Held {
     }
 
     fn beside(&self, before: &Self) -> Footprint {
-        let left = |now: &BTreeMap<String, String>, then: &BTreeMap<String, String>| {
-            let more = now.iter().filter(|(key, value)| then.get(*key) != Some(*value));
+        let left = |now: &BTreeMap<String, String>, is_new: &dyn Fn(&String, &String) -> bool| {
+            let more = now.iter().filter(|(key, value)| is_new(key, value));
             more.map(|(key, value)| format!("{key} {value}")).collect()
         };
         Footprint {
@@ -55,8 +55,11 @@ impl Held {
             descriptors_after: self.descriptors.len(),
             threads_before: before.threads.len(),
             threads_after: self.threads.len(),
-            left_descriptors: left(&self.descriptors, &before.descriptors),
-            left_threads: left(&self.threads, &before.threads),
+            left_descriptors: left(&self.descriptors, &|key, value| {
+                before.descriptors.get(key) != Some(value)
+            }),
+            // A thread may take its name after its start.
+            left_threads: left(&self.threads, &|key, _| !before.threads.contains_key(key)),
         }
     }
 }
@@ -104,7 +107,7 @@ mod tests {
     #[test]
     fn a_number_that_stands_for_something_else_is_left_and_one_that_is_gone_is_not() {
         let before = held(&[("0", "/dev/null"), ("3", "socket:[1]"), ("4", "pipe:[2]")], &[("7", "bptm")]);
-        let after = held(&[("0", "/dev/null"), ("3", "socket:[9]")], &[("7", "bptm"), ("8", "io")]);
+        let after = held(&[("0", "/dev/null"), ("3", "socket:[9]")], &[("7", "renamed"), ("8", "io")]);
         let footprint = after.beside(&before);
         assert_eq!(footprint.left_descriptors, ["3 socket:[9]"]);
         assert_eq!(footprint.left_threads, ["8 io"]);

@@ -31,6 +31,7 @@ mod tar_stream;
 
 pub use catalog::{Catalog, CatalogError, FileKind, FileRecord, FragmentRecord, ImageRecord};
 pub use held::Footprint;
+pub(crate) use held::Held;
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
 pub use job::{backup, expire, restore, verify};
 pub use path_bytes::PathBytes;

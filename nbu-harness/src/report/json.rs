@@ -1,6 +1,6 @@
 //! The JSON result of `run`. That of `certify` is [`crate::certify::Verdict`] itself.
 
-use crate::certify::{Environment, SCHEMA};
+use crate::certify::{Environment, JobTimes, Leak, Phase, SCHEMA, ScenarioRun};
 use crate::engine::Record;
 use crate::judge::Finding;
 use serde::Serialize;
@@ -22,19 +22,30 @@ pub struct RunReport {
     pub findings: Vec<Finding>,
     /// Everything that happened, every default included.
     pub record: Record,
+    /// When its jobs were queued, active and done.
+    pub timeline: Vec<JobTimes>,
+    /// Set-up and clean-up.
+    pub phases: Vec<Phase>,
+    /// What it left in the harness and on the machine.
+    pub leaks: Vec<Leak>,
 }
 
 impl RunReport {
     /// The report of a run.
-    pub fn new(file: String, record: Record, findings: Vec<Finding>) -> Self {
+    pub fn new(file: String, run: ScenarioRun, phases: Vec<Phase>) -> Self {
+        let ScenarioRun { record, findings, timeline, leaks, .. } = run;
+        let holds = findings.iter().all(|finding| finding.holds);
         Self {
             schema: SCHEMA,
             harness_version: env!("CARGO_PKG_VERSION"),
             file,
-            passed: findings.iter().all(|finding| finding.holds),
+            passed: holds && leaks.is_empty() && phases.iter().all(|phase| phase.ok),
             environment: Environment::here(),
             findings,
             record,
+            timeline,
+            phases,
+            leaks,
         }
     }
 }
