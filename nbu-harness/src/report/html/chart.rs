@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 /// Width of every chart, in its own units.
 const WIDTH: u64 = 960;
 /// Space for names at the left and figures at the right.
-const LEFT: u64 = 150;
+const LEFT: u64 = 190;
 const RIGHT: u64 = 60;
 /// Height of one row of bars.
 const ROW: u64 = 18;
@@ -71,14 +71,14 @@ pub(super) fn bars(label: &str, rows: &[Row]) -> String {
 }
 
 /// Bytes moved by some jobs: for each the pairs of time in milliseconds and bytes so far.
-pub(super) struct Series<'a> {
+pub(super) struct Series {
     pub(super) name: &'static str,
     pub(super) class: &'static str,
-    pub(super) jobs: Vec<&'a [(u64, u64)]>,
+    pub(super) jobs: Vec<Vec<(u64, u64)>>,
 }
 
 /// Rates over time, all jobs of a series together; none when nothing moved.
-pub(super) fn rates(label: &str, series: &[Series<'_>]) -> Option<String> {
+pub(super) fn rates(label: &str, series: &[Series]) -> Option<String> {
     let samples = || series.iter().flat_map(|series| &series.jobs).flat_map(|job| job.iter());
     let end = samples().map(|sample| sample.0).max()?.max(1);
     let lines: Vec<Vec<u64>> = series.iter().map(|series| rate_per_second(&series.jobs, end)).collect();
@@ -132,7 +132,7 @@ pub(super) fn rates(label: &str, series: &[Series<'_>]) -> Option<String> {
 }
 
 /// Bytes per second in each interval: what each job moved between two samples is spread evenly between them.
-fn rate_per_second(jobs: &[&[(u64, u64)]], end: u64) -> Vec<u64> {
+fn rate_per_second(jobs: &[Vec<(u64, u64)>], end: u64) -> Vec<u64> {
     let intervals = INTERVALS as u64;
     let edge = |index: u64| end * index / intervals;
     let mut bytes = vec![0u128; INTERVALS];
@@ -177,7 +177,7 @@ fn time_axis(out: &mut String, bottom: u64, end: u64) {
 
 /// Cut to what fits into the space for names.
 fn shortened(name: &str) -> String {
-    match name.char_indices().nth(24) {
+    match name.char_indices().nth(30) {
         Some((at, _)) => format!("{}…", &name[..at]),
         None => name.to_owned(),
     }
@@ -189,12 +189,12 @@ mod tests {
 
     #[test]
     fn bytes_are_spread_over_the_time_in_which_they_moved_and_none_is_lost() {
-        let job = [(0, 0), (400, 4000), (800, 4000)];
-        let rates = rate_per_second(&[&job], 800);
+        let job = vec![(0, 0), (400, 4000), (800, 4000)];
+        let rates = rate_per_second(&[job.clone()], 800);
         assert_eq!(rates.len(), INTERVALS);
         assert!(rates[..40].iter().all(|rate| *rate == 10_000), "{rates:?}");
         assert!(rates[40..].iter().all(|rate| *rate == 0), "{rates:?}");
-        let both = rate_per_second(&[&job, &job], 800);
+        let both = rate_per_second(&[job.clone(), job], 800);
         assert_eq!(both[0], 20_000);
     }
 
@@ -202,16 +202,16 @@ mod tests {
     fn a_chart_is_well_formed_whatever_the_names_are() {
         let bar = Bar { from: 5, to: 100, class: "fill-good", title: "<b>".into() };
         let rows = [Row {
-            name: "job <1> with a very long name indeed".into(),
+            name: "job <1> with a very, very long name indeed".into(),
             bars: vec![bar],
             figure: "&".into(),
         }];
         let svg = bars("jobs \"of\" x", &rows);
         assert!(svg.contains("&lt;1&gt;") && svg.contains("&amp;") && !svg.contains("<b>"), "{svg}");
         assert!(svg.contains("…"));
-        let none = Series { name: "written", class: "one", jobs: vec![&[(0, 0), (10, 0)]] };
+        let none = Series { name: "written", class: "one", jobs: vec![vec![(0, 0), (10, 0)]] };
         assert!(rates("nothing", &[none]).is_none(), "a chart of nothing is none");
-        let some = Series { name: "written", class: "one", jobs: vec![&[(0, 0), (1000, 1 << 20)]] };
+        let some = Series { name: "written", class: "one", jobs: vec![vec![(0, 0), (1000, 1 << 20)]] };
         assert!(rates("something", &[some]).is_some_and(|svg| svg.contains("1.0 MiB/s")));
     }
 }

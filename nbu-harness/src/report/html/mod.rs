@@ -95,7 +95,11 @@ fn plugins(verdict: &Verdict) -> String {
                 format!("<span class=\"id\">{}</span>", text(&suite.name)),
                 text(&name),
                 text(&kind),
-                text(&suite.capabilities.join(", ")),
+                format!(
+                    "<details><summary class=\"id\">{} capabilities</summary>{}</details>",
+                    suite.capabilities.len(),
+                    text(&suite.capabilities.join(", "))
+                ),
             ];
             row.extend(Outcome::ALL.iter().map(|outcome| suite.count(*outcome).to_string()));
             row.push(format!("<code class=\"hash\">{}</code>", text(&suite.sha256)));

@@ -74,7 +74,7 @@ fn charts(run: &ScenarioRun) -> String {
     }
     let of = |writes: bool| {
         let jobs = run.record.jobs.iter().filter(|job| (job.result.kind == JobKind::Backup) == writes);
-        jobs.filter_map(|job| Some(times(run, job.result.job_id)?.samples.as_slice())).collect()
+        jobs.filter_map(|job| progress(run, job)).collect()
     };
     let series = [
         Series { name: "written", class: "one", jobs: of(true) },
@@ -86,12 +86,25 @@ fn charts(run: &ScenarioRun) -> String {
     }
     let rows: Vec<Row> = run.record.jobs.iter().filter_map(wait_row).take(ROWS).collect();
     if !rows.is_empty() {
-        out += "<h3>How long bptm waited for buffers</h3>\n<p class=\"quiet\">The first bar is the half that calls the \
-                plug-in, the second the half at the socket. In a backup the first waits for full buffers and the second for \
-                empty ones: a long second bar means slow storage. In a restore it is the other way round.</p>\n";
+        out += "<h3>How long bptm waited for buffers</h3>\n<p class=\"quiet\"><span class=\"key one\"></span> the half \
+                that calls the plug-in, <span class=\"key two\"></span> the half at the socket. In a backup the first waits \
+                for full buffers and the second for empty ones: a long second bar means slow storage. In a restore it is the \
+                other way round.</p>\n";
         out += &scrolled(&chart::bars(&format!("Waits of bptm in {id}"), &rows));
     }
     out
+}
+
+/// Bytes that a job had moved by a time, from its beginning to its end. Image cleanup moves none.
+fn progress(run: &ScenarioRun, job: &JobRecord) -> Option<Vec<(u64, u64)>> {
+    let times = times(run, job.result.job_id)?;
+    if job.result.kind == JobKind::ImageCleanup {
+        return None;
+    }
+    let mut points = vec![(times.active_ms?, 0)];
+    points.extend(&times.samples);
+    points.push((times.done_ms?, job.result.kbytes.saturating_mul(1024)));
+    Some(points)
 }
 
 fn job_name(job: &JobRecord) -> String {
@@ -160,7 +173,7 @@ fn jobs(run: &ScenarioRun) -> String {
                 kind_name(result.kind).into(),
                 "Done".into(),
                 badge(status_class(result.status), &result.status.to_string()),
-                text(&result.text),
+                format!("<span class=\"wide\">{}</span>", text(&result.text)),
                 result.files.to_string(),
                 result.kbytes.to_string(),
                 result.kbytes_per_sec.to_string(),
