@@ -6,6 +6,7 @@
 mod calls;
 
 use crate::nbu::die_with_starter;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -85,7 +86,7 @@ pub struct Answer {
 }
 
 /// What a plug-in says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginFacts {
     /// Name.
     pub name: String,

@@ -6,17 +6,19 @@ use super::timeline::{JobTimes, Timeline};
 use crate::engine::{self, Observer, Record, SetupError};
 use crate::judge::{self, Finding};
 use crate::scenario::Scenario;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A scenario that was run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ScenarioRun {
     /// Which pass over the checks it belongs to, from 1.
     pub pass: u32,
-    /// What happened.
+    /// What happened: the scenario with every default, streams, steps, jobs with their details, requests, faults.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub record: Record,
     /// How it compares with what was expected.
     pub findings: Vec<Finding>,
@@ -27,7 +29,7 @@ pub struct ScenarioRun {
 }
 
 /// What is done around checks and is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseKind {
     /// Input data and cluster.
@@ -37,7 +39,7 @@ pub enum PhaseKind {
 }
 
 /// A set-up or clean-up.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Phase {
     /// Which.
     pub kind: PhaseKind,

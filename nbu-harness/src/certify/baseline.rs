@@ -1,6 +1,7 @@
 //! What is known to fail: a baseline to hold a run against, and what has changed since.
 
 use super::verdict::{Outcome, Suite, Verdict};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub struct Baseline {
 }
 
 /// A check of a plug-in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct CheckName {
     /// File name of the plug-in.
     pub plugin: String,
@@ -34,7 +35,7 @@ pub struct CheckName {
 }
 
 /// What has changed since the baseline.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Delta {
     /// The baseline's file.
     pub baseline: PathBuf,

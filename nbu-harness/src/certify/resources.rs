@@ -5,6 +5,7 @@
 
 use crate::nbu::{Held, wait_readable};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,7 +18,7 @@ const POSIX_MEMORY: &str = "/dev/shm";
 const SYSTEM_V_MEMORY: &str = "/proc/sysvipc/shm";
 
 /// What can be left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LeakKind {
     /// An open descriptor of the harness.
@@ -31,7 +32,7 @@ pub enum LeakKind {
 }
 
 /// Something that a scenario left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Leak {
     /// What kind of thing.
     pub kind: LeakKind,

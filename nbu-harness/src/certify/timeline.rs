@@ -3,6 +3,7 @@
 
 use crate::engine::{JobRecord, Observer};
 use crate::nbu::{JobEvent, JobKind, JobState};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +13,7 @@ use std::time::Instant;
 const SAMPLES: usize = 240;
 
 /// The times of one job, in milliseconds since the scenario began.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct JobTimes {
     /// Job id.
     pub job_id: u64,

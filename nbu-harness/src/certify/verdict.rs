@@ -4,11 +4,12 @@ use super::attempt::{Phase, ScenarioRun};
 use super::baseline::Delta;
 use super::{Environment, Requirement};
 use crate::bpstsinfo::PluginFacts;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// What it proves holds.
@@ -94,7 +95,7 @@ impl fmt::Display for Outcome {
 }
 
 /// One check and its verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CheckResult {
     /// Stable id.
     pub id: &'static str,
@@ -161,7 +162,7 @@ impl CheckResult {
 }
 
 /// All checks of one plug-in.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Suite {
     /// File name of the plug-in.
     pub name: String,
@@ -195,7 +196,7 @@ impl Suite {
 }
 
 /// The whole run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Verdict {
     /// Version of this layout.
     pub schema: u32,

@@ -2,6 +2,7 @@
 
 use super::bundle::BundleArgs;
 use super::certify::CertifyArgs;
+use super::schema::SchemaArgs;
 use crate::scenario::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ pub enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Print the JSON schema of scenario files, or of results.json.
+    Schema(SchemaArgs),
     /// Read a certification bundle back: every sum, and that its files agree with each other.
     #[command(after_help = EXIT_CODES)]
     VerifyBundle(BundleArgs),

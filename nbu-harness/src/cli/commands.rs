@@ -19,6 +19,7 @@ pub(super) fn run(cli: &Cli) -> Exit {
     match &cli.command {
         Command::Run(args) => run_scenarios(args),
         Command::Certify(args) => super::certify::run(args),
+        Command::Schema(args) => super::schema::run(args),
         Command::VerifyBundle(args) => super::bundle::run(args),
         Command::Bench(args) => measure(args),
         Command::Check { files, json } => check(files, *json),

@@ -6,6 +6,7 @@ mod certify;
 mod commands;
 mod interrupt;
 mod progress;
+mod schema;
 
 pub use args::Cli;
 pub use interrupt::Interrupt;

@@ -10,6 +10,7 @@ use crate::engine::{JobRecord, Record};
 use crate::nbu::{HeaderOrder, JobKind};
 use crate::oracle;
 use crate::scenario::{Comparison, JobExpectation, JobType};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -17,7 +18,7 @@ use std::fmt::Write as _;
 const PRINTED: usize = 10;
 
 /// One expectation and whether it holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The expectation's place in the scenario's `expect`, such as `storage.no_orphans`.
     pub aspect: String,

@@ -11,7 +11,7 @@ pub use bundle::{BundleFacts, verify_bundle, write_bundle};
 pub(crate) use console::kind_name;
 pub use console::{job_table, verdict_table};
 pub use html::html;
-pub use json::RunReport;
+pub use json::{RunReport, result_schema};
 pub use junit::junit;
 pub use tap::tap;
 

@@ -7,12 +7,14 @@ mod diagnostic;
 mod explain;
 mod file;
 mod resolve;
+mod schema;
 mod selections;
 mod spec;
 mod values;
 
 pub use diagnostic::Diagnostic;
 pub use explain::explain;
+pub use schema::schema;
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,
     Etag, Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation,

@@ -3,6 +3,7 @@
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -76,7 +77,7 @@ pub enum Cluster {
 }
 
 /// How S3 entity tags are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Etag {
     /// MD5 of the content, as AWS does; costs the server 1.5 CPU seconds per GB.
@@ -86,7 +87,7 @@ pub enum Etag {
 }
 
 /// HTTP with or without TLS on the data path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum S3Scheme {
     /// Plain.
@@ -106,7 +107,7 @@ impl S3Scheme {
 }
 
 /// Settings of the embedded cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddedCluster {
     /// Number of virtual IP addresses, 1 to 64.
@@ -134,7 +135,7 @@ impl Default for EmbeddedCluster {
 }
 
 /// Where an external cluster is, and how to use it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExternalCluster {
     /// Address of the management API: `https://host[:port]`.
@@ -163,7 +164,7 @@ impl ExternalCluster {
 }
 
 /// The storage server as NetBackup knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageServer {
     /// Storage server type: `VastData` in `VastData:vast1`.
@@ -271,7 +272,7 @@ impl Step {
 }
 
 /// A backup of the policy.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackupStep {
     /// The operator cancels each job when this many bytes of its stream have been written.
@@ -299,7 +300,7 @@ pub struct RestoreStep {
 }
 
 /// Taking space of an LSU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FillStep {
     /// The LSU; it must have a quota.
@@ -326,7 +327,7 @@ pub struct Fault {
 }
 
 /// What a fault does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultEffect {
     /// Answer 503 `SlowDown`.
@@ -346,7 +347,7 @@ pub enum FaultEffect {
 }
 
 /// The S3 operations that faults can single out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultOperation {
     /// `PutObject`.
@@ -360,7 +361,7 @@ pub enum FaultOperation {
 }
 
 /// NetBackup's job types that scenarios know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum JobType {
     /// Backup.
     Backup,
@@ -374,7 +375,7 @@ pub enum JobType {
 }
 
 /// What to expect.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Expectations {
     /// How jobs end. Every job must match an entry of its type, every entry a job; without any, all end with 0.
@@ -398,7 +399,7 @@ pub struct Expectations {
 }
 
 /// The only thing that counters can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistent {
     /// They fit each other and the elapsed time.
@@ -406,7 +407,7 @@ pub enum Consistent {
 }
 
 /// How jobs of a type end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobExpectation {
     /// Job type.
@@ -419,7 +420,7 @@ pub struct JobExpectation {
 }
 
 /// What the catalogue holds after the backups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CatalogExpectation {
     /// Number of images (backups).
@@ -431,7 +432,7 @@ pub struct CatalogExpectation {
 }
 
 /// What the cluster holds, looked at in its raw state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageExpectation {
     /// A failed or cancelled step leaves exactly what was there before: no object, no version, no open upload.
@@ -443,7 +444,7 @@ pub struct StorageExpectation {
 }
 
 /// What restores give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataExpectation {
     /// A full restore equals what was there before the backup.
@@ -459,7 +460,7 @@ pub struct DataExpectation {
 }
 
 /// The only thing that restored data can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ByteIdentical {
     /// Equal in content, modes, times, owners and links.
