@@ -7,11 +7,16 @@ mod place;
 use place::{Place, c_plugin, stderr, stdout};
 use serde_json::Value;
 use std::process::Output;
+use std::sync::{PoisonError, RwLock};
+
+/// Shared memory belongs to the machine: nobody else looks at it while a test leaves some there on purpose.
+static MACHINE: RwLock<()> = RwLock::new(());
 
 /// Checks of the C plug-in that take no backup; it passes the first of them and fails others.
 const SOME: [&str; 4] = ["--filter", "LOD", "--filter", "SRV-008"];
 
 fn certify(place: &Place, more: &[&str]) -> Output {
+    let _together = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
     let plugin = c_plugin();
     let mut args = vec!["certify", "--plugin", plugin.to_str().unwrap(), "--report-dir", "out"];
     args.extend(more);
@@ -126,6 +131,7 @@ fn a_check_of_what_is_not_claimed_says_so_and_one_without_an_answer_has_no_verdi
 }
 
 fn seeds(seed: &str) -> (Value, Value) {
+    let _together = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
     let place = Place::new();
     let plugin = c_plugin();
     let args = ["run", "--json", "--seed", seed, "--plugin", plugin.to_str().unwrap(), "a.yaml"];
@@ -148,6 +154,7 @@ fn a_seed_changes_what_is_generated_and_always_in_the_same_way() {
 
 #[test]
 fn what_a_plug_in_leaves_behind_fails_the_run_and_is_named() {
+    let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
     for (leak, kind) in [("process", "Process"), ("memory", "SharedMemory")] {
         let place = Place::new();
         let plugin = c_plugin();
