@@ -120,6 +120,7 @@ pub fn attempt(
         plugin_env: BTreeMap::new(),
     };
     let timeline = Timeline::new(observer);
+    timeline.scenario(scenario);
     let started = Instant::now();
     let ran = engine::run(scenario, &options, &timeline);
     let of_engine = started.elapsed();

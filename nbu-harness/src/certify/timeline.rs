@@ -3,6 +3,7 @@
 
 use crate::engine::{JobRecord, Observer};
 use crate::nbu::{JobEvent, JobKind, JobState};
+use crate::scenario::Scenario;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,10 @@ impl JobTimes {
 impl Observer for Timeline<'_> {
     fn note(&self, text: &str) {
         self.inner.note(text);
+    }
+
+    fn scenario(&self, scenario: &Scenario) {
+        self.inner.scenario(scenario);
     }
 
     fn job_queued(&self, job_id: u64, kind: JobKind, name: &str) {

@@ -5,6 +5,7 @@ mod bundle;
 mod certify;
 mod commands;
 mod interrupt;
+mod monitor;
 mod progress;
 mod schema;
 
