@@ -53,16 +53,14 @@ const fn mandatory(
 /// The check of a capability.
 macro_rules! capability {
     ($id:literal, $name:literal) => {
-        Check {
-            requirement: Requirement::Claimed($name),
-            ..mandatory(
-                $id,
-                "claims",
-                concat!("What is claimed with ", $name, " is there"),
-                "the library has its calls, the server its flags",
-                Proof::Capability($name),
-            )
-        }
+        mandatory(
+            $id,
+            "claims",
+            concat!("What is claimed with ", $name, " is there"),
+            "the library has its calls, the server its flags",
+            Proof::Capability($name),
+        )
+        .claimed($name)
     };
 }
 

@@ -67,6 +67,12 @@ pub struct Check {
 }
 
 impl Check {
+    /// The same check, required of those alone whose server claims a capability.
+    #[must_use]
+    pub const fn claimed(self, capability: &'static str) -> Self {
+        Self { requirement: Requirement::Claimed(capability), ..self }
+    }
+
     /// Whether a pattern is the beginning of its id or group; no pattern matches everything.
     pub fn matches(&self, patterns: &[String]) -> bool {
         patterns.is_empty()

@@ -26,6 +26,7 @@ use crate::nbu::library_file;
 use crate::scenario::ByteSize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -113,7 +114,12 @@ impl Library {
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn sha256_of(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(content) {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// The certification could not begin; nothing is said about any plug-in.
@@ -162,7 +168,7 @@ pub fn run(options: &Options, observer: &dyn Observer) -> Result<Verdict, Certif
     let mut suites = Vec::new();
     for library in libraries {
         observer.note(&format!("certifying {}", library.path.display()));
-        suites.push(suite::run(options, library, observer)?);
+        suites.push(suite::run(options, &library, observer)?);
     }
     let delta = options.baseline.as_ref().map(|(path, baseline)| baseline.apply(path, &mut suites));
     Ok(Verdict {

@@ -25,7 +25,7 @@ type Judged = (Outcome, String);
 /// Runs the checks, as often as is wanted.
 pub(super) fn run(
     options: &Options,
-    library: Library,
+    library: &Library,
     observer: &dyn Observer,
 ) -> Result<Suite, CertifyError> {
     let name = library.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -50,7 +50,7 @@ pub(super) fn run(
         }
         let mut bench = Bench {
             options,
-            library: &library,
+            library,
             suite_name: &suite.name,
             observer,
             pass,
@@ -109,14 +109,13 @@ impl Bench<'_> {
                 None if stopped => Some("not reached: stopped at the first failure"),
                 reason => reason,
             };
-            let result = match left_out {
-                Some(reason) => CheckResult::new(check, (Outcome::NotRun, reason.into()), 0),
-                None => {
-                    let judged = self.judge(check)?;
-                    let shared = check.proof.scenario().and_then(|id| self.ran.get(id)?.as_ref().ok());
-                    let own = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    CheckResult::new(check, judged, shared.map_or(own, |(_, elapsed_ms)| *elapsed_ms))
-                }
+            let result = if let Some(reason) = left_out {
+                CheckResult::new(check, (Outcome::NotRun, reason.into()), 0)
+            } else {
+                let judged = self.judge(check)?;
+                let shared = check.proof.scenario().and_then(|id| self.ran.get(id)?.as_ref().ok());
+                let own = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                CheckResult::new(check, judged, shared.map_or(own, |(_, elapsed_ms)| *elapsed_ms))
             };
             if self.observer.interrupted() {
                 return Err(CertifyError::Interrupted);

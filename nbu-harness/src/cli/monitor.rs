@@ -2,6 +2,7 @@
 
 use crate::nbu::{JobEvent, JobKind, JobState};
 use crate::report::kind_name;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// A column: its heading, its width, whether it holds numbers.
@@ -112,7 +113,8 @@ fn laid_out(cells: &[String]) -> String {
             Some(_) => plain.chars().take(width - 1).chain(['…']).collect(),
             None => plain,
         };
-        line += &if *number { format!("{cell:>width$}  ") } else { format!("{cell:<width$}  ") };
+        // Writing into a string cannot fail.
+        let _ = if *number { write!(line, "{cell:>width$}  ") } else { write!(line, "{cell:<width$}  ") };
     }
     line.trim_end().to_owned()
 }

@@ -76,11 +76,13 @@ fn charts(run: &ScenarioRun) -> String {
         let jobs = run.record.jobs.iter().filter(|job| (job.result.kind == JobKind::Backup) == writes);
         jobs.filter_map(|job| progress(run, job)).collect()
     };
+    // The same axis as above.
+    let end = run.timeline.iter().filter_map(|times| times.done_ms).max().unwrap_or(0);
     let series = [
         Series { name: "written", class: "one", jobs: of(true) },
         Series { name: "read", class: "two", jobs: of(false) },
     ];
-    if let Some(svg) = chart::rates(&format!("Throughput of {id}"), &series) {
+    if let Some(svg) = chart::rates(&format!("Throughput of {id}"), end, &series) {
         out += "<h3>Throughput</h3>\n";
         out += &scrolled(&svg);
     }
@@ -235,9 +237,8 @@ fn faults(run: &ScenarioRun) -> String {
 }
 
 fn described(outcome: &FaultOutcome) -> String {
-    let fields = match serde_json::to_value(outcome.fault) {
-        Ok(Value::Object(fields)) => fields,
-        _ => return format!("{:?}", outcome.fault),
+    let Ok(Value::Object(fields)) = serde_json::to_value(outcome.fault) else {
+        return format!("{:?}", outcome.fault);
     };
     let known = fields.iter().filter(|(_, value)| !value.is_null());
     let words = known.map(|(key, value)| match value {
