@@ -10,6 +10,7 @@ use ost_abi::{
     sts_session_def_v7_t, stspi_plugin_info_t,
 };
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fs::File;
 use std::io;
@@ -36,6 +37,7 @@ pub(super) fn ask(query: &Query) -> Answer {
     match load(&query.plugin) {
         Ok((library, api, facts)) => {
             answer.plugin = Some(facts);
+            answer.optional_calls = optional_calls(&library);
             let log = RefCell::new(Vec::new());
             for name in &query.claim {
                 if let Ok(c_name) = CString::new(name.as_str()) {
@@ -93,6 +95,14 @@ fn load(path: &Path) -> Result<(Library, Api, PluginFacts), String> {
         init_version_0_code,
     };
     Ok((library, api, facts))
+}
+
+/// Names of the optional calls that a library exports.
+fn optional_calls(library: &Library) -> Vec<String> {
+    let all: BTreeSet<&str> = ost_abi::STS_CAPABILITIES.iter().flat_map(|row| row.calls).copied().collect();
+    // SAFETY: only whether there is an address is asked; nothing is called.
+    let exported = |call: &&str| unsafe { library.get::<*mut c_void>(*call) }.is_ok();
+    all.into_iter().filter(exported).map(str::to_owned).collect()
 }
 
 fn open_server(api: &Api, query: &OpenQuery, log: &RefCell<Vec<String>>, answer: &mut Answer) {
