@@ -228,10 +228,10 @@ pub struct VolumeReport {
     pub used: Option<u64>,
     /// Its `STS_LSUF_*` flags.
     pub lsu_flags: u64,
-    /// Shortest lock of an image in seconds; 0 without locks.
-    pub worm_min: u64,
-    /// Longest lock of an image in seconds; 0 without locks.
-    pub worm_max: u64,
+    /// Shortest lock of an image in seconds; `None` for any, and without locks.
+    pub worm_min: Option<u64>,
+    /// Longest lock of an image in seconds; `None` for any, and without locks.
+    pub worm_max: Option<u64>,
 }
 
 impl VolumeReport {
