@@ -14,9 +14,9 @@ const EXIT_CODES: &str = "Exit codes:
 /// The commands that [`crate::commands`] takes before this command line is looked at.
 const COMMANDS: &str = "NetBackup's commands, each with -help; they work on the NetBackup home of --home or
 NBU_HARNESS_HOME, and exit with NetBackup statuses:
-  nbemmcmd, nbdevconfig, tpconfig, bpstuadd, bpsturep, bpstudel  set up media servers, storage, units
-  nbdevquery, bpstulist, bpstsinfo                               list them, and what a plug-in says
-  bpdbjobs, bpimagelist, bpflist                                 list jobs, backups and files";
+  nbemmcmd, nbdevconfig, tpconfig, bpstuadd, bpsturep, bpstudel, nbstl  set up media servers, storage, units
+  nbdevquery, bpstulist, bpstsinfo                                      list them, and what a plug-in says
+  bpdbjobs, bpimagelist, bpflist                                        list jobs, backups and files";
 
 fn after_help() -> String {
     format!("{COMMANDS}\n\n{EXIT_CODES}")

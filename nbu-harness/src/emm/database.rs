@@ -4,11 +4,11 @@ use super::credentials::CredentialStore;
 use super::error::{EmmError, Kind};
 use super::model::{
     DiskPool, DiskVolume, MediaServer, PluginInstall, ServerReport, State, StorageServer, StorageType,
-    StorageUnit, VolumeReport,
+    VolumeReport,
 };
 use super::settings::Settings;
 use super::table::{Table, checked_name};
-use super::{LifecyclePolicy, StorageUnitGroup};
+use super::{LifecyclePolicy, StorageUnit, StorageUnitGroup};
 use serde::{Deserialize, Serialize};
 
 /// Everything but the passwords, which are in [`CredentialStore`].

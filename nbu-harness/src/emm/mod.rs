@@ -10,6 +10,7 @@
 
 mod credentials;
 mod database;
+mod destination;
 mod error;
 mod model;
 #[cfg(test)]
@@ -23,11 +24,11 @@ mod units;
 
 pub use credentials::CredentialStore;
 pub use database::{Database, NewPool, NewServer, PoolValues, StateChange};
+pub use destination::{LifecyclePolicy, Operation, Selection, StorageUnit, StorageUnitGroup, UseFor};
 pub use error::{EmmError, Kind};
 pub use model::{
-    Credentials, DiskPool, DiskVolume, LifecyclePolicy, MediaServer, Operation, PluginInstall, Secret,
-    Selection, ServerReport, State, States, StorageServer, StorageType, StorageUnit, StorageUnitGroup,
-    UseFor, VolumeReport, server_key,
+    Credentials, DiskPool, DiskVolume, MediaServer, PluginInstall, Secret, ServerReport, State, States,
+    StorageServer, StorageType, VolumeReport, server_key,
 };
 pub use settings::{FlagRule, Settings};
 pub use table::Table;

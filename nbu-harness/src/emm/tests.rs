@@ -79,7 +79,7 @@ fn what_is_used_stays_and_says_who_uses_it() {
         StorageUnitGroup { name: "g1".into(), units: vec!["stu1".into()], selection: Selection::RoundRobin };
     database.add_storage_unit_group(group).unwrap();
     let operation =
-        Operation { use_for: UseFor::Backup, storage: "g1".into(), source: None, retention_seconds: 60 };
+        Operation { use_for: UseFor::Backup, storage: "g1".into(), source: None, retention_seconds: None };
     assert_eq!(database.put_lifecycle_policy("slp1", vec![operation.clone()]).unwrap(), 0);
     assert_eq!(database.put_lifecycle_policy("slp1", vec![operation]).unwrap(), 1, "a new version");
 
@@ -119,7 +119,7 @@ fn a_lifecycle_policy_that_cannot_run_is_refused() {
         use_for,
         storage: storage.into(),
         source,
-        retention_seconds: 60,
+        retention_seconds: Some(60),
     };
     let backup = || operation(UseFor::Backup, "stu1", None);
     for (operations, complaint) in [

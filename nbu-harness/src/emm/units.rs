@@ -1,11 +1,11 @@
 //! The database's rules about storage units, their groups, and storage lifecycle policies. The three share one space of
 //! names, because a policy names its storage by any of them.
 
+use super::Database;
+use super::destination::{LifecyclePolicy, Operation, StorageUnit, StorageUnitGroup, UseFor};
 use super::error::{EmmError, Kind};
-use super::model::{LifecyclePolicy, StorageUnit, StorageUnitGroup, UseFor};
 use super::settings::Settings;
 use super::table::{Table, checked_name};
-use super::{Database, Operation};
 use crate::nearest::nearest;
 
 /// Smallest fragment size in MiB.
@@ -137,6 +137,12 @@ impl Database {
         Ok(version)
     }
 
+    /// Adds a storage lifecycle policy that is not there yet.
+    pub fn add_lifecycle_policy(&mut self, name: &str, operations: Vec<Operation>) -> Result<(), EmmError> {
+        self.free_name(name)?;
+        self.put_lifecycle_policy(name, operations).map(|_| ())
+    }
+
     /// Takes a storage lifecycle policy out.
     pub fn remove_lifecycle_policy(&mut self, name: &str) -> Result<LifecyclePolicy, EmmError> {
         self.lifecycle_policies.remove(Kind::LifecyclePolicy, name)
@@ -157,11 +163,13 @@ impl Database {
         for (at, operation) in operations.iter().enumerate() {
             let first = matches!(operation.use_for, UseFor::Backup | UseFor::Snapshot | UseFor::Import);
             match operation.source {
-                Some(_) if first => return Err(bad(at, format!("{:?} has no source", operation.use_for))),
+                Some(_) if first => {
+                    return Err(bad(at, format!("{} has no source", operation.use_for.words())));
+                }
                 None if !first => {
                     return Err(bad(
                         at,
-                        format!("{:?} needs the operation it copies from", operation.use_for),
+                        format!("{} needs the operation it copies from", operation.use_for.words()),
                     ));
                 }
                 Some(source) if source >= at => {

@@ -153,6 +153,55 @@ fn what_goes_wrong_has_netbackups_status_and_says_what_to_do() {
 }
 
 #[test]
+fn groups_and_lifecycle_policies_are_kept_as_they_are_given_and_protect_what_they_use() {
+    let place = set_up();
+    place.ok("bpstuadd -label stu2 -dp dp1 -nodevhost");
+    place.ok("bpstuadd -group g1 -stunits stu1 stu2 -sm 3");
+    assert_eq!(place.ok("bpstulist -go"), "g1 (Round Robin): stu1 stu2\n");
+    assert!(place.ok("bpstulist -label stu2").starts_with("stu2 0 _STU_NO_DEV_HOST_ "));
+
+    place.ok("nbstl gold -add -uf 0,1,3 -residence g1,stu2,__NA__ -rl 1,9,1 -as 0,1,2");
+    assert_eq!(place.ok("nbstl -b"), "gold\n");
+    let long = place.ok("nbstl gold -L");
+    let values = |label: &str| -> Vec<String> {
+        let lines = long.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(name, _)| name.trim() == label).map(|(_, value)| value.to_owned()).collect()
+    };
+    assert_eq!(values("Storage"), ["g1", "stu2", "__NA__"], "{long}");
+    assert_eq!(values("Retention Level"), ["1 (14 days)", "9 (infinity)", "1 (14 days)"], "{long}");
+    assert_eq!(values("Source"), ["0 (client)", "Operation 1", "Operation 2"], "{long}");
+    assert_eq!(values("Operation  3  Use for"), ["3 (Replication)"], "{long}");
+    assert_eq!(values("Version"), ["0"], "{long}");
+    place.ok("nbstl gold -modify_version -uf 0,1 -residence g1,stu2 -rl 1,9");
+    let long = place.ok("nbstl gold -L");
+    assert!(long.contains("Version: 1\n") && long.contains("Source: Operation 1\n"), "{long}");
+
+    for (line, status, says) in [
+        ("nbstl gold -add -uf 0 -residence g1 -rl 1", 226, "gold exists already"),
+        ("nbstl goldd -modify_version -uf 0 -residence g1 -rl 1", 227, "did you mean gold?"),
+        ("nbstl s -add -uf 0 -residence g2 -rl 1", 227, "no storage unit or group g2, did you mean g1?"),
+        ("nbstl s -add -uf 0,1 -residence g1 -rl 1,1", 20, "-residence has 1 values, and -uf 2"),
+        ("nbstl s -add -uf 9 -residence g1 -rl 1", 20, "-uf 9: it is 0 to 5"),
+        ("nbstl s -add -uf 0 -residence g1 -rl 10", 20, "levels 0 to 9"),
+        ("nbstl s -add -uf x -residence g1 -rl 1", 20, "-uf x"),
+        ("nbstl -add -uf 0 -residence g1 -rl 1", 20, "NAME is missing"),
+        ("bpstuadd -group g2 -stunits stu1 stu3", 227, "no storage unit stu3"),
+        ("bpstuadd -group g2 -stunits stu1 -sm 5", 20, "3 (Round Robin)"),
+        ("bpstuadd -group stu1 -stunits stu1", 226, "storage unit stu1 exists already"),
+        ("bpstudel -label stu1", 228, "storage unit group g1"),
+        ("bpstudel -group g1", 228, "storage lifecycle policy gold"),
+    ] {
+        let done = place.shell(line);
+        assert_eq!(done.code, status, "{line}: {}", done.text);
+        assert!(done.text.contains(says), "{line}: {}", done.text);
+    }
+    place.ok("nbstl gold -delete");
+    place.ok("bpstudel -group g1");
+    place.ok("bpstudel -label stu1");
+    assert_eq!(place.ok("nbstl -L"), "");
+}
+
+#[test]
 fn a_password_is_shown_by_nothing() {
     let place = set_up();
     for line in ["tpconfig -dsh -all_hosts", "nbdevquery -liststs -U", "cat home/emm/emm.json"] {
