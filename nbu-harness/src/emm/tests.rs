@@ -200,6 +200,27 @@ fn a_failed_change_writes_nothing_and_a_good_one_is_seen_by_others() {
 }
 
 #[test]
+fn changes_of_many_at_once_are_all_there() {
+    let home = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for who in 0..4 {
+            let home = home.path();
+            scope.spawn(move || {
+                // Its own lock file, as another process has.
+                let emm = Emm::open(home).unwrap();
+                for n in 0..10 {
+                    let server = media_server(&format!("ms{who}-{n}"));
+                    emm.change(|database, _| database.add_media_server(server)).unwrap();
+                    assert!(emm.read().unwrap().media_servers().iter().count() > n, "a reader takes no lock");
+                }
+            });
+        }
+    });
+    let emm = Emm::open(home.path()).unwrap();
+    assert_eq!(emm.read().unwrap().media_servers().iter().count(), 40);
+}
+
+#[test]
 fn passwords_are_in_one_file_that_only_its_owner_reads() {
     let home = tempfile::tempdir().unwrap();
     let emm = Emm::open(home.path()).unwrap();

@@ -202,6 +202,30 @@ fn groups_and_lifecycle_policies_are_kept_as_they_are_given_and_protect_what_the
 }
 
 #[test]
+fn defaults_and_flags_are_data() {
+    let mut place = place();
+    let settings = r#"{"high_water_mark": 90, "max_concurrent_jobs": 7, "max_fragment_mb": 1024,
+        "flags": [{"flag": "OpenStorage"}, {"flag": "Resumes", "capability": 0}]}"#;
+    std::fs::write(place.path("home/emm/settings.json"), settings).unwrap();
+    place.set("FAKE_OST_CAPABILITIES", &CHECKPOINT);
+    place.ok("nbdevconfig -creatests -storage_server s1 -stype Fake -media_server ms1 -st 5");
+    place.ok("tpconfig -add -storage_server s1 -stype Fake -sts_user_id user -password secret");
+    place.ok("nbdevconfig -previewdv -storage_servers s1 -stype Fake 2>/dev/null | grep lsu1 > list");
+    place.ok("nbdevconfig -createdp -dp dp1 -stype Fake -storage_servers s1 -dvlist list");
+    place.ok("bpstuadd -label stu1 -dp dp1");
+    let server = place.ok("nbdevquery -liststs -U");
+    assert_eq!(flags(&server), ["OpenStorage", "AdminUp", "InternalUp", "Resumes"], "{server}");
+    assert!(server.contains("Formatted Disk, Direct Attached"), "{server}");
+    assert_eq!(place.ok("nbdevquery -listdp"), "V7.5 dp1 1 10.00 10.00 1 90 80 -1 s1\n");
+    assert!(place.ok("bpstulist").starts_with("stu1 0 _STU_NO_DEV_HOST_ 0 -1 -1 7 0 \"*NULL*\" 0 1 1024 "));
+
+    std::fs::write(place.path("home/emm/settings.json"), r#"{"hwm": 90}"#).unwrap();
+    let done = place.shell("bpstuadd -label stu2 -dp dp1");
+    assert_eq!(done.code, 130, "{}", done.text);
+    assert!(done.text.contains("settings.json: unknown field `hwm`"), "{}", done.text);
+}
+
+#[test]
 fn a_password_is_shown_by_nothing() {
     let place = set_up();
     for line in ["tpconfig -dsh -all_hosts", "nbdevquery -liststs -U", "cat home/emm/emm.json"] {
