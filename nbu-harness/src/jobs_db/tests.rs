@@ -3,6 +3,9 @@
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 
 fn journal(home: &Path) -> PathBuf {
     home.join("db/jobs/jobs.journal")
@@ -119,7 +122,7 @@ fn handles_of_many_threads_see_each_other_and_never_the_same_id() {
             .map(|_| {
                 scope.spawn(|| {
                     // A handle of its own locks against the others as another process does.
-                    let db = JobsDb::open(home.path()).unwrap();
+                    let db = JobsDb::open(home.path()).unwrap().unsynced();
                     let submit = |n| {
                         let id = db.submit(n, new_job("p1")).unwrap();
                         db.append(done(id, n + 1, 0)).unwrap();
@@ -135,6 +138,47 @@ fn handles_of_many_threads_see_each_other_and_never_the_same_id() {
     let jobs = JobsDb::open(home.path()).unwrap().jobs().unwrap();
     assert_eq!(jobs.len(), 100);
     assert!(jobs.iter().all(|job| job.state == JobState::Done));
+}
+
+/// Environment variable of the test below when it runs itself as the process that is killed: the home.
+const VICTIM: &str = "NBU_HARNESS_JOBS_VICTIM";
+
+#[test]
+fn what_a_killed_process_was_told_is_there_and_the_next_one_goes_on() {
+    if let Ok(home) = std::env::var(VICTIM) {
+        let db = JobsDb::open(Path::new(&home)).unwrap().unsynced();
+        loop {
+            let id = db.submit(1, new_job("p1")).unwrap();
+            db.append(done(id, 2, 0)).unwrap();
+            println!("job {id}");
+        }
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut told = 0;
+    for round in 0..8 {
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args(["jobs_db::tests::what_a_killed_process_was_told_is_there_and_the_next_one_goes_on"])
+            .args(["--exact", "--nocapture"])
+            .env(VICTIM, home.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+        let ids =
+            lines.filter_map(|line| line.unwrap().strip_prefix("job ").map(|id| id.parse::<u64>().unwrap()));
+        let mut ids = ids.skip_while(|id| *id <= told);
+        let heard = ids.nth(round).unwrap();
+        victim.kill().unwrap();
+        assert_eq!(victim.wait().unwrap().signal(), Some(9));
+        // It was told of more while it was killed, in what is left of its output.
+        told = ids.last().unwrap_or(heard);
+        let jobs = JobsDb::open(home.path()).unwrap().jobs().unwrap();
+        let all: Vec<_> = jobs.iter().map(|job| job.id).collect();
+        let count = all.len() as u64;
+        assert_eq!(all, (1..=count).collect::<Vec<_>>(), "no id is missing or there twice");
+        assert!(count >= told, "job {told} was told of, and {count} are there");
+        assert!(jobs.iter().take(usize::try_from(told).unwrap()).all(|job| job.status == Some(0)));
+    }
 }
 
 /// What one of two handles does next.
