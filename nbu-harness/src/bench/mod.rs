@@ -18,7 +18,7 @@ use crate::data::GenData;
 use crate::engine::{Observer, SetupError, Stand};
 use crate::nbu::{
     BackupRequest, ExpireRequest, HeaderOrder, Installation, JobControl, JobResult, RestoreRequest,
-    Selection, Source, StorageUnit, backup, expire, restore,
+    ScheduleType, Selection, Source, StorageUnit, backup, expire, restore,
 };
 use crate::scenario::Scenario;
 use control::{Control, Direction};
@@ -195,6 +195,7 @@ impl Bench {
         let backup_round = Round { took, control: put, requests: between - before, peak: peak(&results) };
         let (took, results) = self.at_once("restore", &requests, |request| {
             let request = RestoreRequest {
+                copy: None,
                 job_id: self.job(),
                 backup_id: request.backup_id(),
                 storage_unit: self.unit.clone(),
@@ -207,9 +208,11 @@ impl Bench {
             Round { took, control: get, requests: self.requests() - between, peak: peak(&results) };
         self.at_once("expire", &requests, |request| {
             let request = ExpireRequest {
+                copy: None,
                 job_id: self.job(),
                 backup_id: request.backup_id(),
                 storage_unit: self.unit.clone(),
+                leftovers_of: None,
             };
             expire(&self.installation, &request, &mut |_| go_on())
         })?;
@@ -229,11 +232,15 @@ impl Bench {
             client: format!("bench{job_id}"),
             policy: "bench".to_owned(),
             schedule: "full".to_owned(),
+            schedule_type: ScheduleType::Full,
+            stream: 1,
             backup_time: 1_700_000_000 + job_id,
             source: Source::Synthetic(data),
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
+            accelerator: None,
             abort_after: None,
+            earlier_tries: 0,
         }
     }
 

@@ -12,7 +12,8 @@ use super::{BenchError, Options, median, to_f64};
 use crate::data::{GenData, SyntheticStream};
 use crate::engine::{Observer, SetupError};
 use crate::nbu::{
-    BackupRequest, HeaderOrder, Installation, JobControl, JobResult, Source, StorageUnit, backup,
+    BackupRequest, HeaderOrder, Installation, JobControl, JobResult, ScheduleType, Source, StorageUnit,
+    backup,
 };
 use crate::shim;
 
@@ -120,11 +121,15 @@ fn measure(
         client: "overhead".to_owned(),
         policy: "overhead".to_owned(),
         schedule: "full".to_owned(),
+        schedule_type: ScheduleType::Full,
+        stream: 1,
         backup_time: 1_700_000_000 + round,
         source: Source::Synthetic(data),
         storage_unit: StorageUnit::new("Discard:server", "user", "password", "nowhere"),
         header_order: HeaderOrder::Last,
+        accelerator: None,
         abort_after: None,
+        earlier_tries: 0,
     };
     let started = Instant::now();
     let result = backup(installation, &request, &mut |_| {
@@ -165,7 +170,7 @@ fn copy(bytes: u64) -> f64 {
 }
 
 fn generate(bytes: u64) -> f64 {
-    let stream = SyntheticStream { seed: 1, bytes: u64::MAX, percent_random: 0 };
+    let stream = SyntheticStream { percent_random: 0, ..SyntheticStream::new(1, u64::MAX) };
     let mut to = vec![0u8; PIECE];
     rate(bytes, |n| {
         stream.fill(n * PIECE as u64, &mut to);

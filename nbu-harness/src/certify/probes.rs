@@ -285,6 +285,7 @@ mod tests {
             save_as: 1,
             block_size: 512,
             max_transfer: 1 << 20,
+            ..LsuFacts::default()
         };
         let right = Answer {
             plugin: Some(PluginFacts {

@@ -50,7 +50,7 @@ fn netbackups_lines_become_a_scenario_that_says_what_it_does_not_know() {
         .collect();
     assert_eq!(kb, [2_097_152 + 1000 - 2, 1]);
     assert!(
-        matches!(scenario.run[..], [Step::Backup(_), Step::Restore(_), Step::Expire]),
+        matches!(scenario.run[..], [Step::Backup(_), Step::Restore(_), Step::Expire(_)]),
         "{:?}",
         scenario.run
     );

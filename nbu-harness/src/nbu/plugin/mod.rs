@@ -6,8 +6,10 @@
 
 #![allow(unsafe_code, reason = "calls through the plug-in's C interface")]
 
+mod compose;
 mod image;
 mod library;
+mod list;
 mod server;
 
 use std::cell::RefCell;
@@ -21,7 +23,7 @@ use ost_abi::{Api, STS_EOK, STSPI_INTERFACE_VERSION, stspi_plugin_info_t};
 
 pub(crate) use image::{ImageReader, ImageWriter};
 pub(crate) use library::Library;
-pub(crate) use server::{ImageId, Server, Session};
+pub(crate) use server::{ImageId, Server, ServerProperties, Session};
 
 use super::result::StsFailure;
 use super::status::Place;
