@@ -83,6 +83,9 @@ embedded!(
     "NBU-SYN-003",
     "NBU-ACC-001",
     "NBU-ACC-002",
+    "NBU-IMP-001",
+    "NBU-IMP-002",
+    "NBU-IMP-003",
 );
 
 const fn answers(
@@ -499,6 +502,30 @@ pub const fn catalogue() -> &'static [Check] {
             false,
             "An accelerated backup whose base is lost",
             "a full backup with status 0 that says why, and the base of the next one",
+        ),
+        whole(
+            "IMP-001",
+            "import",
+            "NBU-IMP-001",
+            true,
+            "Import after the catalogue was lost",
+            "every copy of every backup is found by its headers, and restores byte-identical",
+        ),
+        whole(
+            "IMP-002",
+            "import",
+            "NBU-IMP-002",
+            false,
+            "Import of what is in the catalogue, and of an empty LSU",
+            "statuses 191 around 1535, and 190; nothing changes",
+        ),
+        whole(
+            "IMP-003",
+            "import",
+            "NBU-IMP-003",
+            false,
+            "Import of headers that cannot be read",
+            "status 191 around 172, and success once they can",
         ),
     ];
     ALL

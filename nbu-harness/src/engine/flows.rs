@@ -5,9 +5,10 @@ use super::jobs::{Action, Backup, Jobs};
 use super::record::ImageFacts;
 use super::sources::Prepared;
 use crate::nbu::{
-    self, Catalog, DuplicateRequest, Installation, JobControl, JobEvent, JobKind, JobResult, SyntheticRequest,
+    self, Catalog, DuplicateRequest, ImportPhase, ImportRequest, Installation, JobControl, JobEvent, JobKind,
+    JobResult, StorageUnit, SyntheticRequest,
 };
-use crate::scenario::{DuplicateStep, SyntheticStep};
+use crate::scenario::{DuplicateStep, ImportStep, SyntheticStep};
 use std::sync::Arc;
 
 /// A job that is one call of NetBackup's.
@@ -25,6 +26,12 @@ impl Flow for DuplicateRequest {
 impl Flow for SyntheticRequest {
     fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
         nbu::synthesize(installation, self, watch)
+    }
+}
+
+impl Flow for ImportRequest {
+    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
+        nbu::import(installation, self, watch)
     }
 }
 
@@ -88,6 +95,52 @@ impl Jobs<'_> {
         }
         self.records.extend(results);
         Ok(outcome)
+    }
+
+    /// Imports what is on the LSU of every storage unit: phase 1 of each, then phase 2 of every backup that was entered.
+    pub(super) fn import(
+        &mut self,
+        step_index: usize,
+        step: &ImportStep,
+        backups: &[Backup],
+    ) -> Result<(), SetupError> {
+        let mut units: Vec<StorageUnit> = Vec::new();
+        for spec in &self.scenario.units {
+            let unit = self.stand.storage_unit(spec);
+            if units.iter().all(|other| other.lsu != unit.lsu) {
+                units.push(unit);
+            }
+        }
+        for storage_unit in units {
+            let name = format!("phase 1, LSU {}", storage_unit.lsu);
+            let request = ImportRequest { job_id: 0, storage_unit, phase: ImportPhase::One };
+            // One after the other: copies of one backup on several LSUs become one image.
+            let job = self.job(0, JobKind::Import, name, |job_id| {
+                Action::Flow(Box::new(ImportRequest { job_id, ..request }))
+            });
+            let (results, _) = self.run_all(step_index, vec![job], &[]);
+            self.records.extend(results);
+        }
+        if step.phase_one_only {
+            return Ok(());
+        }
+        let entered = Catalog::open(&self.installation.work_dir)?.images()?;
+        let mut jobs = Vec::new();
+        for image in entered.into_iter().filter(|image| image.not_imported) {
+            let stream = backups.iter().find(|backup| backup.backup_id == image.backup_id);
+            let request = ImportRequest {
+                job_id: 0,
+                storage_unit: self.unit.clone(),
+                phase: ImportPhase::Two { backup_id: image.backup_id.clone() },
+            };
+            let name = format!("phase 2, {}", image.backup_id);
+            jobs.push(self.job(stream.map_or(0, |b| b.stream), JobKind::Import, name, |job_id| {
+                Action::Flow(Box::new(ImportRequest { job_id, ..request }))
+            }));
+        }
+        let (results, _) = self.run_all(step_index, jobs, &[]);
+        self.records.extend(results);
+        Ok(())
     }
 
     /// Duplicates every backup; returns how many copies each has then.

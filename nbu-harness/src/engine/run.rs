@@ -145,6 +145,11 @@ impl Runner<'_> {
                     prepared.change(&stream.source, step, mtime)?;
                 }
             }
+            Step::Import(step) => self.jobs.import(index, step, &self.backups)?,
+            Step::LoseCatalog => {
+                let dir = self.work_dir.join("netbackup").join("catalog");
+                std::fs::remove_dir_all(&dir).map_err(SetupError::io("remove", &dir))?;
+            }
             Step::Synthetic(step) => {
                 let made = self.jobs.synthesize(index, step, &self.prepared)?;
                 record.images = made.images;

@@ -125,6 +125,7 @@ const fn kind_of(job_type: JobType) -> JobKind {
         JobType::Restore => JobKind::Restore,
         JobType::Verify => JobKind::Verify,
         JobType::Duplicate => JobKind::Duplicate,
+        JobType::Import => JobKind::Import,
         JobType::ImageCleanup => JobKind::ImageCleanup,
     }
 }

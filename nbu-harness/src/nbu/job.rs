@@ -7,7 +7,8 @@ use super::process::Process;
 use super::process::link::LinkError;
 use super::process::message::{FromOwner, JobOrder, JobRequest, ToOwner};
 use super::request::{
-    BackupRequest, DuplicateRequest, ExpireRequest, RestoreRequest, SyntheticRequest, VerifyRequest,
+    BackupRequest, DuplicateRequest, ExpireRequest, ImportRequest, RestoreRequest, SyntheticRequest,
+    VerifyRequest,
 };
 use super::result::{JobControl, JobEvent, JobKind, JobResult, JobState};
 use super::status::{code, status_text};
@@ -88,6 +89,18 @@ pub fn synthesize(
 ) -> JobResult {
     let result = JobResult::empty(JobKind::Backup, request.job_id, String::new());
     run(installation, JobRequest::Synthetic(request.clone()), "bpsynth", result, progress)
+}
+
+/// Imports: one of the two phases. Blocks until the job is done.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn import(
+    installation: &Installation,
+    request: &ImportRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let result = JobResult::empty(JobKind::Import, request.job_id, request.backup_id().to_owned());
+    run(installation, JobRequest::Import(request.clone()), "bpimport", result, progress)
 }
 
 fn run(

@@ -257,3 +257,37 @@ pub struct SyntheticRequest {
     #[serde(default)]
     pub fall_back: FallBack,
 }
+
+/// An import job: takes what is on the storage into the catalogue.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImportRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// The LSU that is imported from.
+    pub storage_unit: StorageUnit,
+    /// Which of the two phases.
+    pub phase: ImportPhase,
+}
+
+impl ImportRequest {
+    /// The backup that phase 2 is about; empty for phase 1.
+    pub fn backup_id(&self) -> &str {
+        match &self.phase {
+            ImportPhase::One => "",
+            ImportPhase::Two { backup_id } => backup_id,
+        }
+    }
+}
+
+/// The phases of an import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportPhase {
+    /// Reads the headers of all backups of the LSU and enters them, without their files.
+    One,
+    /// Reads one of these backups and makes its file list anew.
+    Two {
+        /// Which backup.
+        backup_id: String,
+    },
+}

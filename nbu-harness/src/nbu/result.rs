@@ -21,6 +21,8 @@ pub enum JobKind {
     Verify = 3,
     /// 4.
     Duplicate = 4,
+    /// 5.
+    Import = 5,
     /// 17.
     ImageCleanup = 17,
 }

@@ -36,6 +36,11 @@ pub(crate) mod code {
     pub(crate) const MEDIA_MANAGER_ERROR: i32 = 174;
     pub(crate) const NOT_ALL_RESTORED: i32 = 175;
     pub(crate) const TAR_INVALID_ARCHIVE: i32 = 183;
+    pub(crate) const TIR_PRUNED: i32 = 136;
+    pub(crate) const MEDIA_HEADER: i32 = 172;
+    pub(crate) const BACKUP_HEADER: i32 = 173;
+    pub(crate) const NO_IMAGES_FOUND: i32 = 190;
+    pub(crate) const INCONSISTENT: i32 = 229;
     pub(crate) const NO_IMAGES_PROCESSED: i32 = 191;
     pub(crate) const NO_ENTITY: i32 = 227;
     pub(crate) const NOTHING_TO_SYNTHESIZE: i32 = 607;
@@ -78,6 +83,7 @@ const TEXTS: &[(i32, &str)] = &[
     (92, "media manager detected image that was not in tar format"),
     (129, "Disk storage unit is full"),
     (130, "system error occurred"),
+    (136, "tir info was pruned from the image file"),
     (150, "termination requested by administrator"),
     (155, "disk is full"),
     (157, "suspend requested by administrator"),
@@ -134,6 +140,8 @@ pub enum Place {
     Delete,
     /// Copying an image, whole or by extent, on the storage.
     Copy,
+    /// Listing the images of an LSU.
+    List,
     /// Including a range of another image in a new one.
     Include,
 }
@@ -170,6 +178,7 @@ const BUILT_IN: &[StatusRule] = &[
     rule(Some(Place::Delete), None, code::PARTIAL),
     rule(Some(Place::Copy), None, code::MEDIA_WRITE),
     rule(Some(Place::Include), None, code::MEDIA_WRITE),
+    rule(Some(Place::List), None, code::MEDIA_READ),
 ];
 
 /// A status, and whether the table had a rule for it.

@@ -165,6 +165,7 @@ pub(crate) const fn kind_name(kind: JobKind) -> &'static str {
         JobKind::Restore => "Restore",
         JobKind::Verify => "Verify",
         JobKind::Duplicate => "Duplicate",
+        JobKind::Import => "Import",
         JobKind::ImageCleanup => "Image cleanup",
     }
 }

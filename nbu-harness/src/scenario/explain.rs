@@ -146,6 +146,8 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             format!("Expire {what}{images}: bpdm deletes its images through the plug-in.")
         }
         Step::Synthetic(synthetic) => flows::tell_synthetic(*synthetic),
+        Step::Import(import) => flows::tell_import(*import),
+        Step::LoseCatalog => "The catalogue is lost.".to_owned(),
         Step::Change(change) => flows::tell_change(*change),
         Step::Duplicate(duplicate) => flows::tell_duplicate(duplicate, scenario),
         Step::Fill(fill) => {
@@ -202,6 +204,7 @@ fn expected(expect: &Expectations) -> Vec<String> {
             JobType::Restore => "Restore",
             JobType::Verify => "Verify",
             JobType::Duplicate => "Duplicate",
+            JobType::Import => "Import",
             JobType::ImageCleanup => "Image cleanup",
         };
         let count = job.count.map_or_else(|| "at least one".to_owned(), |count| count.to_string());

@@ -1,6 +1,6 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
-use super::flows::{ChangeStep, CopyStep, DuplicateFile, ImageChoice, SyntheticStep};
+use super::flows::{ChangeStep, CopyStep, DuplicateFile, ImageChoice, ImportStep, SyntheticStep};
 use super::spec::{
     BackupStep, EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep,
     StorageServer,
@@ -121,6 +121,8 @@ pub(super) enum StepFile {
     Expire(CopyStep),
     Duplicate(DuplicateFile),
     Synthetic(SyntheticStep),
+    Import(ImportStep),
+    LoseCatalog(Nothing),
     Change(Spanned<ChangeStep>),
     Fill(Spanned<FillStep>),
     Fault(Spanned<FaultFile>),

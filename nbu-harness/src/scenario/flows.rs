@@ -42,6 +42,14 @@ impl ImageChoice {
     }
 }
 
+/// Imports what is on the storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImportStep {
+    /// Only phase 1: headers, no files.
+    pub phase_one_only: bool,
+}
+
 /// Moves the data of all streams on by one generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -147,6 +155,17 @@ pub(super) fn duplicate(step: DuplicateFile, labels: &[&str]) -> Result<Duplicat
         fall_back: step.fall_back,
         extent,
     })
+}
+
+pub(super) fn tell_import(step: ImportStep) -> String {
+    let then = if step.phase_one_only {
+        ""
+    } else {
+        " Phase 2: bptm reads each backup that was entered, and its file list is made anew."
+    };
+    format!(
+        "Import, phase 1: for the LSU of every storage unit, bpimport has bpdm read the headers and enters the backups.{then}"
+    )
 }
 
 pub(super) fn tell_change(step: ChangeStep) -> String {

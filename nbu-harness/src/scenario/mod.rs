@@ -15,7 +15,8 @@ mod values;
 pub use diagnostic::Diagnostic;
 pub use explain::explain;
 pub use flows::{
-    ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
+    ChangeStep, CopyStep, DuplicateStep, ImageChoice, ImportStep, MediaServerWrites, StepDetails,
+    SyntheticStep,
 };
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,

@@ -227,6 +227,8 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         StepFile::Verify(step) => Step::Verify(step),
         StepFile::Expire(step) => Step::Expire(step),
         StepFile::Synthetic(step) => Step::Synthetic(step),
+        StepFile::Import(step) => Step::Import(step),
+        StepFile::LoseCatalog(_) => Step::LoseCatalog,
         StepFile::Change(step) => {
             let ChangeStep { percent, delete_percent } = step.value;
             if u16::from(percent) + u16::from(delete_percent) > 100 {

@@ -1,7 +1,8 @@
 //! A scenario with every default filled in: what the engine runs and what the JSON result prints.
 
 use super::flows::{
-    ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
+    ChangeStep, CopyStep, DuplicateStep, ImageChoice, ImportStep, MediaServerWrites, StepDetails,
+    SyntheticStep,
 };
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
@@ -264,6 +265,10 @@ pub enum Step {
     Duplicate(DuplicateStep),
     /// Makes a synthetic full backup of every stream.
     Synthetic(SyntheticStep),
+    /// Imports what is on the LSUs of all storage units.
+    Import(ImportStep),
+    /// The catalogue is lost.
+    LoseCatalog,
     /// Changes what the streams read.
     Change(ChangeStep),
     /// Takes space of an LSU from outside, so that only some is left.
@@ -284,6 +289,8 @@ impl Step {
             Self::Expire(_) => "expire",
             Self::Duplicate(_) => "duplicate",
             Self::Synthetic(_) => "synthetic",
+            Self::Import(_) => "import",
+            Self::LoseCatalog => "lose_catalog",
             Self::Change(_) => "change",
             Self::Fill(_) => "fill",
             Self::Fault(_) => "fault",
@@ -402,6 +409,8 @@ pub enum JobType {
     Verify,
     /// Duplicate.
     Duplicate,
+    /// Import.
+    Import,
     /// Image cleanup.
     #[serde(rename = "Image cleanup")]
     ImageCleanup,

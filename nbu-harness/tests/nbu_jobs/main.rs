@@ -6,6 +6,7 @@ mod accelerated;
 mod backup;
 mod duplicate;
 mod failure;
+mod import;
 mod restore;
 mod rig;
 mod synthetic;

@@ -294,6 +294,8 @@ fn enter(
         stream: request.stream,
         backup_time: request.backup_time,
         job_id: request.job_id,
+        not_imported: false,
+        tir_pruned: false,
         stream_bytes: report.bytes,
         files,
         status: client.status,

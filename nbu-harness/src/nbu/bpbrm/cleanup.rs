@@ -11,7 +11,7 @@ use crate::nbu::status::code;
 /// Runs an image cleanup job: deletes the images of one copy or of all, and takes each copy out of the catalogue when
 /// its images are gone. A copy whose images could not all be deleted stays, for the next cleanup.
 pub(super) fn run(owner: &mut Owner, request: &ExpireRequest) -> Result<(), Cause> {
-    let Found { catalog, image, copy } = Found::copy(owner, &request.backup_id, request.copy)?;
+    let Found { catalog, image, copy } = Found::any(owner, &request.backup_id, request.copy)?;
     let copies = if request.copy.is_some() { vec![copy] } else { image.copies.clone() };
     let mut outcome = Ok(());
     for copy in copies {

@@ -1,6 +1,8 @@
-//! bpdm: deletes images, after an expiration or when bptm died and could not, and has the storage copy them.
+//! bpdm: deletes images, after an expiration or when bptm died and could not, has the storage copy them, and reads the
+//! headers of what is there.
 
 mod copy;
+mod headers;
 
 use super::bptm::session::{Failure, Mover, image_id};
 use super::process::Inherited;
@@ -15,6 +17,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
     let mut report = MoverReport::default();
     let result = match task {
         MoverTask::Delete { images } => delete(&mut mover, images, &mut report),
+        MoverTask::ReadHeaders => headers::read_headers(&mut mover),
         MoverTask::Copy(task) => copy::copy_backup(&mut mover, &task, &mut report),
         _ => Err(Failure::new(code::INVALID_PARAMETER, "this task is bptm's")),
     };

@@ -3,6 +3,7 @@
 mod accelerated;
 mod child;
 mod compose;
+mod files;
 pub(crate) mod fragments;
 pub(crate) mod header;
 mod output;
@@ -38,8 +39,9 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
             read::read_backup(&mut mover, data, &wanted, &mut report)
         }
         MoverTask::Compose(task) => compose::compose_backup(&mut mover, &task, &mut report),
+        MoverTask::ReadFiles(stored) => files::read_files(&mut mover, &stored, &mut report),
         MoverTask::Verify { image, copy } => verify::verify_backup(&mut mover, &image, copy, &mut report),
-        MoverTask::Delete { .. } | MoverTask::Copy(_) => {
+        MoverTask::Delete { .. } | MoverTask::Copy(_) | MoverTask::ReadHeaders => {
             Err(Failure::new(code::INVALID_PARAMETER, "this task is bpdm's"))
         }
     };

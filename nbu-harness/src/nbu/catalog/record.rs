@@ -157,6 +157,13 @@ pub struct ImageRecord {
     pub backup_time: u64,
     /// The job that made it.
     pub job_id: u64,
+    /// Phase 1 of an import made the record, and phase 2 is still to come (`IMAGE_TYPE` 1): there are no files yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_imported: bool,
+    /// The true image restore information of an incremental backup has gone, by an import: nothing can be synthesized
+    /// from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tir_pruned: bool,
     /// Length of the stream in bytes.
     pub stream_bytes: u64,
     /// Number of file records.

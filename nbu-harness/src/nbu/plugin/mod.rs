@@ -22,6 +22,7 @@ use std::ptr::NonNull;
 use ost_abi::{Api, STS_EOK, STSPI_INTERFACE_VERSION, stspi_plugin_info_t};
 
 pub(crate) use image::{ImageReader, ImageWriter};
+pub(crate) use list::ListedImage;
 pub(crate) use server::{ImageId, Server, ServerProperties, Session};
 
 use super::result::StsFailure;

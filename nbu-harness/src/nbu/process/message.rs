@@ -6,8 +6,8 @@ use crate::nbu::catalog::{CopyRecord, FileRecord, FragmentRecord, ImageRecord, S
 use crate::nbu::install::{Installation, StorageUnit};
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{
-    BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, HeaderOrder, RestoreRequest,
-    ScheduleType, Source, SyntheticRequest, VerifyRequest,
+    BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, HeaderOrder, ImportRequest,
+    RestoreRequest, ScheduleType, Source, SyntheticRequest, VerifyRequest,
 };
 use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, StsFailure, Warning};
 
@@ -36,6 +36,7 @@ pub(crate) enum JobRequest {
     Expire(ExpireRequest),
     Duplicate(DuplicateRequest),
     Synthetic(SyntheticRequest),
+    Import(ImportRequest),
 }
 
 /// The owner of a job to nbjm.
@@ -170,6 +171,10 @@ pub(crate) enum MoverTask {
     Delete {
         images: Vec<String>,
     },
+    /// Reads the headers of all backups of the LSU.
+    ReadHeaders,
+    /// Reads a backup's stream for its file list.
+    ReadFiles(StoredCopy),
     /// Has the storage make an image of pieces of others.
     Compose(ComposeTask),
     /// Has the storage copy a backup.
@@ -253,8 +258,33 @@ pub(crate) enum FromMover {
     EndOfData {
         bytes: u64,
     },
+    /// A backup that was found on the LSU.
+    Found(Box<FoundCopy>),
+    /// A backup, or an image, on the LSU that cannot be imported: its name, the status, and why.
+    Unreadable {
+        name: String,
+        status: i32,
+        why: String,
+    },
+    /// Files of the stream, in its order.
+    Files(Vec<FileRecord>),
     /// Last.
     Done(Box<MoverReport>),
+}
+
+/// A copy of a backup on the storage, as its header and its images tell.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FoundCopy {
+    pub(crate) backup_id: String,
+    pub(crate) client: String,
+    pub(crate) policy: String,
+    pub(crate) schedule: String,
+    pub(crate) schedule_type: ScheduleType,
+    pub(crate) stream: u32,
+    pub(crate) backup_time: u64,
+    pub(crate) stream_bytes: u64,
+    pub(crate) source: Option<Source>,
+    pub(crate) copy: CopyRecord,
 }
 
 /// How bptm or bpdm ended.

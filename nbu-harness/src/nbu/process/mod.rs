@@ -53,7 +53,7 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
         return None;
     }
     let run: fn(Inherited) -> i32 = match name.as_str() {
-        "bpbrm" | "bpverify" | "nbdelete" | "bpduplicate" | "bpsynth" => bpbrm::run,
+        "bpbrm" | "bpverify" | "nbdelete" | "bpduplicate" | "bpsynth" | "bpimport" => bpbrm::run,
         "bpbkar" => bpbkar::run,
         "bptm" => bptm::run,
         "bpdm" => bpdm::run,
