@@ -232,6 +232,7 @@ impl Bench {
             source: Source::Synthetic(data),
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
+            worm_seconds: None,
             accelerator: None,
             abort_after: None,
         }

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod environment;
+mod flow_checks;
 mod probes;
 mod suite;
 mod verdict;

@@ -136,6 +136,7 @@ impl<'a> Jobs<'a> {
                 source: stream.source.clone(),
                 storage_unit: self.unit.clone(),
                 header_order: self.scenario.header,
+                worm_seconds: step.worm.map(|time| time.0 / 1000),
                 accelerator: step
                     .accelerator
                     .then(|| Accelerator { forced_rescan: step.forced_rescan, ..Accelerator::default() }),

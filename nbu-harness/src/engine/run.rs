@@ -150,6 +150,7 @@ impl Runner<'_> {
                 let dir = self.work_dir.join("netbackup").join("catalog");
                 std::fs::remove_dir_all(&dir).map_err(SetupError::io("remove", &dir))?;
             }
+            Step::Advance(step) => self.stand.advance(step)?,
             Step::Synthetic(step) => {
                 let made = self.jobs.synthesize(index, step, &self.prepared)?;
                 record.images = made.images;

@@ -3,8 +3,8 @@
 use super::{FaultOutcome, SetupError, StorageState, VipRequests};
 use crate::nbu::StorageUnit;
 use crate::scenario::{
-    Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, S3Scheme,
-    Scenario, StorageUnitSpec,
+    AdvanceStep, Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation,
+    FillStep, S3Scheme, Scenario, StorageUnitSpec, WormLimits,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -87,6 +87,8 @@ struct ServerSection<'a> {
     key_file: &'a Path,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     disable: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worm: Option<WormLimits>,
 }
 
 impl Stand {
@@ -112,6 +114,7 @@ impl Stand {
                     vip_pool: VIP_POOL,
                     key_file: &key_file,
                     disable: &scenario.server.disable,
+                    worm: scenario.server.worm,
                 };
                 write_config(&config, &scenario.server.name, section)?;
                 (Some(embedded), user, password, vms)
@@ -126,6 +129,7 @@ impl Stand {
                     vip_pool: &external.vip_pool,
                     key_file: &external.key_file,
                     disable: &scenario.server.disable,
+                    worm: scenario.server.worm,
                 };
                 write_config(&config, &scenario.server.name, section)?;
                 (None, external.user.clone(), password, external.vms.clone())
@@ -235,6 +239,16 @@ impl Stand {
             .map_err(|error| SetupError::Cluster(error.to_string()))
     }
 
+    /// Lets time pass on the cluster, with everything that is due on the way.
+    ///
+    /// # Errors
+    /// When it is an external cluster.
+    pub fn advance(&self, step: &AdvanceStep) -> Result<(), SetupError> {
+        let embedded = self.need_embedded("advance")?;
+        let by = Duration::from_millis(step.by.0);
+        embedded.cluster.advance(by).map_err(|error| SetupError::Cluster(error.to_string()))
+    }
+
     /// Makes the cluster misbehave from now on.
     ///
     /// # Errors
@@ -306,7 +320,13 @@ impl Embedded {
         let (_, keys) = cluster.create_user(OWNER).map_err(refused)?;
         let mut lsus = Vec::new();
         for lsu in &scenario.lsus {
-            cluster.create_bucket(&lsu.name, OWNER).map_err(refused)?;
+            let view = cluster.create_bucket(&lsu.name, OWNER).map_err(refused)?;
+            if lsu.worm {
+                let locking = serde_json::json!({ "s3_versioning": true, "locking": true });
+                cluster
+                    .vms("PATCH", &format!("views/{view}"), &locking)
+                    .map_err(|error| SetupError::Cluster(error.to_string()))?;
+            }
             let quota = lsu.quota.map(|quota| cluster.create_quota(&format!("/{}", lsu.name), quota.0));
             lsus.push((lsu.name.clone(), quota.transpose().map_err(refused)?));
         }

@@ -39,6 +39,10 @@ pub struct BackupRequest {
     /// Whether the header image is written before or after the fragments.
     #[serde(default)]
     pub header_order: HeaderOrder,
+    /// How long the images are locked on the storage after the backup (WORM), in seconds; none: not at all. The unlock time
+    /// is the time of the lock and this, by the media server's clock.
+    #[serde(default)]
+    pub worm_seconds: Option<u64>,
     /// Whether the backup is accelerated: a full one of which only changed blocks leave the client.
     #[serde(default)]
     pub accelerator: Option<Accelerator>,

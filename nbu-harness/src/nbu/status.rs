@@ -26,6 +26,7 @@ pub(crate) mod code {
     pub(crate) const MEDIA_READ: i32 = 85;
     pub(crate) const MEDIA_POSITION: i32 = 86;
     pub(crate) const MEDIA_CLOSE: i32 = 87;
+    pub(crate) const WORM_LOCK: i32 = 88;
     pub(crate) const SHARED_MEMORY: i32 = 89;
     pub(crate) const NO_DATA: i32 = 90;
     pub(crate) const NOT_TAR: i32 = 92;
@@ -140,6 +141,8 @@ pub enum Place {
     Delete,
     /// Copying an image, whole or by extent, on the storage.
     Copy,
+    /// Locking an image.
+    Lock,
     /// Listing the images of an LSU.
     List,
     /// Including a range of another image in a new one.
@@ -178,6 +181,7 @@ const BUILT_IN: &[StatusRule] = &[
     rule(Some(Place::Delete), None, code::PARTIAL),
     rule(Some(Place::Copy), None, code::MEDIA_WRITE),
     rule(Some(Place::Include), None, code::MEDIA_WRITE),
+    rule(Some(Place::Lock), None, code::WORM_LOCK),
     rule(Some(Place::List), None, code::MEDIA_READ),
 ];
 

@@ -44,7 +44,8 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     }
     for lsu in &scenario.lsus {
         let quota = lsu.quota.map(|quota| format!(", with a quota of {quota}")).unwrap_or_default();
-        lines.push(format!("LSU {}{quota}.", lsu.name));
+        let worm = if lsu.worm { ", whose images can be locked" } else { "" };
+        lines.push(format!("LSU {}{quota}{worm}.", lsu.name));
     }
     let unit = scenario.unit();
     lines.push(format!(
@@ -109,6 +110,9 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             let cancelled = backup.abort_after.map_or_else(String::new, |bytes| {
                 format!(" The operator cancels each job when {bytes} of its stream are written.")
             });
+            let worm = backup.worm.map_or_else(String::new, |time| {
+                format!(" At its end bptm locks the images for {}.", duration(time))
+            });
             let accelerated = match (backup.accelerator, backup.forced_rescan) {
                 (false, _) => "",
                 (true, false) => {
@@ -118,7 +122,7 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             };
             format!(
                 "{kind}: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
-                 writes it through the plug-in, a fragment after another.{accelerated}{cancelled}"
+                 writes it through the plug-in, a fragment after another.{accelerated}{worm}{cancelled}"
             )
         }
         Step::Restore(restore) => {
@@ -148,6 +152,7 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
         Step::Synthetic(synthetic) => flows::tell_synthetic(*synthetic),
         Step::Import(import) => flows::tell_import(*import),
         Step::LoseCatalog => "The catalogue is lost.".to_owned(),
+        Step::Advance(advance) => format!("{} pass on the cluster.", duration(advance.by)),
         Step::Change(change) => flows::tell_change(*change),
         Step::Duplicate(duplicate) => flows::tell_duplicate(duplicate, scenario),
         Step::Fill(fill) => {

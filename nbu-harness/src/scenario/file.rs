@@ -1,6 +1,8 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
-use super::flows::{ChangeStep, CopyStep, DuplicateFile, ImageChoice, ImportStep, SyntheticStep};
+use super::flows::{
+    AdvanceStep, ChangeStep, CopyStep, DuplicateFile, ImageChoice, ImportStep, SyntheticStep,
+};
 use super::spec::{
     BackupStep, EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep,
     StorageServer,
@@ -69,6 +71,8 @@ pub(super) enum ClusterFile {
 pub(super) struct LsuFile {
     pub(super) name: Spanned<String>,
     pub(super) quota: Option<ByteSize>,
+    #[serde(default)]
+    pub(super) worm: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,6 +127,7 @@ pub(super) enum StepFile {
     Synthetic(SyntheticStep),
     Import(ImportStep),
     LoseCatalog(Nothing),
+    Advance(Spanned<AdvanceStep>),
     Change(Spanned<ChangeStep>),
     Fill(Spanned<FillStep>),
     Fault(Spanned<FaultFile>),

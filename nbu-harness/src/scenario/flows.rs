@@ -3,7 +3,7 @@
 use super::Scenario;
 use super::diagnostic::nearest;
 use super::resolve::Problem;
-use super::values::{ByteSize, Comparison};
+use super::values::{ByteSize, Comparison, Milliseconds};
 use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
@@ -48,6 +48,24 @@ impl ImageChoice {
 pub struct ImportStep {
     /// Only phase 1: headers, no files.
     pub phase_one_only: bool,
+}
+
+/// Lets time pass on the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdvanceStep {
+    /// How much.
+    pub by: Milliseconds,
+}
+
+/// Limits of locks, in seconds, as the plug-in's configuration has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WormLimits {
+    /// Shortest lock.
+    pub minimum: u64,
+    /// Longest lock.
+    pub maximum: u64,
 }
 
 /// Moves the data of all streams on by one generation.

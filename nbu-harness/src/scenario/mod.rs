@@ -15,8 +15,8 @@ mod values;
 pub use diagnostic::Diagnostic;
 pub use explain::explain;
 pub use flows::{
-    ChangeStep, CopyStep, DuplicateStep, ImageChoice, ImportStep, MediaServerWrites, StepDetails,
-    SyntheticStep,
+    AdvanceStep, ChangeStep, CopyStep, DuplicateStep, ImageChoice, ImportStep, MediaServerWrites,
+    StepDetails, SyntheticStep, WormLimits,
 };
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,

@@ -44,7 +44,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         if lsus.iter().any(|other| other.name == lsu.name.value) {
             return Err(twice(&lsu.name, "LSU"));
         }
-        lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota });
+        lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota, worm: lsu.worm });
     }
     let units = units(file.storage.units)?;
     let labels: Vec<&str> = units.iter().map(|unit| unit.label.as_str()).collect();
@@ -229,6 +229,10 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         StepFile::Synthetic(step) => Step::Synthetic(step),
         StepFile::Import(step) => Step::Import(step),
         StepFile::LoseCatalog(_) => Step::LoseCatalog,
+        StepFile::Advance(step) => {
+            needs_embedded(step.referenced, "advance")?;
+            Step::Advance(step.value)
+        }
         StepFile::Change(step) => {
             let ChangeStep { percent, delete_percent } = step.value;
             if u16::from(percent) + u16::from(delete_percent) > 100 {

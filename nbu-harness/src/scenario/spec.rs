@@ -1,8 +1,8 @@
 //! A scenario with every default filled in: what the engine runs and what the JSON result prints.
 
 use super::flows::{
-    ChangeStep, CopyStep, DuplicateStep, ImageChoice, ImportStep, MediaServerWrites, StepDetails,
-    SyntheticStep,
+    AdvanceStep, ChangeStep, CopyStep, DuplicateStep, ImageChoice, ImportStep, MediaServerWrites,
+    StepDetails, SyntheticStep, WormLimits,
 };
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
@@ -184,6 +184,9 @@ pub struct StorageServer {
     /// Capabilities that the plug-in's configuration takes away, by the plug-in's names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disable: Vec<String>,
+    /// Limits of locks in the plug-in's configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worm: Option<WormLimits>,
 }
 
 impl Default for StorageServer {
@@ -195,6 +198,7 @@ impl Default for StorageServer {
             password: None,
             vms: None,
             disable: Vec::new(),
+            worm: None,
         }
     }
 }
@@ -206,6 +210,9 @@ pub struct Lsu {
     pub name: String,
     /// Hard quota of the view, in bytes.
     pub quota: Option<ByteSize>,
+    /// Whether its images can be locked (WORM): the view has versions and object lock.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub worm: bool,
 }
 
 /// A storage unit.
@@ -269,6 +276,8 @@ pub enum Step {
     Import(ImportStep),
     /// The catalogue is lost.
     LoseCatalog,
+    /// Lets time pass on the cluster.
+    Advance(AdvanceStep),
     /// Changes what the streams read.
     Change(ChangeStep),
     /// Takes space of an LSU from outside, so that only some is left.
@@ -291,6 +300,7 @@ impl Step {
             Self::Synthetic(_) => "synthetic",
             Self::Import(_) => "import",
             Self::LoseCatalog => "lose_catalog",
+            Self::Advance(_) => "advance",
             Self::Change(_) => "change",
             Self::Fill(_) => "fill",
             Self::Fault(_) => "fault",
@@ -305,6 +315,8 @@ impl Step {
 pub struct BackupStep {
     /// What is backed up: everything, or what changed since an earlier backup.
     pub schedule: ScheduleType,
+    /// How long its images are locked (WORM), by the storage unit's retention.
+    pub worm: Option<Milliseconds>,
     /// Whether the backup is accelerated.
     pub accelerator: bool,
     /// An accelerated backup reads and sends everything again.

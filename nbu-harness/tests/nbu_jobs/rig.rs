@@ -73,6 +73,7 @@ impl Rig {
             source,
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
+            worm_seconds: None,
             accelerator: None,
             abort_after: None,
         }

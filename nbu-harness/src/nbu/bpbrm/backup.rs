@@ -50,7 +50,7 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         (Err(cause), _) => Err(cause),
     };
     match outcome {
-        Err(cause) if cause.status != code::PARTIAL => {
+        Err(cause) => {
             let left = match report {
                 // It has cleaned up after itself, as far as it could.
                 Some(report) if report.status != code::OK => report.left_behind,
@@ -61,7 +61,8 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
             }
             Err(cause)
         }
-        other => other,
+        Ok(Some(remark)) => Err(remark),
+        Ok(None) => Ok(()),
     }
 }
 
@@ -193,6 +194,7 @@ fn start(
         source: request.source.clone(),
         copy: FIRST_COPY,
         header_order: request.header_order,
+        worm_seconds: request.worm_seconds,
         framed: request.accelerator.is_some(),
         base: base.clone(),
         hold_at: request.abort_after,
@@ -270,7 +272,8 @@ impl Conduct for Backup {
     }
 }
 
-/// Puts a finished backup into the catalogue. `Err` with status 1 is a backup that exists, with files missing.
+/// Puts a finished backup into the catalogue. `Some` is the status of a backup that exists, and is not what it should be:
+/// files are missing, or it could not be locked.
 fn enter(
     owner: &mut Owner,
     request: &BackupRequest,
@@ -278,7 +281,7 @@ fn enter(
     schedule_type: ScheduleType,
     report: &MoverReport,
     client: &ClientReport,
-) -> Result<(), Cause> {
+) -> Result<Option<Cause>, Cause> {
     let files = new_image.files();
     if files != client.files {
         let what = format!("bpbkar counted {} files, {files} records arrived", client.files);
@@ -312,9 +315,10 @@ fn enter(
     result.files = files;
     result.fragments.clone_from(&report.fragments);
     result.images.clone_from(&report.images);
-    if client.status == code::PARTIAL {
-        let text = status_text(code::PARTIAL).to_owned();
-        return Err(Cause { status: code::PARTIAL, text, sts: None });
+    if let Some((status, text, sts)) = report.lock_refused.clone() {
+        return Ok(Some(Cause { status, text, sts }));
     }
-    Ok(())
+    let partial = client.status == code::PARTIAL;
+    let text = || status_text(code::PARTIAL).to_owned();
+    Ok(partial.then(|| Cause { status: code::PARTIAL, text: text(), sts: None }))
 }

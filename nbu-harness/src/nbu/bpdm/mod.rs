@@ -43,7 +43,14 @@ fn delete(mover: &mut Mover, images: Vec<String>, report: &mut MoverReport) -> R
             }
             Err(sts) => {
                 let failure = mover.failed(Some(&plugin), sts);
-                mover.log(16, format!("Failed to delete image {name}: {}", failure.text));
+                if failure.sts.as_ref().is_some_and(|sts| sts.code == ost_abi::STS_EWORMLOCKED) {
+                    mover.info(format!(
+                        "Failed to delete WORM locked image {name}: error {}",
+                        ost_abi::STS_EWORMLOCKED
+                    ));
+                } else {
+                    mover.log(16, format!("Failed to delete image {name}: {}", failure.text));
+                }
                 report.left_behind.push(name);
                 first.get_or_insert(failure);
             }

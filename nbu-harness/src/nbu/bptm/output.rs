@@ -1,10 +1,10 @@
 //! The images of a backup while bptm makes them: fragments cut at the storage unit's maximum, and the header. What goes
 //! into them is written, or included from other images by the storage.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::header::BackupHeader;
-use super::session::{Failure, Mover};
+use super::session::{Failure, Mover, image_id};
 use super::write::per_second;
 use crate::nbu::catalog::{FragmentRecord, StoredCopy};
 use crate::nbu::plugin::{ImageWriter, Plugin, Server};
@@ -78,9 +78,29 @@ impl<'s> Output<'s> {
         if self.task.header_order == HeaderOrder::Last {
             self.write_header(mover, report)?;
         }
+        self.lock(mover, report);
         report.bytes = self.total;
         report.fragments.clone_from(&self.fragments);
         Ok(())
+    }
+
+    /// Locks everything that was made, if the backup is to be locked: all images until the same time. A lock that is refused
+    /// does not take the backup back, of which a part may be locked.
+    fn lock(&self, mover: &mut Mover, report: &mut MoverReport) {
+        let Some(seconds) = self.task.worm_seconds else { return };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let until = now.saturating_add(seconds);
+        for name in &report.images {
+            let locked = self.server.lock_image(&image_id(&mover.order, name), until);
+            if let Err(sts) = locked {
+                let Failure { status, text, sts } = mover.failed(Some(self.plugin), sts);
+                report.lock_refused = Some((status, text, sts));
+                return;
+            }
+        }
+        mover.pass_log(self.plugin);
+        mover.log(4, format!("{} images are locked until {until}", report.images.len()));
+        report.unlock_time = Some(until);
     }
 
     /// Writes data, a multiple of the block size, of which `received` bytes belong to the stream; a new fragment begins

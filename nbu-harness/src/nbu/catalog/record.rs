@@ -111,6 +111,9 @@ pub struct CopyRecord {
     pub header_order: HeaderOrder,
     /// Data fragments in order.
     pub fragments: Vec<FragmentRecord>,
+    /// When the storage lets the images go again (WORM), in seconds since the epoch; none: they are not locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlock_time: Option<u64>,
 }
 
 impl CopyRecord {

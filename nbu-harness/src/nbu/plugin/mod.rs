@@ -9,6 +9,7 @@
 mod compose;
 mod image;
 mod list;
+mod lock;
 mod server;
 
 use std::cell::RefCell;

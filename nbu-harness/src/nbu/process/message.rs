@@ -193,6 +193,8 @@ pub(crate) struct WriteTask {
     /// Number of the copy that is written.
     pub(crate) copy: u32,
     pub(crate) header_order: HeaderOrder,
+    /// How long the images are locked afterwards, in seconds.
+    pub(crate) worm_seconds: Option<u64>,
     /// The stream comes in frames (an accelerated backup), which may refer to this earlier backup.
     pub(crate) framed: bool,
     pub(crate) base: Option<StoredCopy>,
@@ -305,6 +307,10 @@ pub(crate) struct MoverReport {
     pub(crate) buffer_size: u32,
     pub(crate) fragments: Vec<FragmentRecord>,
     pub(crate) header: String,
+    /// Until when the images are locked.
+    pub(crate) unlock_time: Option<u64>,
+    /// Why they are not, although they should be: status, text and the plug-in's error. The backup exists all the same.
+    pub(crate) lock_refused: Option<(i32, String, Option<StsFailure>)>,
     /// All images in the order they were created or deleted.
     pub(crate) images: Vec<String>,
     /// Images that should have been deleted and were not.
@@ -322,6 +328,7 @@ impl MoverReport {
             header: self.header.clone(),
             header_order,
             fragments: self.fragments.clone(),
+            unlock_time: self.unlock_time,
         }
     }
 }
