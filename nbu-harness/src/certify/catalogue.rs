@@ -89,6 +89,8 @@ embedded!(
     "NBU-IMP-003",
     "NBU-WRM-001",
     "NBU-WRM-002",
+    "NBU-AIR-001",
+    "NBU-AIR-002",
 );
 
 const fn answers(

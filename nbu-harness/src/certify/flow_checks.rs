@@ -133,4 +133,22 @@ pub(super) const FLOWS: &[Check] = &[
         "Locks outside the LSU's limits are refused",
         "status 88 with the plug-in's error; the backup exists, unlocked",
     ),
+    // Needs the capabilities async_copy, events, image_set and replication_properties.
+    whole(
+        "AIR-001",
+        "replication",
+        "NBU-AIR-001",
+        true,
+        "Replication to another domain, told by events",
+        "the target imports from the events, once however often they come, and restores when the source is gone",
+    ),
+    // Needs the capabilities async_copy, events, image_set and replication_properties.
+    whole(
+        "AIR-002",
+        "replication",
+        "NBU-AIR-002",
+        false,
+        "Replication without a target, import without an event",
+        "statuses 191 around 2105, and 190",
+    ),
 ];

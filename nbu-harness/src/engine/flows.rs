@@ -5,10 +5,12 @@ use super::jobs::{Action, Backup, Jobs};
 use super::record::ImageFacts;
 use super::sources::Prepared;
 use crate::nbu::{
-    self, Catalog, DuplicateRequest, ImportPhase, ImportRequest, Installation, JobControl, JobEvent, JobKind,
-    JobResult, StorageUnit, SyntheticRequest,
+    self, Catalog, DuplicateRequest, ExpireRequest, ImportPhase, ImportRequest, Installation, JobControl,
+    JobEvent, JobKind, JobResult, ReplicaImportRequest, ReplicateRequest, RestoreRequest, StorageUnit,
+    SyntheticRequest, VerifyRequest,
 };
-use crate::scenario::{DuplicateStep, ImportStep, SyntheticStep};
+use crate::scenario::{DuplicateStep, ImportReplicasStep, ImportStep, SyntheticStep};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A job that is one call of NetBackup's.
@@ -33,6 +35,52 @@ impl Flow for ImportRequest {
     fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
         nbu::import(installation, self, watch)
     }
+}
+
+impl Flow for ReplicateRequest {
+    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
+        nbu::replicate(installation, self, watch)
+    }
+}
+
+impl Flow for ReplicaImportRequest {
+    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
+        nbu::import_replicas(installation, self, watch)
+    }
+}
+
+impl Flow for RestoreRequest {
+    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
+        nbu::restore(installation, self, watch)
+    }
+}
+
+impl Flow for VerifyRequest {
+    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
+        nbu::verify(installation, self, watch)
+    }
+}
+
+impl Flow for ExpireRequest {
+    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
+        nbu::expire(installation, self, watch)
+    }
+}
+
+/// A job of the target domain: the same media server, a catalogue of its own.
+pub(super) struct AtTarget<T>(pub(super) T);
+
+impl<T: Flow> Flow for AtTarget<T> {
+    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
+        self.0.run(&Installation { work_dir: target_dir(installation), ..installation.clone() }, watch)
+    }
+}
+
+/// Where the target domain's catalogue is.
+pub(super) fn target_dir(installation: &Installation) -> PathBuf {
+    let mut work_dir = installation.work_dir.clone().into_os_string();
+    work_dir.push("-target");
+    work_dir.into()
 }
 
 /// What a step made.
@@ -141,6 +189,49 @@ impl Jobs<'_> {
         let (results, _) = self.run_all(step_index, jobs, &[]);
         self.records.extend(results);
         Ok(())
+    }
+
+    /// Replicates every backup.
+    pub(super) fn replicate(&mut self, step_index: usize, backups: &[Backup]) {
+        let jobs = backups.iter().map(|backup| {
+            let request = ReplicateRequest {
+                job_id: 0,
+                backup_id: backup.backup_id.clone(),
+                storage_unit: self.unit.clone(),
+                master_server: "primary1".into(),
+                slp: self.scenario.policy.clone(),
+            };
+            self.job(backup.stream, JobKind::Replication, backup.backup_id.clone(), |job_id| {
+                Action::Flow(Box::new(ReplicateRequest { job_id, ..request }))
+            })
+        });
+        let jobs = jobs.collect();
+        let (results, _) = self.run_all(step_index, jobs, &[]);
+        self.records.extend(results);
+    }
+
+    /// The backups that the target domain has, of those that were made and those that it had.
+    pub(super) fn at_target(&self, made: &[Backup], had: &[Backup]) -> Result<Vec<Backup>, SetupError> {
+        let catalog = Catalog::open(&target_dir(self.installation))?;
+        let mut there: Vec<Backup> = Vec::new();
+        for backup in had.iter().chain(made) {
+            let listed = there.iter().any(|other| other.backup_id == backup.backup_id);
+            if !listed && catalog.image(&backup.backup_id)?.is_some() {
+                there.push(backup.clone());
+            }
+        }
+        Ok(there)
+    }
+
+    /// The target domain imports what was replicated.
+    pub(super) fn import_replicas(&mut self, step_index: usize, step: ImportReplicasStep) {
+        let storage_unit = self.stand.storage_unit(&self.scenario.units[step.unit]);
+        let name = format!("events of LSU {}", storage_unit.lsu);
+        let job = self.job(0, JobKind::ReplicationImport, name, |job_id| {
+            Action::Flow(Box::new(AtTarget(ReplicaImportRequest { job_id, storage_unit })))
+        });
+        let (results, _) = self.run_all(step_index, vec![job], &[]);
+        self.records.extend(results);
     }
 
     /// Duplicates every backup; returns how many copies each has then.

@@ -1,6 +1,6 @@
 //! The jobs of a step: started as the storage unit allows, watched, compared with what the oracle knows.
 
-use super::flows::Flow;
+use super::flows::{AtTarget, Flow, target_dir};
 use super::record::{ChangedFile, FaultOutcome, ImageFacts, JobRecord};
 use super::sources::{Content, HASH_THREADS, Prepared};
 use super::{Observer, SetupError, Stand};
@@ -10,7 +10,9 @@ use crate::nbu::{
     JobResult, PathBytes, RestoreRequest, ScheduleType, Selection, StorageUnit, VerifyRequest,
 };
 use crate::oracle::{CompareOptions, Comparison, Difference, Kind, Snapshot, compare};
-use crate::scenario::{BackupStep, CopyStep, Fault, ImageChoice, RestoreSelection, RestoreStep, Scenario};
+use crate::scenario::{
+    BackupStep, CopyStep, Domain, Fault, ImageChoice, RestoreSelection, RestoreStep, Scenario,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::fs;
@@ -183,7 +185,11 @@ impl<'a> Jobs<'a> {
         let jobs = chosen(backups, step.images).map(|backup| {
             let (backup_id, storage_unit) = (backup.backup_id.clone(), unit.clone());
             self.job(backup.stream, JobKind::Verify, backup.backup_id.clone(), |job_id| {
-                Action::Verify(Box::new(VerifyRequest { job_id, backup_id, copy, storage_unit }))
+                let request = VerifyRequest { job_id, backup_id, copy, storage_unit };
+                match step.domain {
+                    Domain::Source => Action::Verify(Box::new(request)),
+                    Domain::Target => Action::Flow(Box::new(AtTarget(request))),
+                }
             })
         });
         let jobs = jobs.collect();
@@ -202,12 +208,20 @@ impl<'a> Jobs<'a> {
         let jobs = chosen(backups, step.images).map(|backup| {
             let (backup_id, storage_unit) = (backup.backup_id.clone(), unit.clone());
             self.job(backup.stream, JobKind::ImageCleanup, backup.backup_id.clone(), |job_id| {
-                Action::Expire(Box::new(ExpireRequest { job_id, backup_id, copy, storage_unit }))
+                let request = ExpireRequest { job_id, backup_id, copy, storage_unit };
+                match step.domain {
+                    Domain::Source => Action::Expire(Box::new(request)),
+                    Domain::Target => Action::Flow(Box::new(AtTarget(request))),
+                }
             })
         });
         let jobs = jobs.collect();
         let (results, _) = self.run_all(step_index, jobs, &[]);
-        let catalog = Catalog::open(&self.installation.work_dir)?;
+        let work_dir = match step.domain {
+            Domain::Source => self.installation.work_dir.clone(),
+            Domain::Target => target_dir(self.installation),
+        };
+        let catalog = Catalog::open(&work_dir)?;
         let mut gone = BTreeSet::new();
         for job in &results {
             if catalog.image(&job.result.backup_id)?.is_none() {
@@ -256,7 +270,10 @@ impl<'a> Jobs<'a> {
     ) -> Result<Vec<(Job, Expected<'p>)>, SetupError> {
         let mut plans = Vec::new();
         let copy = step.copy;
-        let catalog = Catalog::open(&self.installation.work_dir)?;
+        let catalog = match step.domain {
+            Domain::Source => Catalog::open(&self.installation.work_dir)?,
+            Domain::Target => Catalog::open(&target_dir(self.installation))?,
+        };
         for backup in chosen(backups, step.images).filter(|backup| backup.full) {
             let choices: Vec<Option<Vec<PathBytes>>> = match &step.selection {
                 RestoreSelection::All => vec![None],
@@ -278,14 +295,18 @@ impl<'a> Jobs<'a> {
                     Some(paths) => paths.iter().map(PathBytes::to_string).collect::<Vec<_>>().join(" "),
                 };
                 let mut job = self.job(backup.stream, JobKind::Restore, name, |job_id| {
-                    Action::Restore(Box::new(RestoreRequest {
+                    let request = RestoreRequest {
                         job_id,
                         backup_id,
                         copy,
                         storage_unit,
                         destination: request_destination,
                         selection,
-                    }))
+                    };
+                    match step.domain {
+                        Domain::Source => Action::Restore(Box::new(request)),
+                        Domain::Target => Action::Flow(Box::new(AtTarget(request))),
+                    }
                 });
                 if let Some(paths) = &paths {
                     job.wanted_bytes = Some(bytes_in_stream(&catalog, &backup.backup_id, paths)?);

@@ -5,7 +5,7 @@ use super::record::{FaultOutcome, Record, StepRecord};
 use super::sources::{self, Prepared};
 use super::{Observer, SetupError, Stand};
 use crate::nbu::{Installation, Timeouts};
-use crate::scenario::{Fault, Scenario, Step};
+use crate::scenario::{Domain, Fault, Scenario, Step};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -44,6 +44,7 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
         prepared,
         jobs: Jobs::new(scenario, &stand, &installation, observer),
         backups: Vec::new(),
+        replicas: Vec::new(),
         steps: Vec::new(),
         pending: Vec::new(),
         work_dir: &options.work_dir,
@@ -99,6 +100,8 @@ struct Runner<'a> {
     jobs: Jobs<'a>,
     /// Backups that are in the catalogue.
     backups: Vec<Backup>,
+    /// Backups that are in the catalogue of the target domain.
+    replicas: Vec<Backup>,
     steps: Vec<StepRecord>,
     /// Faults that wait for a job of the next step to make a certain fragment.
     pending: Vec<Fault>,
@@ -134,11 +137,21 @@ impl Runner<'_> {
             Step::Restore(step) => {
                 let late = std::mem::take(&mut self.pending);
                 let target = self.work_dir.join(format!("restore-{index}"));
-                let outcome = self.jobs.restore(index, step, &self.backups, &target, &late)?;
+                let backups = match step.domain {
+                    Domain::Source => &self.backups,
+                    Domain::Target => &self.replicas,
+                };
+                let outcome = self.jobs.restore(index, step, backups, &target, &late)?;
                 (record.full, record.single) = (outcome.full, outcome.single);
                 self.never_struck.extend(outcome.never_struck);
             }
-            Step::Verify(step) => self.jobs.verify(index, step, &self.backups),
+            Step::Verify(step) => {
+                let backups = match step.domain {
+                    Domain::Source => &self.backups,
+                    Domain::Target => &self.replicas,
+                };
+                self.jobs.verify(index, step, backups);
+            }
             Step::Change(step) => {
                 let mtime = self.jobs.tick();
                 for (stream, prepared) in self.scenario.streams.iter().zip(&mut self.prepared) {
@@ -146,6 +159,11 @@ impl Runner<'_> {
                 }
             }
             Step::Import(step) => self.jobs.import(index, step, &self.backups)?,
+            Step::Replicate => self.jobs.replicate(index, &self.backups),
+            Step::ImportReplicas(step) => {
+                self.jobs.import_replicas(index, *step);
+                self.replicas = self.jobs.at_target(&self.backups, &self.replicas)?;
+            }
             Step::LoseCatalog => {
                 let dir = self.work_dir.join("netbackup").join("catalog");
                 std::fs::remove_dir_all(&dir).map_err(SetupError::io("remove", &dir))?;
@@ -158,8 +176,12 @@ impl Runner<'_> {
             }
             Step::Duplicate(step) => record.copies = self.jobs.duplicate(index, step, &self.backups)?,
             Step::Expire(step) => {
-                let gone = self.jobs.expire(index, step, &self.backups)?;
-                self.backups.retain(|backup| !gone.contains(&backup.backup_id));
+                let backups = match step.domain {
+                    Domain::Source => &mut self.backups,
+                    Domain::Target => &mut self.replicas,
+                };
+                let gone = self.jobs.expire(index, step, backups)?;
+                backups.retain(|backup| !gone.contains(&backup.backup_id));
             }
             Step::Fill(step) => self.stand.fill(step)?,
             Step::Fault(fault) if fault.fragment.is_some() => self.pending.push(*fault),

@@ -89,6 +89,22 @@ struct ServerSection<'a> {
     disable: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     worm: Option<WormLimits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_file: Option<&'a Path>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    replication: BTreeMap<&'a str, Vec<String>>,
+}
+
+/// Where images of each LSU go, as the configuration names it.
+fn partners(scenario: &Scenario) -> BTreeMap<&str, Vec<String>> {
+    let server = format!("{}:{}", scenario.server.server_type, scenario.server.name);
+    let mut partners: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for pair in &scenario.replication {
+        partners.entry(&pair.from).or_default().push(format!("{server}:{}", pair.to));
+    }
+    partners
 }
 
 impl Stand {
@@ -106,6 +122,9 @@ impl Stand {
                 let ca = dir.join("ca.pem");
                 fs::write(&ca, embedded.cluster.ca_pem()).map_err(SetupError::io("write", &ca))?;
                 let vms = embedded.cluster.vms_url();
+                let password_file = dir.join("vms-password");
+                write_secret(&password_file, &format!("{password}\n"))?;
+                let replicates = !scenario.replication.is_empty();
                 let section = ServerSection {
                     vms: scenario.server.vms.as_deref().unwrap_or(&vms),
                     ca_file: Some(&ca),
@@ -115,6 +134,10 @@ impl Stand {
                     key_file: &key_file,
                     disable: &scenario.server.disable,
                     worm: scenario.server.worm,
+                    // Of the server as a target: who copies there has no credentials of NetBackup's.
+                    user: replicates.then_some(&user),
+                    password_file: replicates.then_some(&password_file),
+                    replication: partners(scenario),
                 };
                 write_config(&config, &scenario.server.name, section)?;
                 (Some(embedded), user, password, vms)
@@ -130,6 +153,9 @@ impl Stand {
                     key_file: &external.key_file,
                     disable: &scenario.server.disable,
                     worm: scenario.server.worm,
+                    user: None,
+                    password_file: None,
+                    replication: partners(scenario),
                 };
                 write_config(&config, &scenario.server.name, section)?;
                 (None, external.user.clone(), password, external.vms.clone())
@@ -413,6 +439,11 @@ fn external_password(external: &ExternalCluster) -> Result<String, SetupError> {
 
 fn write_keys(path: &Path, keys: &vast_sim::KeyPair) -> Result<(), SetupError> {
     let text = format!("access_key = {:?}\nsecret_key = {:?}\n", keys.access_key, keys.secret_key);
+    write_secret(path, &text)
+}
+
+/// Writes a file that only its owner may read.
+fn write_secret(path: &Path, text: &str) -> Result<(), SetupError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     options

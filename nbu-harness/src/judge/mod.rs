@@ -126,6 +126,8 @@ const fn kind_of(job_type: JobType) -> JobKind {
         JobType::Verify => JobKind::Verify,
         JobType::Duplicate => JobKind::Duplicate,
         JobType::Import => JobKind::Import,
+        JobType::Replication => JobKind::Replication,
+        JobType::ReplicationImport => JobKind::ReplicationImport,
         JobType::ImageCleanup => JobKind::ImageCleanup,
     }
 }

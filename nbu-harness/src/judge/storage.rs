@@ -6,7 +6,7 @@ use crate::engine::Record;
 const NO_RAW_STATE: &str = "the raw state of an external cluster cannot be examined";
 
 /// Steps whose jobs write images.
-const WRITES: &[&str] = &["backup", "duplicate", "synthetic"];
+const WRITES: &[&str] = &["backup", "duplicate", "synthetic", "replicate"];
 
 /// Every step in which no job succeeded leaves exactly what was there before.
 pub(super) fn no_orphans(record: &Record) -> Finding {

@@ -295,3 +295,27 @@ pub enum ImportPhase {
         backup_id: String,
     },
 }
+
+/// A replication job (A.I.R.): the storage copies a backup to the replication targets of its LSU.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplicateRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// Which backup.
+    pub backup_id: String,
+    /// A unit of the storage server that it is on.
+    pub storage_unit: StorageUnit,
+    /// Master server of this domain, as the target is told.
+    pub master_server: String,
+    /// Storage life-cycle policy, as the target is told.
+    pub slp: String,
+}
+
+/// The import job of a target domain: takes in what the events of an LSU tell of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplicaImportRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// The LSU that backups were replicated to.
+    pub storage_unit: StorageUnit,
+}

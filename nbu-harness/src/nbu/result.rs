@@ -25,6 +25,10 @@ pub enum JobKind {
     Import = 5,
     /// 17.
     ImageCleanup = 17,
+    /// 20.
+    Replication = 20,
+    /// 21.
+    ReplicationImport = 21,
 }
 
 /// NetBackup's job states, with their numbers in `bpdbjobs`.

@@ -47,6 +47,7 @@ pub(crate) mod code {
     pub(crate) const NOTHING_TO_SYNTHESIZE: i32 = 607;
     pub(crate) const SYNTHETIC_INVALID: i32 = 647;
     pub(crate) const IMAGE_CONFLICT: i32 = 1535;
+    pub(crate) const NOT_REPLICATION_CAPABLE: i32 = 2105;
 }
 
 /// Texts as NetBackup prints them.
@@ -108,6 +109,7 @@ const TEXTS: &[(i32, &str)] = &[
     (671, "query for list of component images failed"),
     (1535, "backup id conflicts with an existing image"),
     (2074, "Disk volume is down"),
+    (2105, "Disk volume is not replication capable"),
     (2106, "Storage server is down or unavailable"),
 ];
 
@@ -143,6 +145,10 @@ pub enum Place {
     Copy,
     /// Locking an image.
     Lock,
+    /// Copying an image to another domain.
+    Replicate,
+    /// Reading the event channel of an LSU.
+    Events,
     /// Listing the images of an LSU.
     List,
     /// Including a range of another image in a new one.
@@ -182,6 +188,8 @@ const BUILT_IN: &[StatusRule] = &[
     rule(Some(Place::Copy), None, code::MEDIA_WRITE),
     rule(Some(Place::Include), None, code::MEDIA_WRITE),
     rule(Some(Place::Lock), None, code::WORM_LOCK),
+    rule(Some(Place::Replicate), None, code::MEDIA_WRITE),
+    rule(Some(Place::Events), None, code::MEDIA_READ),
     rule(Some(Place::List), None, code::MEDIA_READ),
 ];
 

@@ -166,6 +166,8 @@ pub(crate) const fn kind_name(kind: JobKind) -> &'static str {
         JobKind::Verify => "Verify",
         JobKind::Duplicate => "Duplicate",
         JobKind::Import => "Import",
+        JobKind::Replication => "Replication",
+        JobKind::ReplicationImport => "Replication import",
         JobKind::ImageCleanup => "Image cleanup",
     }
 }

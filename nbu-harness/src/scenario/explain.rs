@@ -47,6 +47,9 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
         let worm = if lsu.worm { ", whose images can be locked" } else { "" };
         lines.push(format!("LSU {}{quota}{worm}.", lsu.name));
     }
+    for pair in &scenario.replication {
+        lines.push(format!("Images of LSU {} are replicated to LSU {}.", pair.from, pair.to));
+    }
     let unit = scenario.unit();
     lines.push(format!(
         "Policy {} for client {}, schedule {}, to storage unit {} (LSU {}): fragments of at most {}, {} at a time.",
@@ -134,23 +137,30 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
                 RestoreSelection::Files(paths) => paths.join(", "),
             };
             let (copy, images) = (which_copy(restore.copy), restore.images.words());
+            let domain = restore.domain.words();
             format!(
-                "Restore {what}, of {copy}{images}, to a new place: bptm reads through the plug-in in new \
+                "Restore {what}, of {copy}{images}{domain}, to a new place: bptm reads through the plug-in in new \
                  processes, tar writes the files."
             )
         }
         Step::Verify(verify) => {
             let what = which_copy(verify.copy);
-            let images = verify.images.words();
-            format!("Verify {what}{images}: bptm reads all of it and compares it with the catalogue.")
+            let (images, domain) = (verify.images.words(), verify.domain.words());
+            format!("Verify {what}{images}{domain}: bptm reads all of it and compares it with the catalogue.")
         }
         Step::Expire(expire) => {
             let what = which_copy(expire.copy);
-            let images = expire.images.words();
-            format!("Expire {what}{images}: bpdm deletes its images through the plug-in.")
+            let (images, domain) = (expire.images.words(), expire.domain.words());
+            format!("Expire {what}{images}{domain}: bpdm deletes its images through the plug-in.")
         }
         Step::Synthetic(synthetic) => flows::tell_synthetic(*synthetic),
         Step::Import(import) => flows::tell_import(*import),
+        Step::Replicate => {
+            "Replicate every backup so far to the targets of its LSU: nbreplicate has bpdm put the catalogue \
+                            entry on the storage, and the storage copy everything in the background."
+                .to_owned()
+        }
+        Step::ImportReplicas(import) => flows::tell_import_replicas(import, scenario),
         Step::LoseCatalog => "The catalogue is lost.".to_owned(),
         Step::Advance(advance) => format!("{} pass on the cluster.", duration(advance.by)),
         Step::Change(change) => flows::tell_change(*change),
@@ -210,6 +220,8 @@ fn expected(expect: &Expectations) -> Vec<String> {
             JobType::Verify => "Verify",
             JobType::Duplicate => "Duplicate",
             JobType::Import => "Import",
+            JobType::Replication => "Replication",
+            JobType::ReplicationImport => "Replication import",
             JobType::ImageCleanup => "Image cleanup",
         };
         let count = job.count.map_or_else(|| "at least one".to_owned(), |count| count.to_string());

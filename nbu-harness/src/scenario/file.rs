@@ -1,7 +1,8 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
 use super::flows::{
-    AdvanceStep, ChangeStep, CopyStep, DuplicateFile, ImageChoice, ImportStep, SyntheticStep,
+    AdvanceStep, ChangeStep, CopyStep, Domain, DuplicateFile, ImageChoice, ImportReplicasFile, ImportStep,
+    Replication, SyntheticStep,
 };
 use super::spec::{
     BackupStep, EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep,
@@ -56,6 +57,8 @@ pub(super) struct Storage {
     pub(super) server: StorageServer,
     #[serde(default)]
     pub(super) lsus: Vec<LsuFile>,
+    #[serde(default)]
+    pub(super) replication: Vec<Spanned<Replication>>,
     pub(super) units: Vec<Unit>,
 }
 
@@ -126,6 +129,8 @@ pub(super) enum StepFile {
     Duplicate(DuplicateFile),
     Synthetic(SyntheticStep),
     Import(ImportStep),
+    Replicate(Nothing),
+    ImportReplicas(ImportReplicasFile),
     LoseCatalog(Nothing),
     Advance(Spanned<AdvanceStep>),
     Change(Spanned<ChangeStep>),
@@ -144,6 +149,7 @@ pub(super) struct Nothing {}
 pub(super) struct RestoreFile {
     pub(super) copy: Option<u32>,
     pub(super) images: ImageChoice,
+    pub(super) domain: Domain,
     pub(super) single_files: Option<Spanned<u32>>,
     pub(super) files: Option<Spanned<Vec<String>>>,
 }

@@ -1,9 +1,9 @@
 //! The steps of the flows behind a backup (copies and what is made of them), as they are written, resolved and told.
 
-use super::Scenario;
 use super::diagnostic::nearest;
 use super::resolve::Problem;
 use super::values::{ByteSize, Comparison, Milliseconds};
+use super::{Lsu, Scenario};
 use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
@@ -16,6 +16,52 @@ pub struct CopyStep {
     pub copy: Option<u32>,
     /// Which backups.
     pub images: ImageChoice,
+    /// In which domain.
+    pub domain: Domain,
+}
+
+/// A NetBackup domain: a catalogue of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Domain {
+    /// The one that backs up.
+    #[default]
+    Source,
+    /// The one that backups are replicated to.
+    Target,
+}
+
+impl Domain {
+    /// As a phrase, with a comma before it; nothing for the usual one.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Source => "",
+            Self::Target => ", in the target domain",
+        }
+    }
+}
+
+/// An LSU and the LSU that its images are replicated to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replication {
+    /// Source.
+    pub from: String,
+    /// Target.
+    pub to: String,
+}
+
+/// The target domain imports what was replicated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ImportReplicasStep {
+    /// Index of the storage unit whose LSU is the target.
+    pub unit: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportReplicasFile {
+    unit: Spanned<String>,
 }
 
 /// Which backups a step is about.
@@ -173,6 +219,42 @@ pub(super) fn duplicate(step: DuplicateFile, labels: &[&str]) -> Result<Duplicat
         fall_back: step.fall_back,
         extent,
     })
+}
+
+pub(super) fn import_replicas(
+    step: &ImportReplicasFile,
+    labels: &[&str],
+) -> Result<ImportReplicasStep, Problem> {
+    Ok(ImportReplicasStep { unit: unit(&step.unit, labels)? })
+}
+
+pub(super) fn replication(
+    pairs: Vec<Spanned<Replication>>,
+    lsus: &[Lsu],
+) -> Result<Vec<Replication>, Problem> {
+    let names: Vec<&str> = lsus.iter().map(|lsu| lsu.name.as_str()).collect();
+    for pair in &pairs {
+        for name in [&pair.value.from, &pair.value.to] {
+            if !names.contains(&name.as_str()) {
+                let message = format!("there is no LSU `{name}`");
+                return Err(Problem::new(pair.referenced, message, nearest("LSU", name, &names)));
+            }
+        }
+        if pair.value.from == pair.value.to {
+            let help = "name two LSUs";
+            return Err(Problem::new(pair.referenced, "an LSU is not replicated to itself", help));
+        }
+    }
+    Ok(pairs.into_iter().map(|pair| pair.value).collect())
+}
+
+pub(super) fn tell_import_replicas(step: &ImportReplicasStep, scenario: &Scenario) -> String {
+    let unit = &scenario.units[step.unit];
+    format!(
+        "The target domain imports: nbrmms asks for the events of LSU {}, bpimport has bpdm read the catalogue images \
+         that they name, and the events are deleted.",
+        unit.lsu
+    )
 }
 
 pub(super) fn tell_import(step: ImportStep) -> String {

@@ -15,8 +15,8 @@ mod values;
 pub use diagnostic::Diagnostic;
 pub use explain::explain;
 pub use flows::{
-    AdvanceStep, ChangeStep, CopyStep, DuplicateStep, ImageChoice, ImportStep, MediaServerWrites,
-    StepDetails, SyntheticStep, WormLimits,
+    AdvanceStep, ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
+    MediaServerWrites, Replication, StepDetails, SyntheticStep, WormLimits,
 };
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,

@@ -46,6 +46,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         }
         lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota, worm: lsu.worm });
     }
+    let replication = flows::replication(file.storage.replication, &lsus)?;
     let units = units(file.storage.units)?;
     let labels: Vec<&str> = units.iter().map(|unit| unit.label.as_str()).collect();
     let Some(policy_unit) = labels.iter().position(|label| *label == file.policy.storage.value) else {
@@ -72,6 +73,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         cluster,
         server: file.storage.server,
         lsus,
+        replication,
         units,
         policy: file.policy.name.value,
         client: file.policy.client,
@@ -221,13 +223,15 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
     Ok(match step {
         StepFile::Backup(step) => Step::Backup(step),
         StepFile::Restore(step) => {
-            let (copy, images) = (step.copy, step.images);
-            Step::Restore(RestoreStep { copy, images, selection: restore_selection(step)? })
+            let (copy, images, domain) = (step.copy, step.images, step.domain);
+            Step::Restore(RestoreStep { copy, images, domain, selection: restore_selection(step)? })
         }
         StepFile::Verify(step) => Step::Verify(step),
         StepFile::Expire(step) => Step::Expire(step),
         StepFile::Synthetic(step) => Step::Synthetic(step),
         StepFile::Import(step) => Step::Import(step),
+        StepFile::Replicate(_) => Step::Replicate,
+        StepFile::ImportReplicas(step) => Step::ImportReplicas(flows::import_replicas(&step, labels)?),
         StepFile::LoseCatalog(_) => Step::LoseCatalog,
         StepFile::Advance(step) => {
             needs_embedded(step.referenced, "advance")?;

@@ -1,8 +1,8 @@
 //! A scenario with every default filled in: what the engine runs and what the JSON result prints.
 
 use super::flows::{
-    AdvanceStep, ChangeStep, CopyStep, DuplicateStep, ImageChoice, ImportStep, MediaServerWrites,
-    StepDetails, SyntheticStep, WormLimits,
+    AdvanceStep, ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
+    MediaServerWrites, Replication, StepDetails, SyntheticStep, WormLimits,
 };
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
@@ -29,6 +29,9 @@ pub struct Scenario {
     pub server: StorageServer,
     /// LSUs to provide, each an S3 view.
     pub lsus: Vec<Lsu>,
+    /// LSUs whose images are replicated, and where to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replication: Vec<Replication>,
     /// Storage units.
     pub units: Vec<StorageUnitSpec>,
     /// The policy's name.
@@ -274,6 +277,10 @@ pub enum Step {
     Synthetic(SyntheticStep),
     /// Imports what is on the LSUs of all storage units.
     Import(ImportStep),
+    /// Replicates every backup made so far to the targets of its LSU.
+    Replicate,
+    /// The target domain imports what was replicated to a storage unit's LSU.
+    ImportReplicas(ImportReplicasStep),
     /// The catalogue is lost.
     LoseCatalog,
     /// Lets time pass on the cluster.
@@ -299,6 +306,8 @@ impl Step {
             Self::Duplicate(_) => "duplicate",
             Self::Synthetic(_) => "synthetic",
             Self::Import(_) => "import",
+            Self::Replicate => "replicate",
+            Self::ImportReplicas(_) => "import_replicas",
             Self::LoseCatalog => "lose_catalog",
             Self::Advance(_) => "advance",
             Self::Change(_) => "change",
@@ -345,6 +354,8 @@ pub struct RestoreStep {
     pub selection: RestoreSelection,
     /// Which copy; none: the primary one.
     pub copy: Option<u32>,
+    /// In which domain.
+    pub domain: Domain,
     /// Which backups. Incremental ones are never among them: they are no whole.
     pub images: ImageChoice,
 }
@@ -423,6 +434,11 @@ pub enum JobType {
     Duplicate,
     /// Import.
     Import,
+    /// Replication (A.I.R.).
+    Replication,
+    /// Import of what was replicated (A.I.R.).
+    #[serde(rename = "Replication import")]
+    ReplicationImport,
     /// Image cleanup.
     #[serde(rename = "Image cleanup")]
     ImageCleanup,

@@ -1,5 +1,5 @@
 //! bpbrm: owns one job. Starts the client's process and bptm, collects both statuses, decides the job's, and keeps the
-//! catalogue. As `bpverify`, `bpduplicate`, `bpsynth`, `bpimport` and `nbdelete` it owns jobs that have no client side.
+//! catalogue. As `bpverify`, `bpduplicate`, `bpsynth`, `bpimport`, `nbreplicate` and `nbdelete` it owns jobs that have no client side.
 
 mod backup;
 mod cleanup;
@@ -7,6 +7,7 @@ mod course;
 mod duplicate;
 mod import;
 mod owner;
+mod replicate;
 mod restore;
 mod selection;
 mod synthetic;
@@ -35,6 +36,8 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::Duplicate(r) => (JobKind::Duplicate, r.job_id, r.backup_id.clone()),
         JobRequest::Synthetic(r) => (JobKind::Backup, r.job_id, String::new()),
         JobRequest::Import(r) => (JobKind::Import, r.job_id, r.backup_id().to_owned()),
+        JobRequest::Replicate(r) => (JobKind::Replication, r.job_id, r.backup_id.clone()),
+        JobRequest::ImportReplicas(r) => (JobKind::ReplicationImport, r.job_id, String::new()),
         JobRequest::Expire(r) => (JobKind::ImageCleanup, r.job_id, r.backup_id.clone()),
     };
     let mut owner = match Owner::new(inherited.link, order.installation, kind, job_id, id) {
@@ -51,6 +54,8 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::Duplicate(request) => duplicate::run(&mut owner, &request),
         JobRequest::Synthetic(request) => synthetic::run(&mut owner, &request),
         JobRequest::Import(request) => import::run(&mut owner, &request),
+        JobRequest::Replicate(request) => replicate::run(&mut owner, &request),
+        JobRequest::ImportReplicas(request) => replicate::import(&mut owner, &request),
         JobRequest::Expire(request) => cleanup::run(&mut owner, &request),
     };
     owner.finish(outcome)

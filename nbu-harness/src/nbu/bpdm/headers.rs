@@ -139,6 +139,7 @@ impl Reading<'_> {
                 header: listed.name.clone(),
                 header_order,
                 fragments,
+                catalog_image: None,
                 unlock_time: None,
             },
         })

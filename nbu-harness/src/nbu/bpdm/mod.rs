@@ -2,7 +2,9 @@
 //! headers of what is there.
 
 mod copy;
+mod events;
 mod headers;
+mod replicate;
 
 use super::bptm::session::{Failure, Mover, image_id};
 use super::process::Inherited;
@@ -10,13 +12,26 @@ use super::process::message::{MoverReport, MoverTask, ToMover};
 use super::status::code;
 
 /// Runs the process; returns its exit code.
-pub(crate) fn run(mut inherited: Inherited) -> i32 {
+pub(crate) fn run(inherited: Inherited) -> i32 {
+    run_as("bpdm", inherited)
+}
+
+/// Runs nbrmms, the process that watches the storage: here it asks for events.
+pub(crate) fn run_as_nbrmms(inherited: Inherited) -> i32 {
+    run_as("nbrmms", inherited)
+}
+
+fn run_as(name: &'static str, mut inherited: Inherited) -> i32 {
     let Some(ToMover::Order(mut order)) = inherited.order() else { return code::HANDSHAKE };
     let task = std::mem::replace(&mut order.task, MoverTask::Delete { images: Vec::new() });
-    let mut mover = Mover { name: "bpdm", link: inherited.link, order: *order };
+    let mut mover = Mover { name, link: inherited.link, order: *order };
     let mut report = MoverReport::default();
     let result = match task {
         MoverTask::Delete { images } => delete(&mut mover, images, &mut report),
+        MoverTask::Replicate(task) => replicate::replicate_backup(&mut mover, &task, &mut report),
+        MoverTask::ReadCatalogImages { images } => replicate::read_catalog_images(&mut mover, &images),
+        MoverTask::PollEvents => events::poll(&mut mover),
+        MoverTask::DeleteEvents { numbers } => events::delete(&mut mover, &numbers),
         MoverTask::ReadHeaders => headers::read_headers(&mut mover),
         MoverTask::Copy(task) => copy::copy_backup(&mut mover, &task, &mut report),
         _ => Err(Failure::new(code::INVALID_PARAMETER, "this task is bptm's")),

@@ -41,9 +41,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         MoverTask::Compose(task) => compose::compose_backup(&mut mover, &task, &mut report),
         MoverTask::ReadFiles(stored) => files::read_files(&mut mover, &stored, &mut report),
         MoverTask::Verify { image, copy } => verify::verify_backup(&mut mover, &image, copy, &mut report),
-        MoverTask::Delete { .. } | MoverTask::Copy(_) | MoverTask::ReadHeaders => {
-            Err(Failure::new(code::INVALID_PARAMETER, "this task is bpdm's"))
-        }
+        _ => Err(Failure::new(code::INVALID_PARAMETER, "this task is bpdm's")),
     };
     finish(mover, report, result)
 }

@@ -111,15 +111,20 @@ pub struct CopyRecord {
     pub header_order: HeaderOrder,
     /// Data fragments in order.
     pub fragments: Vec<FragmentRecord>,
+    /// Base name of the image that holds this catalogue entry for another domain; there is one once the copy was
+    /// replicated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog_image: Option<String>,
     /// When the storage lets the images go again (WORM), in seconds since the epoch; none: they are not locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unlock_time: Option<u64>,
 }
 
 impl CopyRecord {
-    /// Names of all images of the copy: the fragments, then the header.
+    /// Names of all images of the copy: the fragments, the header, and the catalogue image if there is one.
     pub fn image_names(&self) -> Vec<String> {
-        self.fragments.iter().map(|f| f.name.clone()).chain([self.header.clone()]).collect()
+        let data = self.fragments.iter().map(|f| f.name.clone());
+        data.chain([self.header.clone()]).chain(self.catalog_image.clone()).collect()
     }
 }
 

@@ -7,7 +7,8 @@ use crate::nbu::install::{Installation, StorageUnit};
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{
     BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, HeaderOrder, ImportRequest,
-    RestoreRequest, ScheduleType, Source, SyntheticRequest, VerifyRequest,
+    ReplicaImportRequest, ReplicateRequest, RestoreRequest, ScheduleType, Source, SyntheticRequest,
+    VerifyRequest,
 };
 use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, StsFailure, Warning};
 
@@ -37,6 +38,8 @@ pub(crate) enum JobRequest {
     Duplicate(DuplicateRequest),
     Synthetic(SyntheticRequest),
     Import(ImportRequest),
+    Replicate(ReplicateRequest),
+    ImportReplicas(ReplicaImportRequest),
 }
 
 /// The owner of a job to nbjm.
@@ -177,6 +180,18 @@ pub(crate) enum MoverTask {
     ReadFiles(StoredCopy),
     /// Has the storage make an image of pieces of others.
     Compose(ComposeTask),
+    /// Has the storage copy a backup to another domain.
+    Replicate(ReplicateTask),
+    /// nbrmms: asks for the events of the LSU.
+    PollEvents,
+    /// nbrmms: deletes events that were dealt with.
+    DeleteEvents {
+        numbers: Vec<u64>,
+    },
+    /// Reads catalogue images that came from another domain.
+    ReadCatalogImages {
+        images: Vec<CatalogImage>,
+    },
     /// Has the storage copy a backup.
     Copy(CopyTask),
 }
@@ -210,6 +225,22 @@ pub(crate) struct ComposeTask {
     pub(crate) pieces: Vec<Piece>,
     /// Zeros behind the last piece.
     pub(crate) zeros: u64,
+}
+
+/// A replication.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ReplicateTask {
+    pub(crate) stored: StoredCopy,
+    pub(crate) master_server: String,
+    pub(crate) slp: String,
+}
+
+/// An image that holds the catalogue entry of a replicated backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CatalogImage {
+    pub(crate) name: String,
+    pub(crate) date: u64,
+    pub(crate) policy: String,
 }
 
 /// An optimized duplication.
@@ -268,6 +299,13 @@ pub(crate) enum FromMover {
         status: i32,
         why: String,
     },
+    /// An event of the LSU, with the catalogue images that it names.
+    Event {
+        number: u64,
+        images: Vec<CatalogImage>,
+    },
+    /// The catalogue entry of a replicated backup; its files follow.
+    Replica(Box<ImageRecord>),
     /// Files of the stream, in its order.
     Files(Vec<FileRecord>),
     /// Last.
@@ -328,6 +366,7 @@ impl MoverReport {
             header: self.header.clone(),
             header_order,
             fragments: self.fragments.clone(),
+            catalog_image: None,
             unlock_time: self.unlock_time,
         }
     }

@@ -53,10 +53,13 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
         return None;
     }
     let run: fn(Inherited) -> i32 = match name.as_str() {
-        "bpbrm" | "bpverify" | "nbdelete" | "bpduplicate" | "bpsynth" | "bpimport" => bpbrm::run,
+        "bpbrm" | "bpverify" | "nbdelete" | "bpduplicate" | "bpsynth" | "bpimport" | "nbreplicate" => {
+            bpbrm::run
+        }
         "bpbkar" => bpbkar::run,
         "bptm" => bptm::run,
         "bpdm" => bpdm::run,
+        "nbrmms" => bpdm::run_as_nbrmms,
         "tar" => tar::run,
         _ => return None,
     };
@@ -101,7 +104,7 @@ impl Process {
             .stdin(OwnedFd::from(theirs))
             .stdout(data.map_or_else(Stdio::null, |data| OwnedFd::from(data).into()))
             .stderr(log_file(&installation.work_dir, job_id)?);
-        if matches!(name, "bptm" | "bpdm") {
+        if matches!(name, "bptm" | "bpdm" | "nbrmms") {
             command.env("VAST_OST_CONFIG", &installation.plugin_config);
             command.envs(&installation.plugin_env);
         }
