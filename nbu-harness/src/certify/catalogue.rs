@@ -91,6 +91,8 @@ embedded!(
     "NBU-WRM-002",
     "NBU-AIR-001",
     "NBU-AIR-002",
+    "NBU-CKP-001",
+    "NBU-CKP-002",
 );
 
 const fn answers(

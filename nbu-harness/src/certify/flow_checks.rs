@@ -151,4 +151,20 @@ pub(super) const FLOWS: &[Check] = &[
         "Replication without a target, import without an event",
         "statuses 191 around 2105, and 190",
     ),
+    whole(
+        "CKP-001",
+        "checkpoint",
+        "NBU-CKP-001",
+        true,
+        "A backup that failed goes on from its last checkpoint",
+        "fragments that were complete stay, the next ones join them, and the whole restores byte-identical",
+    ),
+    whole(
+        "CKP-002",
+        "checkpoint",
+        "NBU-CKP-002",
+        false,
+        "A suspended backup is resumed, and not with another buffer size",
+        "statuses 157 and 163; nothing before the checkpoint is written again",
+    ),
 ];

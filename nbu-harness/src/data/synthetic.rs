@@ -43,7 +43,7 @@ impl SyntheticStream {
         let changed = |generation: &u32| {
             let dice = mix(self.seed ^ mix(u64::from(*generation) << 32 ^ unit));
             self.history.changes(self.seed, *generation)
-                && (dice % 4 == 0 || unit == mix(self.seed ^ u64::from(*generation)) % units)
+                && (dice.is_multiple_of(4) || unit == mix(self.seed ^ u64::from(*generation)) % units)
         };
         match (1..=self.history.generation).rev().find(changed) {
             Some(generation) => mix(self.seed ^ mix(u64::from(generation)).rotate_left(17)),

@@ -1,15 +1,15 @@
 //! The jobs of the flows behind a backup: what is made of backups that are there.
 
 use super::SetupError;
-use super::jobs::{Action, Backup, Jobs};
-use super::record::ImageFacts;
+use super::jobs::{Action, Backup, Jobs, can_resume};
+use super::record::{ImageFacts, JobRecord};
 use super::sources::Prepared;
 use crate::nbu::{
-    self, Catalog, DuplicateRequest, ExpireRequest, ImportPhase, ImportRequest, Installation, JobControl,
-    JobEvent, JobKind, JobResult, ReplicaImportRequest, ReplicateRequest, RestoreRequest, StorageUnit,
-    SyntheticRequest, VerifyRequest,
+    self, BackupRequest, Catalog, DuplicateRequest, ExpireRequest, ImportPhase, ImportRequest, Installation,
+    JobControl, JobEvent, JobKind, JobResult, ReplicaImportRequest, ReplicateRequest, RestoreRequest,
+    StorageUnit, SyntheticRequest, VerifyRequest,
 };
-use crate::scenario::{DuplicateStep, ImportReplicasStep, ImportStep, SyntheticStep};
+use crate::scenario::{DuplicateStep, ImportReplicasStep, ImportStep, ResumeStep, SyntheticStep};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -83,6 +83,22 @@ pub(super) fn target_dir(installation: &Installation) -> PathBuf {
     work_dir.into()
 }
 
+/// A backup that is resumed, possibly with another buffer size.
+struct Resumed {
+    request: BackupRequest,
+    size_data_buffers_disk: Option<u32>,
+}
+
+impl Flow for Resumed {
+    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
+        let mut installation = installation.clone();
+        if let Some(size) = self.size_data_buffers_disk {
+            installation.data_buffers.size_data_buffers_disk = size;
+        }
+        nbu::backup(&installation, &self.request, watch)
+    }
+}
+
 /// What a step made.
 pub(super) struct Made {
     pub(super) made: Vec<Backup>,
@@ -101,7 +117,7 @@ impl Jobs<'_> {
     pub(super) fn synthesize(
         &mut self,
         step_index: usize,
-        step: &SyntheticStep,
+        step: SyntheticStep,
         prepared: &[Prepared],
     ) -> Result<Made, SetupError> {
         let mut jobs = Vec::new();
@@ -122,34 +138,14 @@ impl Jobs<'_> {
             }));
         }
         let (results, _) = self.run_all(step_index, jobs, &[]);
-        let catalog = Catalog::open(&self.installation.work_dir)?;
-        let mut outcome = Made { made: Vec::new(), images: Vec::new() };
-        for job in &results {
-            let stream = prepared.iter().find(|stream| stream.facts.number == job.stream);
-            let (Some(stream), true) = (stream, job.result.is_successful()) else { continue };
-            if let Some(image) = catalog.image(&job.result.backup_id)? {
-                outcome.made.push(Backup {
-                    backup_id: image.backup_id.clone(),
-                    stream: job.stream,
-                    content: Arc::clone(&stream.content),
-                    full: true,
-                });
-                outcome.images.push(ImageFacts {
-                    stream: job.stream,
-                    image,
-                    made: job.result.images.clone(),
-                });
-            }
-        }
-        self.records.extend(results);
-        Ok(outcome)
+        self.made(results, prepared)
     }
 
     /// Imports what is on the LSU of every storage unit: phase 1 of each, then phase 2 of every backup that was entered.
     pub(super) fn import(
         &mut self,
         step_index: usize,
-        step: &ImportStep,
+        step: ImportStep,
         backups: &[Backup],
     ) -> Result<(), SetupError> {
         let mut units: Vec<StorageUnit> = Vec::new();
@@ -189,6 +185,58 @@ impl Jobs<'_> {
         let (results, _) = self.run_all(step_index, jobs, &[]);
         self.records.extend(results);
         Ok(())
+    }
+
+    /// Resumes the backups of the last step that can be resumed, each under its job id.
+    pub(super) fn resume(
+        &mut self,
+        step_index: usize,
+        step: &ResumeStep,
+        prepared: &[Prepared],
+    ) -> Result<Made, SetupError> {
+        let requests = std::mem::take(&mut self.incomplete);
+        if requests.is_empty() {
+            return Err(SetupError::Impossible("no job can be resumed".into()));
+        }
+        let size = step.size_data_buffers_disk.and_then(|size| u32::try_from(size.0).ok());
+        let jobs = requests.iter().map(|request| {
+            let stream = usize::try_from(request.stream).unwrap_or_default();
+            let request = BackupRequest { resume: true, abort_after: None, ..request.clone() };
+            let name = format!("resumed, {}", request.backup_id());
+            let resumed = Resumed { request, size_data_buffers_disk: size };
+            let id = resumed.request.job_id;
+            Self::again(id, stream, name, Action::Flow(Box::new(resumed)))
+        });
+        let jobs = jobs.collect();
+        let (results, _) = self.run_all(step_index, jobs, &[]);
+        self.incomplete =
+            requests.into_iter().filter(|request| can_resume(&results, request.job_id)).collect();
+        self.made(results, prepared)
+    }
+
+    /// The backups that jobs made, as the catalogue has them.
+    fn made(&mut self, results: Vec<JobRecord>, prepared: &[Prepared]) -> Result<Made, SetupError> {
+        let catalog = Catalog::open(&self.installation.work_dir)?;
+        let mut outcome = Made { made: Vec::new(), images: Vec::new() };
+        for job in &results {
+            let stream = prepared.iter().find(|stream| stream.facts.number == job.stream);
+            let (Some(stream), true) = (stream, job.result.is_successful()) else { continue };
+            if let Some(image) = catalog.image(&job.result.backup_id)? {
+                outcome.made.push(Backup {
+                    backup_id: image.backup_id.clone(),
+                    stream: job.stream,
+                    content: Arc::clone(&stream.content),
+                    full: true,
+                });
+                outcome.images.push(ImageFacts {
+                    stream: job.stream,
+                    image,
+                    made: job.result.images.clone(),
+                });
+            }
+        }
+        self.records.extend(results);
+        Ok(outcome)
     }
 
     /// Replicates every backup.

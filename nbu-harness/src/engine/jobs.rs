@@ -7,7 +7,7 @@ use super::{Observer, SetupError, Stand};
 use crate::data::{ChangingFile, GenData, Mutator};
 use crate::nbu::{
     self, Accelerator, BackupRequest, Catalog, ExpireRequest, Installation, JobControl, JobEvent, JobKind,
-    JobResult, PathBytes, RestoreRequest, ScheduleType, Selection, StorageUnit, VerifyRequest,
+    JobResult, JobState, PathBytes, RestoreRequest, ScheduleType, Selection, StorageUnit, VerifyRequest,
 };
 use crate::oracle::{CompareOptions, Comparison, Difference, Kind, Snapshot, compare};
 use crate::scenario::{
@@ -61,6 +61,8 @@ pub(super) struct Jobs<'a> {
     pub(super) next_time: u64,
     next_id: u64,
     pub(super) records: Vec<JobRecord>,
+    /// Backups of the last step that can be resumed.
+    pub(super) incomplete: Vec<BackupRequest>,
 }
 
 /// One job to run.
@@ -99,11 +101,17 @@ impl<'a> Jobs<'a> {
             next_time: now,
             next_id: 1,
             records: Vec::new(),
+            incomplete: Vec::new(),
         }
     }
 
     pub(super) fn into_records(self) -> Vec<JobRecord> {
         self.records
+    }
+
+    /// A job that goes on under the id that it had.
+    pub(super) fn again(id: u64, stream: usize, name: String, action: Action) -> Job {
+        Job { id, stream, kind: JobKind::Backup, name, wanted_bytes: None, action }
     }
 
     pub(super) fn job(
@@ -138,11 +146,14 @@ impl<'a> Jobs<'a> {
                 source: stream.source.clone(),
                 storage_unit: self.unit.clone(),
                 header_order: self.scenario.header,
+                checkpoint_bytes: step.checkpoint.map(|bytes| bytes.0),
+                resume: false,
+                suspend: step.suspend_after.is_some(),
                 worm_seconds: step.worm.map(|time| time.0 / 1000),
                 accelerator: step
                     .accelerator
                     .then(|| Accelerator { forced_rescan: step.forced_rescan, ..Accelerator::default() }),
-                abort_after: step.abort_after.map(|bytes| bytes.0),
+                abort_after: step.abort_after.or(step.suspend_after).map(|bytes| bytes.0),
             };
             // Room for a synthetic backup, which is made one second after the newest of its components.
             self.next_time += 2;
@@ -151,8 +162,17 @@ impl<'a> Jobs<'a> {
                 Action::Backup(Box::new(BackupRequest { job_id: id, ..request }))
             }));
         }
+        let requests: Vec<BackupRequest> = jobs
+            .iter()
+            .filter_map(|job| match &job.action {
+                Action::Backup(request) => Some((**request).clone()),
+                _ => None,
+            })
+            .collect();
         let mutators = start_mutators(prepared)?;
         let (results, never_struck) = self.run_all(step_index, jobs, late);
+        self.incomplete =
+            requests.into_iter().filter(|request| can_resume(&results, request.job_id)).collect();
         let mut changed = Vec::new();
         for (stream, file, mutator) in mutators {
             let rewrites = mutator.stop()?;
@@ -399,6 +419,12 @@ pub(super) fn chosen(backups: &[Backup], images: ImageChoice) -> impl Iterator<I
             }
         })
         .map(|(_, backup)| backup)
+}
+
+/// Whether a job ended so that it can go on.
+pub(super) fn can_resume(results: &[JobRecord], job_id: u64) -> bool {
+    let states = [JobState::Incomplete, JobState::Suspended];
+    results.iter().any(|job| job.result.job_id == job_id && states.contains(&job.result.state))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

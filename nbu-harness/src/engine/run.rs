@@ -155,10 +155,10 @@ impl Runner<'_> {
             Step::Change(step) => {
                 let mtime = self.jobs.tick();
                 for (stream, prepared) in self.scenario.streams.iter().zip(&mut self.prepared) {
-                    prepared.change(&stream.source, step, mtime)?;
+                    prepared.change(&stream.source, *step, mtime)?;
                 }
             }
-            Step::Import(step) => self.jobs.import(index, step, &self.backups)?,
+            Step::Import(step) => self.jobs.import(index, *step, &self.backups)?,
             Step::Replicate => self.jobs.replicate(index, &self.backups),
             Step::ImportReplicas(step) => {
                 self.jobs.import_replicas(index, *step);
@@ -169,8 +169,13 @@ impl Runner<'_> {
                 std::fs::remove_dir_all(&dir).map_err(SetupError::io("remove", &dir))?;
             }
             Step::Advance(step) => self.stand.advance(step)?,
+            Step::Resume(step) => {
+                let made = self.jobs.resume(index, step, &self.prepared)?;
+                record.images = made.images;
+                self.backups.extend(made.made);
+            }
             Step::Synthetic(step) => {
-                let made = self.jobs.synthesize(index, step, &self.prepared)?;
+                let made = self.jobs.synthesize(index, *step, &self.prepared)?;
                 record.images = made.images;
                 self.backups.extend(made.made);
             }

@@ -39,6 +39,15 @@ pub struct BackupRequest {
     /// Whether the header image is written before or after the fragments.
     #[serde(default)]
     pub header_order: HeaderOrder,
+    /// Takes a checkpoint at the first end of a file after so many bytes; none: no checkpoints. NetBackup counts minutes.
+    #[serde(default)]
+    pub checkpoint_bytes: Option<u64>,
+    /// Goes on from the last checkpoint of an incomplete or suspended job of this backup id.
+    #[serde(default)]
+    pub resume: bool,
+    /// At [`Self::abort_after`] the operator suspends the job instead of cancelling it.
+    #[serde(default)]
+    pub suspend: bool,
     /// How long the images are locked on the storage after the backup (WORM), in seconds; none: not at all. The unlock time
     /// is the time of the lock and this, by the media server's clock.
     #[serde(default)]

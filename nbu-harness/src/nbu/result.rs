@@ -42,6 +42,10 @@ pub enum JobState {
     Active = 1,
     /// 3.
     Done = 3,
+    /// 4.
+    Suspended = 4,
+    /// 5: it failed, and can go on from a checkpoint.
+    Incomplete = 5,
 }
 
 /// What happens while a job runs.
@@ -161,7 +165,7 @@ pub struct JobResult {
     pub job_id: u64,
     /// Job type.
     pub kind: JobKind,
-    /// Always [`JobState::Done`] in a returned result.
+    /// [`JobState::Done`] in a returned result, unless the job can be resumed.
     pub state: JobState,
     /// NetBackup status: 0 successful, 1 partially successful, anything else failed.
     pub status: i32,

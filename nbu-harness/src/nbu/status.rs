@@ -32,6 +32,8 @@ pub(crate) mod code {
     pub(crate) const NOT_TAR: i32 = 92;
     pub(crate) const STORAGE_UNIT_FULL: i32 = 129;
     pub(crate) const CANCELLED: i32 = 150;
+    pub(crate) const SUSPENDED: i32 = 157;
+    pub(crate) const BLOCK_SIZE_CHANGED: i32 = 163;
     pub(crate) const DISK_FULL: i32 = 155;
     pub(crate) const NO_FRAGMENTS: i32 = 165;
     pub(crate) const MEDIA_MANAGER_ERROR: i32 = 174;

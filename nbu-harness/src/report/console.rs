@@ -131,6 +131,8 @@ pub fn job_table(jobs: &[JobRecord], colour: bool, width: Option<u16>) -> String
                 JobState::Queued => "Queued",
                 JobState::Active => "Active",
                 JobState::Done => "Done",
+                JobState::Suspended => "Suspended",
+                JobState::Incomplete => "Incomplete",
             }),
             status.set_alignment(CellAlignment::Right),
             right(result.files.to_string()),

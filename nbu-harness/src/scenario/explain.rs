@@ -113,6 +113,12 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             let cancelled = backup.abort_after.map_or_else(String::new, |bytes| {
                 format!(" The operator cancels each job when {bytes} of its stream are written.")
             });
+            let checkpoints = backup.checkpoint.map_or_else(String::new, |bytes| {
+                format!(" A checkpoint ends the fragment at the first end of a file after each {bytes}.")
+            });
+            let suspended = backup.suspend_after.map_or_else(String::new, |bytes| {
+                format!(" The operator suspends each job when {bytes} of its stream are written.")
+            });
             let worm = backup.worm.map_or_else(String::new, |time| {
                 format!(" At its end bptm locks the images for {}.", duration(time))
             });
@@ -125,7 +131,7 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             };
             format!(
                 "{kind}: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
-                 writes it through the plug-in, a fragment after another.{accelerated}{worm}{cancelled}"
+                 writes it through the plug-in, a fragment after another.{accelerated}{checkpoints}{worm}{suspended}{cancelled}"
             )
         }
         Step::Restore(restore) => {
@@ -160,8 +166,9 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
                             entry on the storage, and the storage copy everything in the background."
                 .to_owned()
         }
-        Step::ImportReplicas(import) => flows::tell_import_replicas(import, scenario),
+        Step::ImportReplicas(import) => flows::tell_import_replicas(*import, scenario),
         Step::LoseCatalog => "The catalogue is lost.".to_owned(),
+        Step::Resume(resume) => flows::tell_resume(*resume),
         Step::Advance(advance) => format!("{} pass on the cluster.", duration(advance.by)),
         Step::Change(change) => flows::tell_change(*change),
         Step::Duplicate(duplicate) => flows::tell_duplicate(duplicate, scenario),

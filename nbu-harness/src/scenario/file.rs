@@ -2,7 +2,7 @@
 
 use super::flows::{
     AdvanceStep, ChangeStep, CopyStep, Domain, DuplicateFile, ImageChoice, ImportReplicasFile, ImportStep,
-    Replication, SyntheticStep,
+    Replication, ResumeStep, SyntheticStep,
 };
 use super::spec::{
     BackupStep, EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep,
@@ -132,6 +132,7 @@ pub(super) enum StepFile {
     Replicate(Nothing),
     ImportReplicas(ImportReplicasFile),
     LoseCatalog(Nothing),
+    Resume(ResumeStep),
     Advance(Spanned<AdvanceStep>),
     Change(Spanned<ChangeStep>),
     Fill(Spanned<FillStep>),

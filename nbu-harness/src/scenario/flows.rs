@@ -96,6 +96,15 @@ pub struct ImportStep {
     pub phase_one_only: bool,
 }
 
+/// Resumes incomplete and suspended backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResumeStep {
+    /// Another buffer size than that of the scenario.
+    #[serde(rename = "SIZE_DATA_BUFFERS_DISK")]
+    pub size_data_buffers_disk: Option<ByteSize>,
+}
+
 /// Lets time pass on the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -248,7 +257,7 @@ pub(super) fn replication(
     Ok(pairs.into_iter().map(|pair| pair.value).collect())
 }
 
-pub(super) fn tell_import_replicas(step: &ImportReplicasStep, scenario: &Scenario) -> String {
+pub(super) fn tell_import_replicas(step: ImportReplicasStep, scenario: &Scenario) -> String {
     let unit = &scenario.units[step.unit];
     format!(
         "The target domain imports: nbrmms asks for the events of LSU {}, bpimport has bpdm read the catalogue images \
@@ -265,6 +274,14 @@ pub(super) fn tell_import(step: ImportStep) -> String {
     };
     format!(
         "Import, phase 1: for the LSU of every storage unit, bpimport has bpdm read the headers and enters the backups.{then}"
+    )
+}
+
+pub(super) fn tell_resume(step: ResumeStep) -> String {
+    let with = step.size_data_buffers_disk.map(|size| format!(" with buffers of {size}")).unwrap_or_default();
+    format!(
+        "Resume{with} every job that can be, under its job id: bpbkar goes on behind the file of the last checkpoint, bptm \
+         with the next fragment."
     )
 }
 

@@ -16,7 +16,7 @@ pub use diagnostic::Diagnostic;
 pub use explain::explain;
 pub use flows::{
     AdvanceStep, ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
-    MediaServerWrites, Replication, StepDetails, SyntheticStep, WormLimits,
+    MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
 };
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,

@@ -233,6 +233,7 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         StepFile::Replicate(_) => Step::Replicate,
         StepFile::ImportReplicas(step) => Step::ImportReplicas(flows::import_replicas(&step, labels)?),
         StepFile::LoseCatalog(_) => Step::LoseCatalog,
+        StepFile::Resume(step) => Step::Resume(step),
         StepFile::Advance(step) => {
             needs_embedded(step.referenced, "advance")?;
             Step::Advance(step.value)

@@ -2,7 +2,7 @@
 
 use super::flows::{
     AdvanceStep, ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
-    MediaServerWrites, Replication, StepDetails, SyntheticStep, WormLimits,
+    MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
 };
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
@@ -283,6 +283,8 @@ pub enum Step {
     ImportReplicas(ImportReplicasStep),
     /// The catalogue is lost.
     LoseCatalog,
+    /// Resumes the jobs of the last step that can be resumed.
+    Resume(ResumeStep),
     /// Lets time pass on the cluster.
     Advance(AdvanceStep),
     /// Changes what the streams read.
@@ -309,6 +311,7 @@ impl Step {
             Self::Replicate => "replicate",
             Self::ImportReplicas(_) => "import_replicas",
             Self::LoseCatalog => "lose_catalog",
+            Self::Resume(_) => "resume",
             Self::Advance(_) => "advance",
             Self::Change(_) => "change",
             Self::Fill(_) => "fill",
@@ -324,6 +327,10 @@ impl Step {
 pub struct BackupStep {
     /// What is backed up: everything, or what changed since an earlier backup.
     pub schedule: ScheduleType,
+    /// Takes a checkpoint at the first end of a file after so many bytes.
+    pub checkpoint: Option<ByteSize>,
+    /// The operator suspends each job when this many bytes of its stream have been written.
+    pub suspend_after: Option<ByteSize>,
     /// How long its images are locked (WORM), by the storage unit's retention.
     pub worm: Option<Milliseconds>,
     /// Whether the backup is accelerated.

@@ -4,6 +4,7 @@
 
 mod accelerated;
 mod backup;
+mod checkpoint;
 mod duplicate;
 mod failure;
 mod import;

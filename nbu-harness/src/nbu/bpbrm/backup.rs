@@ -3,15 +3,17 @@
 use std::os::unix::net::UnixStream;
 
 use super::Work;
+use super::checkpoint::{self, Saved};
 use super::cleanup::delete_images;
 use super::course::{Conduct, Course};
 use super::owner::{Cause, Owner};
 use crate::nbu::catalog::{Catalog, CatalogError, CopyRecord, ImageRecord, NewImage, StoredCopy};
 use crate::nbu::process::message::{
-    ClientReport, FromClient, FromMover, MoverReport, MoverTask, Reference, ToClient, ToMover, TrackOrder,
-    WriteTask,
+    Checkpoint, CheckpointOrder, ClientReport, FromClient, FromMover, MoverReport, MoverTask, Reference,
+    ToClient, ToMover, TrackOrder, WriteTask,
 };
 use crate::nbu::request::{Accelerator, BackupRequest, ScheduleType};
+use crate::nbu::result::JobState;
 use crate::nbu::status::{code, status_text};
 
 /// Longest client name: backup id and image names have to fit their fields.
@@ -26,10 +28,16 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
     let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
     let reference = reference(owner, &catalog, request)?;
     let schedule_type = effective_type(request, reference.as_ref());
-    let new_image = catalog.begin(&request.backup_id(), request.job_id).map_err(catalogue_cause)?;
+    let saved = resumed(owner, request)?;
+    let mut new_image = catalog.begin(&request.backup_id(), request.job_id).map_err(catalogue_cause)?;
+    if let Some(saved) = &saved {
+        new_image.add(&saved.files).map_err(catalogue_cause)?;
+    }
     let mut conduct = Backup {
         new_image,
-        hold_expected: request.abort_after.is_some(),
+        hold_expected: request.abort_after.map(|_| request.suspend),
+        point: saved.as_ref().map(|saved| saved.point.clone()),
+        coming: None,
         created: Vec::new(),
         end_of_data: None,
         client_bytes: None,
@@ -39,31 +47,97 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         backup_time: request.backup_time,
         policy: request.policy.clone(),
     };
+    if let Some(left) = saved.as_ref().map(|saved| &saved.point.left).filter(|left| !left.is_empty()) {
+        // Of the attempt before: its names are needed again.
+        delete_images(owner, &work, left);
+    }
     let base = base(owner, &catalog, request)?;
-    let mut course = start(owner, request, &work, reference, base)?;
+    let mut course = start(owner, request, &work, reference, base, saved.as_ref())?;
     let outcome = course.run(owner, &mut conduct);
     let report = course.mover_report();
     let client = course.client_report.take().unwrap_or_default();
+    let Backup { new_image, created, point, .. } = conduct;
     let outcome = match (outcome, &report) {
-        (Ok(()), Some(report)) => enter(owner, request, conduct.new_image, schedule_type, report, &client),
+        (Ok(()), Some(report)) => enter(owner, request, new_image, schedule_type, report, &client),
         (Ok(()), None) => Err(Cause::new(code::CONNECTION_BROKEN, "bptm made no report")),
-        (Err(cause), _) => Err(cause),
-    };
-    match outcome {
-        Err(cause) => {
-            let left = match report {
-                // It has cleaned up after itself, as far as it could.
-                Some(report) if report.status != code::OK => report.left_behind,
-                _ => conduct.created,
-            };
-            if !left.is_empty() {
-                delete_images(owner, &work, &left);
+        (Err(cause), _) => {
+            match &point {
+                // A cancelled job is not to go on.
+                Some(point) if cause.status != code::CANCELLED => {
+                    keep_checkpoint(owner, request, point, new_image, cause.status)?;
+                }
+                _ => {}
             }
             Err(cause)
         }
-        Ok(Some(remark)) => Err(remark),
-        Ok(None) => Ok(()),
+    };
+    match outcome {
+        Err(cause) => {
+            let resumable = owner.can_resume();
+            let at_checkpoint = point.map(|point| point.images).unwrap_or_default();
+            let mut left = match report {
+                // It has cleaned up after itself, as far as it could.
+                Some(report) if report.status != code::OK => report.left_behind,
+                _ => created.into_iter().filter(|name| !at_checkpoint.contains(name)).collect(),
+            };
+            if !resumable {
+                left.extend(at_checkpoint);
+                checkpoint::remove(&owner.installation.work_dir, &request.backup_id())?;
+            }
+            if !left.is_empty() {
+                delete_images(owner, &work, &left);
+            }
+            if resumable && !owner.result.left_behind.is_empty() {
+                let left = owner.result.left_behind.clone();
+                checkpoint::note_left(&owner.installation.work_dir, &request.backup_id(), left)?;
+            }
+            Err(cause)
+        }
+        Ok(remark) => {
+            if request.resume {
+                checkpoint::remove(&owner.installation.work_dir, &request.backup_id())?;
+            }
+            remark.map_or(Ok(()), Err)
+        }
     }
+}
+
+/// The checkpoint that a resumed backup goes on from.
+fn resumed(owner: &mut Owner, request: &BackupRequest) -> Result<Option<Saved>, Cause> {
+    if !request.resume {
+        return Ok(None);
+    }
+    let id = request.backup_id();
+    let Some(saved) = checkpoint::load(&owner.installation.work_dir, &id)? else {
+        return Err(Cause::new(code::NO_ENTITY, format!("{id} has no checkpoint to resume from")));
+    };
+    let size = owner.installation.data_buffers.size_data_buffers_disk;
+    let size = size - size % 1024;
+    if saved.point.buffer_size != size {
+        owner.resumable(JobState::Incomplete);
+        let what =
+            format!("{id} was written in buffers of {} bytes, now they have {size}", saved.point.buffer_size);
+        return Err(Cause::new(code::BLOCK_SIZE_CHANGED, what));
+    }
+    Ok(Some(saved))
+}
+
+/// Keeps what a failed backup has at its last checkpoint.
+fn keep_checkpoint(
+    owner: &mut Owner,
+    request: &BackupRequest,
+    point: &Checkpoint,
+    new_image: NewImage,
+    status: i32,
+) -> Result<(), Cause> {
+    let list = new_image.into_list().map_err(catalogue_cause)?;
+    checkpoint::save(&owner.installation.work_dir, &request.backup_id(), point, &list)?;
+    let suspended = status == code::SUSPENDED;
+    owner.resumable(if suspended { JobState::Suspended } else { JobState::Incomplete });
+    let line =
+        format!("the backup can be resumed behind byte {}, fragment {}", point.bytes, point.fragments.len());
+    owner.info("bpbrm", std::process::id(), line);
+    Ok(())
 }
 
 /// What the backup is in the end: without an earlier one, a full backup.
@@ -89,6 +163,14 @@ fn check(request: &BackupRequest) -> Result<(), Cause> {
     }
     if request.accelerator.is_some() && request.schedule_type != ScheduleType::Full {
         return Err(Cause::new(code::INVALID_PARAMETER, "only full backups are accelerated here"));
+    }
+    if request.checkpoint_bytes.is_some()
+        && (request.accelerator.is_some() || request.schedule_type != ScheduleType::Full)
+    {
+        return Err(Cause::new(
+            code::INVALID_PARAMETER,
+            "checkpoints are for full backups without accelerator here",
+        ));
     }
     if request.policy.len() > MAX_POLICY || request.policy.contains('\0') {
         return Err(Cause::new(
@@ -184,6 +266,7 @@ fn start(
     work: &Work,
     reference: Option<Reference>,
     base: Option<StoredCopy>,
+    saved: Option<&Saved>,
 ) -> Result<Course, Cause> {
     let (bpbkar_end, bptm_end) = UnixStream::pair().map_err(|e| Cause::new(code::SYSTEM_CALL, e))?;
     let task = MoverTask::Write(WriteTask {
@@ -194,8 +277,9 @@ fn start(
         source: request.source.clone(),
         copy: FIRST_COPY,
         header_order: request.header_order,
+        resume: saved.map(|saved| saved.point.clone()),
         worm_seconds: request.worm_seconds,
-        framed: request.accelerator.is_some(),
+        framed: request.accelerator.is_some() || request.checkpoint_bytes.is_some(),
         base: base.clone(),
         hold_at: request.abort_after,
     });
@@ -205,6 +289,9 @@ fn start(
         source: request.source.clone(),
         reference,
         track: request.accelerator.map(|settings| track_order(owner, request, settings, base)),
+        checkpoints: request
+            .checkpoint_bytes
+            .map(|every| CheckpointOrder { every, resume: saved.and_then(Saved::resume_point) }),
         timeout_ms: owner.installation.timeouts.client_read_timeout_ms,
     };
     client
@@ -215,7 +302,12 @@ fn start(
 
 struct Backup {
     new_image: NewImage,
-    hold_expected: bool,
+    /// Whether bptm is expected to hold, and for what: true for a suspend, false for a cancel.
+    hold_expected: Option<bool>,
+    /// The last checkpoint whose files have all come.
+    point: Option<Checkpoint>,
+    /// A checkpoint that bptm made, some of whose files may still be on their way from the client.
+    coming: Option<Checkpoint>,
     /// Images that may exist.
     created: Vec<String>,
     end_of_data: Option<u64>,
@@ -223,6 +315,14 @@ struct Backup {
 }
 
 impl Backup {
+    /// The client and bptm speak on connections of their own: a checkpoint counts when both have said their part.
+    fn arrive(&mut self) {
+        let files = self.new_image.files();
+        if let Some(point) = self.coming.take_if(|point| point.files <= files) {
+            self.point = Some(point);
+        }
+    }
+
     /// Both sides are through: they have to agree on the length of the stream before the image may be completed.
     fn decide(&mut self) -> Result<Option<ToMover>, Cause> {
         match (self.client_bytes, self.end_of_data) {
@@ -239,7 +339,11 @@ impl Backup {
 impl Conduct for Backup {
     fn client_says(&mut self, _: &mut Owner, message: FromClient) -> Result<(), Cause> {
         match message {
-            FromClient::Files(records) => self.new_image.add(&records).map_err(catalogue_cause),
+            FromClient::Files(records) => {
+                self.new_image.add(&records).map_err(catalogue_cause)?;
+                self.arrive();
+                Ok(())
+            }
             other => Err(Cause::new(code::HANDSHAKE, format!("bpbkar sent {other:?} out of turn"))),
         }
     }
@@ -250,7 +354,16 @@ impl Conduct for Backup {
                 self.created.push(name);
                 Ok(None)
             }
-            FromMover::Held { bytes } if self.hold_expected => {
+            FromMover::Checkpoint(point) => {
+                self.coming = Some(*point);
+                self.arrive();
+                Ok(None)
+            }
+            FromMover::Held { bytes } if self.hold_expected == Some(true) => {
+                owner.info("bpbrm", std::process::id(), format!("suspend requested after {bytes} bytes"));
+                Err(Cause::new(code::SUSPENDED, "suspended"))
+            }
+            FromMover::Held { bytes } if self.hold_expected == Some(false) => {
                 owner.info("bpbrm", std::process::id(), format!("termination requested after {bytes} bytes"));
                 Err(Cause::new(code::CANCELLED, "cancelled"))
             }

@@ -2,6 +2,7 @@
 //! catalogue. As `bpverify`, `bpduplicate`, `bpsynth`, `bpimport`, `nbreplicate` and `nbdelete` it owns jobs that have no client side.
 
 mod backup;
+mod checkpoint;
 mod cleanup;
 mod course;
 mod duplicate;

@@ -1,10 +1,10 @@
 //! bptm: moves a stream between the network and the storage, through the plug-in.
 
-mod accelerated;
 mod child;
 mod compose;
 mod files;
 pub(crate) mod fragments;
+mod framed;
 pub(crate) mod header;
 mod output;
 mod pair;

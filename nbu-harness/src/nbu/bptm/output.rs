@@ -8,7 +8,7 @@ use super::session::{Failure, Mover, image_id};
 use super::write::per_second;
 use crate::nbu::catalog::{FragmentRecord, StoredCopy};
 use crate::nbu::plugin::{ImageWriter, Plugin, Server};
-use crate::nbu::process::message::{Extent, MoverReport, WriteTask};
+use crate::nbu::process::message::{Checkpoint, Extent, FromMover, MoverReport, WriteTask};
 use crate::nbu::request::HeaderOrder;
 use crate::nbu::status::code;
 
@@ -61,12 +61,42 @@ impl<'s> Output<'s> {
         }
     }
 
-    /// Writes the header, if it comes first.
+    /// Goes on behind a checkpoint, or writes the header if it comes first.
     pub(super) fn begin(&mut self, mover: &mut Mover, report: &mut MoverReport) -> Result<(), Failure> {
+        if let Some(point) = &self.task.resume {
+            mover.log(4, format!("resuming behind byte {}, fragment {}", point.bytes, point.fragments.len()));
+            self.total = point.bytes;
+            self.fragments.clone_from(&point.fragments);
+            report.header.clone_from(&point.header);
+            report.kept.clone_from(&point.images);
+            return Ok(());
+        }
         match self.task.header_order {
             HeaderOrder::First => self.write_header(mover, report),
             HeaderOrder::Last => Ok(()),
         }
+    }
+
+    /// Ends the fragment at a checkpoint: what is there is complete and stays whatever comes.
+    pub(super) fn checkpoint(
+        &mut self,
+        mover: &mut Mover,
+        files: u64,
+        report: &mut MoverReport,
+    ) -> Result<(), Failure> {
+        self.close_fragment(mover)?;
+        report.kept.append(&mut report.images);
+        mover.log(4, format!("checkpoint behind byte {}, fragment {}", self.total, self.fragments.len()));
+        let point = Checkpoint {
+            files,
+            bytes: self.total,
+            buffer_size: u32::try_from(self.buffer_size).unwrap_or(u32::MAX),
+            fragments: self.fragments.clone(),
+            header: report.header.clone(),
+            images: report.kept.clone(),
+            left: Vec::new(),
+        };
+        Ok(mover.link.send(&FromMover::Checkpoint(Box::new(point)))?)
     }
 
     /// Closes the last fragment and writes the header, if it comes last. The backup is complete then.
@@ -78,6 +108,9 @@ impl<'s> Output<'s> {
         if self.task.header_order == HeaderOrder::Last {
             self.write_header(mover, report)?;
         }
+        let mut all = std::mem::take(&mut report.kept);
+        all.append(&mut report.images);
+        report.images = all;
         self.lock(mover, report);
         report.bytes = self.total;
         report.fragments.clone_from(&self.fragments);

@@ -258,6 +258,13 @@ impl NewImage {
         Ok(())
     }
 
+    /// Gives the file list up: what was added so far is in the file at this path, which is the caller's now.
+    pub(crate) fn into_list(mut self) -> Result<PathBuf, CatalogError> {
+        self.sync()?;
+        self.committed = true;
+        Ok(self.path.clone())
+    }
+
     /// Files added so far, without those that are true image restore information only.
     pub(crate) const fn files(&self) -> u64 {
         self.files

@@ -98,7 +98,7 @@ impl Server<'_> {
                 &raw const target,
                 None,
                 std::ptr::null_mut(),
-                u64::from(STS_EV_SEQNO_START),
+                STS_EV_SEQNO_START,
                 &raw mut channel,
             )
         };

@@ -60,6 +60,8 @@ pub(crate) enum ToClient {
         reference: Option<Reference>,
         /// For an accelerated backup.
         track: Option<TrackOrder>,
+        /// For a backup with checkpoints.
+        checkpoints: Option<CheckpointOrder>,
         timeout_ms: u64,
     },
     /// tar: put what comes here.
@@ -73,6 +75,42 @@ pub(crate) struct Reference {
     pub(crate) since: u64,
     /// Its file list: what is not in it, or differs in anything but content, is sent too.
     pub(crate) list: PathBytes,
+}
+
+/// Checkpoints at the client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CheckpointOrder {
+    /// Bytes between two checkpoints at least.
+    pub(crate) every: u64,
+    /// Where to go on: everything up to this file is in the backup already.
+    pub(crate) resume: Option<ResumePoint>,
+}
+
+/// The end of what a backup has at a checkpoint.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ResumePoint {
+    /// The last file.
+    pub(crate) path: PathBytes,
+    /// How many there are.
+    pub(crate) files: u64,
+    /// Length of the stream.
+    pub(crate) bytes: u64,
+}
+
+/// A checkpoint as bptm made it: what is on the storage, complete.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) buffer_size: u32,
+    pub(crate) fragments: Vec<FragmentRecord>,
+    /// Header image, if it came first.
+    pub(crate) header: String,
+    /// All images.
+    pub(crate) images: Vec<String>,
+    /// Images of the failed attempt that could not be deleted.
+    #[serde(default)]
+    pub(crate) left: Vec<String>,
 }
 
 /// What an accelerated backup needs at the client.
@@ -208,6 +246,8 @@ pub(crate) struct WriteTask {
     /// Number of the copy that is written.
     pub(crate) copy: u32,
     pub(crate) header_order: HeaderOrder,
+    /// Goes on behind this checkpoint.
+    pub(crate) resume: Option<Checkpoint>,
     /// How long the images are locked afterwards, in seconds.
     pub(crate) worm_seconds: Option<u64>,
     /// The stream comes in frames (an accelerated backup), which may refer to this earlier backup.
@@ -283,6 +323,8 @@ pub(crate) enum FromMover {
     },
     /// An image is about to be created: from now on it may exist.
     Creating(String),
+    /// A checkpoint was made.
+    Checkpoint(Box<Checkpoint>),
     /// `hold_at` was reached; waits for `Resume` or `Abort`.
     Held {
         bytes: u64,
@@ -349,6 +391,8 @@ pub(crate) struct MoverReport {
     pub(crate) unlock_time: Option<u64>,
     /// Why they are not, although they should be: status, text and the plug-in's error. The backup exists all the same.
     pub(crate) lock_refused: Option<(i32, String, Option<StsFailure>)>,
+    /// Images up to the last checkpoint: they stay when the job fails.
+    pub(crate) kept: Vec<String>,
     /// All images in the order they were created or deleted.
     pub(crate) images: Vec<String>,
     /// Images that should have been deleted and were not.

@@ -126,6 +126,7 @@ impl Job<'_> {
             source: newest.source.clone(),
             copy: FIRST_COPY,
             header_order: self.header_order(),
+            resume: None,
             worm_seconds: None,
             framed: false,
             base: None,
