@@ -93,6 +93,7 @@ embedded!(
     "NBU-AIR-002",
     "NBU-CKP-001",
     "NBU-CKP-002",
+    "NBU-GEN-001",
 );
 
 const fn answers(

@@ -167,4 +167,13 @@ pub(super) const FLOWS: &[Check] = &[
         "A suspended backup is resumed, and not with another buffer size",
         "statuses 157 and 163; nothing before the checkpoint is written again",
     ),
+    // Needs the capability include.
+    whole(
+        "GEN-001",
+        "generations",
+        "NBU-GEN-001",
+        false,
+        "Data that compresses, deduplicates, changes and goes",
+        "accelerated, incremental and synthetic backups of three generations restore byte-identical",
+    ),
 ];

@@ -9,7 +9,7 @@ pub mod tree;
 
 pub use changing::{ChangingFile, Mutator};
 pub use generation::{TreeChange, change_tree};
-pub use synthetic::{GenData, History, SyntheticStream};
+pub use synthetic::{GenData, History, Shape, SyntheticStream};
 pub use tree::{GeneratedTree, TreeSpec};
 
 use std::io;

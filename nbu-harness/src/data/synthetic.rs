@@ -24,12 +24,31 @@ pub struct SyntheticStream {
     pub percent_random: u8,
     /// How often the data has moved on, and how.
     pub history: History,
+    /// How well it compresses and deduplicates.
+    pub shape: Shape,
+}
+
+/// How well a stream compresses and deduplicates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// A random block is random in one part of so many, at least 1; the rest of it repeats one word.
+    pub compress_ratio: u8,
+    /// Share of units of 128 KiB, 0 to 100, whose content is one of a pool of 16.
+    pub dedup_percent: u8,
+    /// Decides the pool: streams with the same one share it.
+    pub pool: u64,
+}
+
+impl Shape {
+    /// Random blocks are random, and no unit is there twice.
+    pub const PLAIN: Self = Self { compress_ratio: 1, dedup_percent: 0, pool: 0 };
 }
 
 impl SyntheticStream {
     /// A stream with only random blocks, that never changed.
     pub const fn new(seed: u64, bytes: u64) -> Self {
-        Self { seed, bytes, percent_random: 100, history: History { generation: 0, change_percent: 0 } }
+        let history = History { generation: 0, change_percent: 0 };
+        Self { seed, bytes, percent_random: 100, history, shape: Shape::PLAIN }
     }
 
     /// The generation that changed the stream last; 0 if none did.
@@ -95,13 +114,30 @@ impl SyntheticStream {
         bad
     }
 
+    /// The seed of the block at `at`, and where in the content of that seed it is: units of the pool have one content
+    /// wherever they are.
+    fn content_at(&self, at: u64) -> (u64, u64) {
+        let unit = at / UNIT;
+        let seed = if self.history.generation == 0 { self.seed } else { self.seed_of_unit(unit) };
+        let dice = mix(seed ^ mix(unit).rotate_left(7));
+        if dice % 100 < u64::from(self.shape.dedup_percent) {
+            return (mix(self.shape.pool ^ mix((dice >> 32) % POOL)), at % UNIT);
+        }
+        (seed, at)
+    }
+
     fn fill_in_block(&self, at: u64, out: &mut [u8]) {
+        let (seed, at) = self.content_at(at);
         let block = at / BLOCK;
-        let seed = if self.history.generation == 0 { self.seed } else { self.seed_of_unit(at / UNIT) };
         let block_word = mix(seed ^ mix(block.wrapping_add(0x9e37_79b9)));
         let random = block_word % 100 < u64::from(self.percent_random);
+        let random_words = BLOCK / WORD / u64::from(self.shape.compress_ratio.max(1));
         let word_at = |index: u64| {
-            if random { mix(seed.wrapping_add(index.wrapping_mul(GOLDEN))) } else { block_word }
+            if random && index % (BLOCK / WORD) < random_words {
+                mix(seed.wrapping_add(index.wrapping_mul(GOLDEN)))
+            } else {
+                block_word
+            }
         };
         let mut index = at / WORD;
         let skip = usize::try_from(at % WORD).unwrap_or_default();
@@ -115,7 +151,11 @@ impl SyntheticStream {
             out = rest;
         }
         let (words, tail) = out.as_chunks_mut::<8>();
-        if random {
+        if random && self.shape.compress_ratio > 1 {
+            for (word, index) in words.iter_mut().zip(index..) {
+                *word = word_at(index).to_le_bytes();
+            }
+        } else if random {
             let mut state = seed.wrapping_add(index.wrapping_mul(GOLDEN));
             for word in words.iter_mut() {
                 *word = mix(state).to_le_bytes();
@@ -128,6 +168,9 @@ impl SyntheticStream {
         tail.copy_from_slice(&last[..tail.len()]);
     }
 }
+
+/// Different units in a pool.
+const POOL: u64 = 16;
 
 /// How data moves on from generation to generation: each replaces some units of some streams, the same for everybody
 /// who knows the seed.
@@ -177,9 +220,24 @@ pub struct GenData {
     /// (default 0).
     #[serde(default)]
     pub delete_percent: u8,
+    /// `GEN_COMPRESS_RATIO` (an extension of this harness): what is random compresses so many times, 1 to 64 (default 1).
+    #[serde(default = "not_at_all")]
+    pub compress_ratio: u8,
+    /// `GEN_DEDUP_PERCENT` (an extension of this harness): share of units of 128 KiB that are there again and again, in all
+    /// files of the stream (default 0).
+    #[serde(default)]
+    pub dedup_percent: u8,
+    /// `GEN_FILE_SIZES` (an extension of this harness): smallest and largest file in KiB instead of one size; every
+    /// doubling between them is equally likely, and sizes are no multiples of anything.
+    #[serde(default)]
+    pub file_sizes: Option<(u64, u64)>,
     /// How often the data has moved on.
     #[serde(default)]
     pub generation: u32,
+}
+
+const fn not_at_all() -> u8 {
+    1
 }
 
 impl GenData {
@@ -193,6 +251,9 @@ impl GenData {
             seed,
             change_percent: 0,
             delete_percent: 0,
+            compress_ratio: 1,
+            dedup_percent: 0,
+            file_sizes: None,
             generation: 0,
         }
     }
@@ -216,6 +277,17 @@ impl GenData {
         })
     }
 
+    /// Size of the file with this seed, in bytes.
+    fn size_of(&self, seed: u64) -> u64 {
+        let Some((smallest, largest)) = self.file_sizes else { return self.kb_size.saturating_mul(1024) };
+        let smallest = smallest.max(1);
+        let doublings = (largest / smallest).max(1).ilog2();
+        let dice = mix(seed ^ GOLDEN.rotate_left(9));
+        let base = smallest << (dice % u64::from(doublings + 1));
+        let kbytes = (base + (dice >> 8) % base).min(largest.max(smallest));
+        kbytes * 1024 - (dice >> 40) % 1024
+    }
+
     /// The content of the file of this number; `None` if it has gone.
     fn stream(&self, number: u64) -> Option<SyntheticStream> {
         let seed = mix(self.seed ^ mix(number.wrapping_add(GOLDEN)));
@@ -227,8 +299,13 @@ impl GenData {
         }
         Some(SyntheticStream {
             seed,
-            bytes: self.kb_size.saturating_mul(1024),
+            bytes: self.size_of(seed),
             percent_random: self.percent_random,
+            shape: Shape {
+                compress_ratio: self.compress_ratio,
+                dedup_percent: self.dedup_percent,
+                pool: self.seed,
+            },
             history: History { generation: self.generation, change_percent: self.change_percent },
         })
     }
@@ -245,6 +322,7 @@ impl GenData {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     proptest! {
         #[test]
@@ -352,6 +430,56 @@ mod tests {
         let gone = 400 - second.file_count();
         assert!((8..=35).contains(&gone), "{gone} of 400 files have gone, 20 expected");
         assert!(third.files().all(|(name, _)| second.file(&name).is_some()), "what is gone stays gone");
+    }
+
+    #[test]
+    fn random_content_compresses_as_often_as_was_asked_for() {
+        let shape = Shape { compress_ratio: 4, ..Shape::PLAIN };
+        let stream = SyntheticStream { shape, ..SyntheticStream::new(5, 1 << 20) };
+        let mut block = vec![0; 4096];
+        stream.fill(8192, &mut block);
+        let words: std::collections::BTreeSet<&[u8]> = block.chunks(8).collect();
+        assert_eq!(words.len(), 512 / 4 + 1, "a quarter is random, the rest one word");
+        let mut piece = vec![0; 1000];
+        stream.fill(8192 + 1001, &mut piece);
+        assert_eq!(piece, block[1001..2001], "any piece is the same as that of the whole");
+        assert_eq!(stream.check(8192, &block), None);
+    }
+
+    #[test]
+    fn a_share_of_units_is_there_again_in_all_files() {
+        let data = GenData { kb_size: 1024, max_files: 50, dedup_percent: 40, ..GenData::with_seed(4) };
+        let mut seen = BTreeMap::new();
+        for (_, stream) in data.files() {
+            for unit in 0..8 {
+                let mut content = vec![0; 4096];
+                stream.fill(unit * UNIT + 4096, &mut content);
+                *seen.entry(content).or_insert(0u32) += 1;
+            }
+        }
+        let again: u32 = seen.values().filter(|count| **count > 1).sum();
+        assert!((120..=200).contains(&again), "{again} of 400 units are there again, 160 expected");
+        assert!(seen.values().filter(|count| **count > 1).count() <= 16);
+        // They move on like any other.
+        let next = GenData { generation: 1, change_percent: 100, ..data };
+        let changed = data.files().zip(next.files()).filter(|((_, before), (_, now))| {
+            let mut bytes = (vec![0; 1 << 20], vec![0; 1 << 20]);
+            before.fill(0, &mut bytes.0);
+            now.fill(0, &mut bytes.1);
+            bytes.0 != bytes.1
+        });
+        assert!(changed.count() >= 45);
+    }
+
+    #[test]
+    fn sizes_are_spread_over_every_doubling() {
+        let data = GenData { max_files: 400, file_sizes: Some((1, 1024)), ..GenData::with_seed(4) };
+        let sizes: Vec<u64> = data.files().map(|(_, stream)| stream.bytes).collect();
+        assert!(sizes.iter().all(|size| (1..=1 << 20).contains(size)));
+        let small = sizes.iter().filter(|size| **size < 32 << 10).count();
+        assert!((120..=280).contains(&small), "{small} of 400 files are below 32 KiB");
+        assert!(sizes.iter().filter(|size| **size % 512 != 0).count() > 350);
+        assert_eq!(data.total_bytes(), sizes.iter().sum::<u64>());
     }
 
     #[test]

@@ -93,9 +93,20 @@ fn source(source: &StreamSource) -> String {
             } else {
                 format!("; with each generation {changed} % change and {gone} % go")
             };
+            let size = match data.file_sizes {
+                None => format!("{} KiB", data.kb_size),
+                Some((smallest, largest)) => format!("{smallest} to {largest} KiB"),
+            };
+            let (ratio, again) = (data.compress_ratio, data.dedup_percent);
+            let shape = match (ratio, again) {
+                (1, 0) => String::new(),
+                _ => format!(
+                    "; what is random compresses {ratio} times, {again} % of the units are there again"
+                ),
+            };
             format!(
-                "{} synthetic files of {} KiB, {} % of them random{moves_on}",
-                data.max_files, data.kb_size, data.percent_random
+                "{} synthetic files of {size}, {} % of them random{shape}{moves_on}",
+                data.max_files, data.percent_random
             )
         }
     }
