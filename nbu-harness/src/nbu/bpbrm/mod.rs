@@ -6,6 +6,7 @@ mod checkpoint;
 mod cleanup;
 mod course;
 mod duplicate;
+mod earlier;
 mod import;
 mod owner;
 mod replicate;

@@ -172,12 +172,13 @@ impl<'s> Output<'s> {
         let mut done = 0;
         while done < extent.length {
             mover.check()?;
-            let Some(at) = locate(&source.copy, extent.offset + done) else {
+            let found = locate(&source.copy, extent.offset + done);
+            let found = found.and_then(|at| Some((at, source.copy.fragments.get(at.index)?)));
+            let Some((at, from)) = found else {
                 let what = format!("{} has no byte {}", source.backup_id, extent.offset + done);
                 return Err(Failure::new(code::MEDIA_POSITION, what));
             };
             let length = (extent.length - done).min(at.left).min(self.room(mover, report)?);
-            let Some(from) = source.copy.fragments.get(at.index) else { continue };
             let (image, fragment) = self.current()?;
             let included = image.include(&source.image_id(&from.name), at.offset, length, fragment.bytes);
             let count = included.map_err(|sts| mover.failed(Some(self.plugin), sts))?;

@@ -6,6 +6,7 @@
 pub(crate) mod link;
 pub(crate) mod message;
 pub(crate) mod os;
+mod task;
 
 use std::ffi::{CString, OsString};
 use std::fs::{File, OpenOptions};
