@@ -91,6 +91,7 @@ embedded!(
     "NBU-WRM-002",
     "NBU-AIR-001",
     "NBU-AIR-002",
+    "NBU-AIR-003",
     "NBU-CKP-001",
     "NBU-CKP-002",
     "NBU-GEN-001",

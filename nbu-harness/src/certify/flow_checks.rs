@@ -151,6 +151,15 @@ pub(super) const FLOWS: &[Check] = &[
         "Replication without a target, import without an event",
         "statuses 191 around 2105, and 190",
     ),
+    // Needs the capabilities async_copy, events, image_set and replication_properties.
+    whole(
+        "AIR-003",
+        "replication",
+        "NBU-AIR-003",
+        false,
+        "Import and expiry of a replicated backup",
+        "its catalogue image is found and goes with it",
+    ),
     whole(
         "CKP-001",
         "checkpoint",

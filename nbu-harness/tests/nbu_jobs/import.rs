@@ -32,6 +32,8 @@ fn rig() -> (Rig, Vec<String>) {
 #[test]
 fn phase_one_enters_headers_and_phase_two_the_files() {
     let (rig, ids) = rig();
+    // As if it had been replicated once: it goes with the others.
+    fs::write(rig.path("storage/lsu0").join(format!("{}_C1_IM", ids[0])), [0; 512]).unwrap();
     let first = run(&rig, ImportPhase::One);
     assert_status(&first, 0);
     assert_eq!(first.kind, JobKind::Import);
@@ -49,6 +51,7 @@ fn phase_one_enters_headers_and_phase_two_the_files() {
     assert_eq!((restored.files, restored.bad_ranges.len()), (1, 0), "generated data is known as such");
     assert_status(&rig.verify(&ids[0]), 0);
     assert_status(&two(&rig, &ids[0]), 1535);
+    assert_eq!(image.copy(None).unwrap().catalog_image, Some(format!("{}_C1_IM", ids[0])));
     assert_status(&two(&rig, "client1_0000000009"), 227);
     for id in &ids {
         assert_status(&rig.expire(id), 0);

@@ -53,53 +53,79 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         delete_images(owner, &work, left);
     }
     let base = base(owner, &catalog, request)?;
-    let mut course = start(owner, request, &work, reference, base, saved.as_ref())?;
+    let mut course = match start(owner, request, &work, reference, base, saved.as_ref()) {
+        Ok(course) => course,
+        Err(cause) => {
+            // The checkpoint of the attempt before is as good as it was.
+            if saved.is_some() {
+                owner.resumable(JobState::Incomplete);
+            }
+            return Err(cause);
+        }
+    };
     let outcome = course.run(owner, &mut conduct);
     let report = course.mover_report();
     let client = course.client_report.take().unwrap_or_default();
     let Backup { new_image, created, point, .. } = conduct;
-    let outcome = match (outcome, &report) {
-        (Ok(()), Some(report)) => enter(owner, request, new_image, schedule_type, report, &client),
-        (Ok(()), None) => Err(Cause::new(code::CONNECTION_BROKEN, "bptm made no report")),
-        (Err(cause), _) => {
-            match &point {
-                // A cancelled job is not to go on.
-                Some(point) if cause.status != code::CANCELLED => {
-                    keep_checkpoint(owner, request, point, new_image, cause.status)?;
+    let made = Made { work: &work, created, point };
+    match (outcome, report) {
+        (Ok(()), Some(report)) => match enter(owner, request, new_image, schedule_type, &report, &client) {
+            Ok(remark) => {
+                if request.resume {
+                    checkpoint::remove(&owner.installation.work_dir, &request.backup_id())?;
                 }
-                _ => {}
+                remark.map_or(Ok(()), Err)
             }
-            Err(cause)
+            Err(cause) => Err(made.clean_up(owner, request, Some(report), cause)?),
+        },
+        (outcome, report) => {
+            let broken = || Cause::new(code::CONNECTION_BROKEN, "bptm made no report");
+            let cause = outcome.err().unwrap_or_else(broken);
+            // A cancelled job is not to go on.
+            if let Some(point) = made.point.as_ref().filter(|_| cause.status != code::CANCELLED) {
+                keep_checkpoint(owner, request, point, new_image, cause.status)?;
+            }
+            Err(made.clean_up(owner, request, report, cause)?)
         }
-    };
-    match outcome {
-        Err(cause) => {
-            let resumable = owner.can_resume();
-            let at_checkpoint = point.map(|point| point.images).unwrap_or_default();
-            let mut left = match report {
-                // It has cleaned up after itself, as far as it could.
-                Some(report) if report.status != code::OK => report.left_behind,
-                _ => created.into_iter().filter(|name| !at_checkpoint.contains(name)).collect(),
-            };
-            if !resumable {
-                left.extend(at_checkpoint);
-                checkpoint::remove(&owner.installation.work_dir, &request.backup_id())?;
-            }
-            if !left.is_empty() {
-                delete_images(owner, &work, &left);
-            }
-            if resumable && !owner.result.left_behind.is_empty() {
-                let left = owner.result.left_behind.clone();
-                checkpoint::note_left(&owner.installation.work_dir, &request.backup_id(), left)?;
-            }
-            Err(cause)
+    }
+}
+
+/// What a failed backup may have on the storage.
+struct Made<'a> {
+    work: &'a Work,
+    created: Vec<String>,
+    point: Option<Checkpoint>,
+}
+
+impl Made<'_> {
+    /// Deletes it, but for what is before the checkpoint of a job that can go on. Gives the cause back.
+    fn clean_up(
+        self,
+        owner: &mut Owner,
+        request: &BackupRequest,
+        report: Option<MoverReport>,
+        cause: Cause,
+    ) -> Result<Cause, Cause> {
+        let resumable = owner.can_resume();
+        let at_checkpoint = self.point.map(|point| point.images).unwrap_or_default();
+        let mut left = match report {
+            // It has cleaned up after itself, as far as it could, but for what it took for kept.
+            Some(report) if report.status != code::OK => [report.left_behind, report.kept].concat(),
+            _ => self.created,
+        };
+        left.retain(|name| !at_checkpoint.contains(name));
+        let (work_dir, id) = (owner.installation.work_dir.clone(), request.backup_id());
+        if !resumable {
+            left.extend(at_checkpoint);
+            checkpoint::remove(&work_dir, &id)?;
         }
-        Ok(remark) => {
-            if request.resume {
-                checkpoint::remove(&owner.installation.work_dir, &request.backup_id())?;
-            }
-            remark.map_or(Ok(()), Err)
+        if !left.is_empty() {
+            delete_images(owner, self.work, &left);
         }
+        if resumable && !owner.result.left_behind.is_empty() {
+            checkpoint::note_left(&work_dir, &id, owner.result.left_behind.clone())?;
+        }
+        Ok(cause)
     }
 }
 

@@ -14,6 +14,8 @@ use crate::nbu::status::code;
 #[derive(Debug, Default)]
 struct Images {
     header: Option<ListedImage>,
+    /// The catalogue entry of a copy that was replicated.
+    catalog: Option<ListedImage>,
     /// By number.
     fragments: BTreeMap<u32, ListedImage>,
 }
@@ -22,6 +24,7 @@ struct Images {
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Header,
+    Catalog,
     Fragment(u32),
 }
 
@@ -32,6 +35,7 @@ fn parse(name: &str) -> Option<(&str, u32, Part)> {
     let part = match part.strip_prefix('F') {
         Some(number) => Part::Fragment(number.parse().ok()?),
         None if part == "HDR" => Part::Header,
+        None if part == "IM" => Part::Catalog,
         None => return None,
     };
     Some((id, copy.parse().ok()?, part))
@@ -55,6 +59,7 @@ pub(super) fn read_headers(mover: &mut Mover) -> Result<(), Failure> {
         let images = copies.entry((id.to_owned(), copy)).or_default();
         match part {
             Part::Header => images.header = Some(image),
+            Part::Catalog => images.catalog = Some(image),
             Part::Fragment(number) => {
                 images.fragments.insert(number, image);
             }
@@ -139,7 +144,7 @@ impl Reading<'_> {
                 header: listed.name.clone(),
                 header_order,
                 fragments,
-                catalog_image: None,
+                catalog_image: images.catalog.as_ref().map(|image| image.name.clone()),
                 unlock_time: None,
             },
         })
@@ -174,6 +179,7 @@ mod tests {
         let id = "my_C2_client_1588173008";
         assert_eq!(parse("my_C2_client_1588173008_C1_F12"), Some((id, 1, Part::Fragment(12))));
         assert_eq!(parse("my_C2_client_1588173008_C2_HDR"), Some((id, 2, Part::Header)));
+        assert_eq!(parse("my_C2_client_1588173008_C1_IM"), Some((id, 1, Part::Catalog)));
         for foreign in ["", "BEOST_SInf.img", "a_1_C1_TIR", "a_1_Cx_F1", "a_1_C1_Fx"] {
             assert_eq!(parse(foreign), None, "{foreign}");
         }
