@@ -128,6 +128,10 @@ fn measure(
         storage_unit: StorageUnit::new("Discard:server", "user", "password", "nowhere"),
         header_order: HeaderOrder::Last,
         accelerator: None,
+        checkpoint_bytes: None,
+        resume: false,
+        suspend: false,
+        worm_seconds: None,
         abort_after: None,
         earlier_tries: 0,
     };

@@ -6,6 +6,7 @@ mod catalogue;
 mod check;
 mod environment;
 mod evidence;
+mod flow_checks;
 pub(crate) mod probes;
 mod resources;
 mod suite;

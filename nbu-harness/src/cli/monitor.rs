@@ -63,6 +63,8 @@ impl MonitoredJob {
             (JobState::Active, JobKind::Restore, _) => "Restore",
             (JobState::Active, JobKind::Verify, _) => "Verify",
             (JobState::Active, JobKind::Duplicate, _) => "Duplicate",
+            (JobState::Active, JobKind::Import | JobKind::ReplicationImport, _) => "Import",
+            (JobState::Active, JobKind::Replication, _) => "Duplicate to remote master",
             (JobState::Active, JobKind::ImageCleanup, _) => "Running",
             (
                 JobState::Queued

@@ -1,6 +1,7 @@
 //! What gets backed up: synthetic streams, generated trees and files that change while they are read.
 
 pub mod changing;
+pub mod directives;
 pub mod generation;
 pub mod oddities;
 pub mod synthetic;
@@ -8,8 +9,9 @@ pub mod sysroot;
 pub mod tree;
 
 pub use changing::{ChangingFile, Mutator};
+pub use directives::GenData;
 pub use generation::{TreeChange, change_tree};
-pub use synthetic::{GenData, History, SyntheticStream};
+pub use synthetic::{History, Shape, SyntheticStream};
 pub use tree::{GeneratedTree, TreeSpec};
 
 use std::io;

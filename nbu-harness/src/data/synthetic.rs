@@ -8,7 +8,7 @@ const BLOCK: u64 = BLOCK_LEN as u64;
 const BLOCK_LEN: usize = 4096;
 const WORD: u64 = 8;
 /// Bytes of one unit of change: what a generation replaces or leaves alone.
-const UNIT: u64 = 128 << 10;
+pub(super) const UNIT: u64 = 128 << 10;
 
 /// A stream of `bytes` bytes; two streams with the same seed are equal wherever both exist.
 ///
@@ -24,12 +24,31 @@ pub struct SyntheticStream {
     pub percent_random: u8,
     /// How often the data has moved on, and how.
     pub history: History,
+    /// How well it compresses and deduplicates.
+    pub shape: Shape,
+}
+
+/// How well a stream compresses and deduplicates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// A random block is random in one part of so many, at least 1; the rest of it repeats one word.
+    pub compress_ratio: u8,
+    /// Share of units of 128 KiB, 0 to 100, whose content is one of a pool of 16.
+    pub dedup_percent: u8,
+    /// Decides the pool: streams with the same one share it.
+    pub pool: u64,
+}
+
+impl Shape {
+    /// Random blocks are random, and no unit is there twice.
+    pub const PLAIN: Self = Self { compress_ratio: 1, dedup_percent: 0, pool: 0 };
 }
 
 impl SyntheticStream {
     /// A stream with only random blocks, that never changed.
     pub const fn new(seed: u64, bytes: u64) -> Self {
-        Self { seed, bytes, percent_random: 100, history: History { generation: 0, change_percent: 0 } }
+        let history = History { generation: 0, change_percent: 0 };
+        Self { seed, bytes, percent_random: 100, history, shape: Shape::PLAIN }
     }
 
     /// The generation that changed the stream last; 0 if none did.
@@ -43,7 +62,7 @@ impl SyntheticStream {
         let changed = |generation: &u32| {
             let dice = mix(self.seed ^ mix(u64::from(*generation) << 32 ^ unit));
             self.history.changes(self.seed, *generation)
-                && (dice % 4 == 0 || unit == mix(self.seed ^ u64::from(*generation)) % units)
+                && (dice.is_multiple_of(4) || unit == mix(self.seed ^ u64::from(*generation)) % units)
         };
         match (1..=self.history.generation).rev().find(changed) {
             Some(generation) => mix(self.seed ^ mix(u64::from(generation)).rotate_left(17)),
@@ -95,13 +114,30 @@ impl SyntheticStream {
         bad
     }
 
+    /// The seed of the block at `at`, and where in the content of that seed it is: units of the pool have one content
+    /// wherever they are.
+    fn content_at(&self, at: u64) -> (u64, u64) {
+        let unit = at / UNIT;
+        let seed = if self.history.generation == 0 { self.seed } else { self.seed_of_unit(unit) };
+        let dice = mix(seed ^ mix(unit).rotate_left(7));
+        if dice % 100 < u64::from(self.shape.dedup_percent) {
+            return (mix(self.shape.pool ^ mix((dice >> 32) % POOL)), at % UNIT);
+        }
+        (seed, at)
+    }
+
     fn fill_in_block(&self, at: u64, out: &mut [u8]) {
+        let (seed, at) = self.content_at(at);
         let block = at / BLOCK;
-        let seed = if self.history.generation == 0 { self.seed } else { self.seed_of_unit(at / UNIT) };
         let block_word = mix(seed ^ mix(block.wrapping_add(0x9e37_79b9)));
         let random = block_word % 100 < u64::from(self.percent_random);
+        let random_words = BLOCK / WORD / u64::from(self.shape.compress_ratio.max(1));
         let word_at = |index: u64| {
-            if random { mix(seed.wrapping_add(index.wrapping_mul(GOLDEN))) } else { block_word }
+            if random && index % (BLOCK / WORD) < random_words {
+                mix(seed.wrapping_add(index.wrapping_mul(GOLDEN)))
+            } else {
+                block_word
+            }
         };
         let mut index = at / WORD;
         let skip = usize::try_from(at % WORD).unwrap_or_default();
@@ -115,7 +151,11 @@ impl SyntheticStream {
             out = rest;
         }
         let (words, tail) = out.as_chunks_mut::<8>();
-        if random {
+        if random && self.shape.compress_ratio > 1 {
+            for (word, index) in words.iter_mut().zip(index..) {
+                *word = word_at(index).to_le_bytes();
+            }
+        } else if random {
             let mut state = seed.wrapping_add(index.wrapping_mul(GOLDEN));
             for word in words.iter_mut() {
                 *word = mix(state).to_le_bytes();
@@ -140,6 +180,8 @@ fn repeat(out: &mut [u8], word: u64) {
         filled += count;
     }
 }
+/// Different units in a pool.
+const POOL: u64 = 16;
 
 /// How data moves on from generation to generation: each replaces some units of some streams, the same for everybody
 /// who knows the seed.
@@ -158,99 +200,13 @@ impl History {
     }
 }
 
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(super) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The output function of SplitMix64.
-const fn mix(mut z: u64) -> u64 {
+pub(super) const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
-}
-
-/// What NetBackup's `GEN_DATA` directives in a policy's file list describe: a stream of `max_files` files of `kb_size`
-/// KiB each, with no disk behind them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct GenData {
-    /// `GEN_KBSIZE`: size of each file in KiB (default 100).
-    pub kb_size: u64,
-    /// `GEN_MAXFILES`: number of files (default 100).
-    pub max_files: u64,
-    /// `GEN_PERCENT_RANDOM`: share of incompressible content, 0 to 100 (default 100).
-    pub percent_random: u8,
-    /// `GEN_FILENAME_OFFSET`: number of the first file, so that streams do not produce the same names (default 0).
-    pub filename_offset: u64,
-    /// `GEN_SEED` (an extension of this harness): decides all content (default: the scenario's seed).
-    pub seed: u64,
-    /// `GEN_CHANGE_PERCENT` (an extension of this harness): share of the files that change from one generation of the data to
-    /// the next, each in about a quarter of its content (default 0).
-    #[serde(default)]
-    pub change_percent: u8,
-    /// `GEN_DELETE_PERCENT` (an extension of this harness): share of the files that go from one generation to the next
-    /// (default 0).
-    #[serde(default)]
-    pub delete_percent: u8,
-    /// How often the data has moved on.
-    #[serde(default)]
-    pub generation: u32,
-}
-
-impl GenData {
-    /// The defaults of every directive, with the given seed.
-    pub const fn with_seed(seed: u64) -> Self {
-        Self {
-            kb_size: 100,
-            max_files: 100,
-            percent_random: 100,
-            filename_offset: 0,
-            seed,
-            change_percent: 0,
-            delete_percent: 0,
-            generation: 0,
-        }
-    }
-
-    /// Number of files that there are.
-    pub fn file_count(&self) -> u64 {
-        self.files().fold(0, |count, _| count + 1)
-    }
-
-    /// Bytes of all files together.
-    pub fn total_bytes(&self) -> u64 {
-        self.files().map(|(_, stream)| stream.bytes).sum()
-    }
-
-    /// Name and content of each file in stream order. Names are relative paths.
-    pub fn files(&self) -> impl Iterator<Item = (String, SyntheticStream)> + use<> {
-        let this = *self;
-        (0..this.max_files).filter_map(move |index| {
-            let number = this.filename_offset.saturating_add(index);
-            Some((format!("gen_data/{number:08}"), this.stream(number)?))
-        })
-    }
-
-    /// The content of the file of this number; `None` if it has gone.
-    fn stream(&self, number: u64) -> Option<SyntheticStream> {
-        let seed = mix(self.seed ^ mix(number.wrapping_add(GOLDEN)));
-        let goes = |generation| {
-            mix(seed ^ mix(u64::from(generation)).rotate_left(31)) % 100 < u64::from(self.delete_percent)
-        };
-        if (1..=self.generation).any(goes) {
-            return None;
-        }
-        Some(SyntheticStream {
-            seed,
-            bytes: self.kb_size.saturating_mul(1024),
-            percent_random: self.percent_random,
-            history: History { generation: self.generation, change_percent: self.change_percent },
-        })
-    }
-
-    /// The content of the file with this name, when this description has such a file.
-    pub fn file(&self, name: &str) -> Option<SyntheticStream> {
-        let number: u64 = name.rsplit('/').next()?.parse().ok()?;
-        let index = number.checked_sub(self.filename_offset)?;
-        if index < self.max_files { self.stream(number) } else { None }
-    }
 }
 
 #[cfg(test)]
@@ -329,55 +285,16 @@ mod tests {
     }
 
     #[test]
-    fn a_generation_changes_its_share_of_files_in_part_and_takes_others_away() {
-        let first = GenData {
-            kb_size: 1024,
-            max_files: 400,
-            change_percent: 30,
-            delete_percent: 5,
-            ..GenData::with_seed(9)
-        };
-        let second = GenData { generation: 1, ..first };
-        let third = GenData { generation: 2, ..first };
-        let (mut changed, mut units) = (0u32, 0u32);
-        let unit_at = |stream: SyntheticStream, unit: u64| {
-            let mut bytes = vec![0; 64];
-            stream.fill(unit * UNIT, &mut bytes);
-            bytes
-        };
-        for (name, now) in second.files() {
-            let before = first.file(&name).unwrap();
-            let differ = (0..8).filter(|unit| unit_at(before, *unit) != unit_at(now, *unit)).count();
-            assert_eq!(differ > 0, now.changed_in() == 1, "{name}");
-            changed += u32::from(differ > 0);
-            units += u32::try_from(differ).unwrap();
-            // What a later generation leaves alone stays what it was.
-            if let Some(later) = third.file(&name)
-                && later.changed_in() == now.changed_in()
-            {
-                assert!((0..8).all(|unit| unit_at(later, unit) == unit_at(now, unit)), "{name}");
-            }
-        }
-        assert!((85..=150).contains(&changed), "{changed} of 400 files changed, 114 expected");
-        let share = f64::from(units) / f64::from(changed * 8);
-        assert!((0.25..0.45).contains(&share), "{share} of a changed file is new");
-        let gone = 400 - second.file_count();
-        assert!((8..=35).contains(&gone), "{gone} of 400 files have gone, 20 expected");
-        assert!(third.files().all(|(name, _)| second.file(&name).is_some()), "what is gone stays gone");
-    }
-
-    #[test]
-    fn directives_describe_files_with_their_own_content() {
-        let gen_data = GenData { kb_size: 4, max_files: 3, filename_offset: 10, ..GenData::with_seed(1) };
-        let files: Vec<_> = gen_data.files().collect();
-        assert_eq!(
-            files.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
-            ["gen_data/00000010", "gen_data/00000011", "gen_data/00000012"]
-        );
-        assert_eq!(gen_data.total_bytes(), 12_288);
-        assert_ne!(files[0].1.seed, files[1].1.seed);
-        assert_eq!(gen_data.file("gen_data/00000011"), Some(files[1].1));
-        assert_eq!(gen_data.file("gen_data/00000013"), None);
-        assert_eq!(gen_data.file("other"), None);
+    fn random_content_compresses_as_often_as_was_asked_for() {
+        let shape = Shape { compress_ratio: 4, ..Shape::PLAIN };
+        let stream = SyntheticStream { shape, ..SyntheticStream::new(5, 1 << 20) };
+        let mut block = vec![0; 4096];
+        stream.fill(8192, &mut block);
+        let words: std::collections::BTreeSet<&[u8]> = block.chunks(8).collect();
+        assert_eq!(words.len(), 512 / 4 + 1, "a quarter is random, the rest one word");
+        let mut piece = vec![0; 1000];
+        stream.fill(8192 + 1001, &mut piece);
+        assert_eq!(piece, block[1001..2001], "any piece is the same as that of the whole");
+        assert_eq!(stream.check(8192, &block), None);
     }
 }

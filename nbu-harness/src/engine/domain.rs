@@ -3,7 +3,6 @@
 
 use super::pause::Paused;
 use super::record::{JobRecord, PauseOutcome};
-use super::run::Options;
 use super::watch::{Late, Misfortunes, Scope, Surroundings, Watcher, record};
 use super::{Observer, SetupError, Stand};
 use crate::nbu::Installation;
@@ -40,16 +39,17 @@ impl<'a> Domain<'a> {
     /// Starts the servers and configures them.
     pub(super) fn start(
         scenario: &Scenario,
-        options: &Options,
+        exe: &Path,
         installation: &Installation,
         policy: Policy,
+        first_job_id: u64,
         stand: &'a Stand,
         observer: &'a dyn Observer,
     ) -> Result<Self, SetupError> {
         let home = installation.work_dir.clone();
         std::fs::create_dir_all(&home).map_err(SetupError::io("create", &home))?;
-        let config = configuration(scenario, installation, policy, stand);
-        let servers = Servers::new(&options.exe, &home);
+        let config = Config { first_job_id, ..configuration(scenario, installation, policy, stand) };
+        let servers = Servers::new(exe, &home);
         for name in &scenario.media_servers {
             servers.start(name)?;
         }
@@ -251,6 +251,7 @@ fn configuration(scenario: &Scenario, installation: &Installation, policy: Polic
         selection: group.selection,
     });
     Config {
+        first_job_id: 1,
         clock_start: scenario.globals.clock_start,
         globals: globals(&scenario.globals),
         media_servers: media_servers.collect(),

@@ -115,7 +115,12 @@ impl Expected<'_> {
 /// Synthetic files are checked while they are restored; what is left to do is to see that all of them were there.
 fn compare_synthetic(data: &GenData, paths: Option<&[PathBytes]>, result: &JobResult) -> Comparison {
     let files = paths.map_or_else(|| data.file_count(), |paths| paths.len() as u64);
-    let bytes = files * data.kb_size * 1024;
+    let bytes = match paths {
+        None => data.total_bytes(),
+        Some(paths) => {
+            paths.iter().filter_map(|path| data.file(&path.to_string())).map(|stream| stream.bytes).sum()
+        }
+    };
     let mut compared =
         Comparison { paths: usize::try_from(files).unwrap_or(usize::MAX), bytes, ..Comparison::default() };
     for bad in &result.bad_ranges {

@@ -2,12 +2,15 @@
 
 use super::SetupError;
 use super::jobs::{Backup, Jobs, nowhere};
-use super::record::ImageFacts;
+use super::record::{ImageFacts, JobRecord};
 use super::sources::Prepared;
 use crate::nbu::order::JobRequest;
-use crate::nbu::{Catalog, DuplicateRequest, SyntheticRequest};
+use crate::nbu::{
+    Catalog, DuplicateRequest, ImportPhase, ImportRequest, ReplicaImportRequest, ReplicateRequest,
+    SyntheticRequest,
+};
 use crate::primary::Submission;
-use crate::scenario::{DuplicateStep, SyntheticStep};
+use crate::scenario::{Domain as Side, DuplicateStep, ImportReplicasStep, ImportStep, SyntheticStep};
 use std::sync::Arc;
 
 /// What a step made.
@@ -21,7 +24,7 @@ impl Jobs<'_> {
     pub(super) fn synthesize(
         &mut self,
         step_index: usize,
-        step: &SyntheticStep,
+        step: SyntheticStep,
         prepared: &[Prepared],
     ) -> Result<Made, SetupError> {
         let jobs = prepared.iter().map(|stream| {
@@ -38,8 +41,50 @@ impl Jobs<'_> {
             let name = format!("synthetic full, {}", stream.facts.source);
             self.asked(self.scenario.policy_storage.clone(), stream.facts.number, name, request)
         });
-        let ran = self.domain.run(step_index, jobs.collect(), Vec::new())?;
-        let results = self.taken(ran);
+        let results = self.run_in(Side::Source, step_index, jobs.collect(), Vec::new())?;
+        self.made(results, prepared)
+    }
+
+    /// Imports what is on the LSU of every storage unit: phase 1 of each, then phase 2 of every backup that was entered.
+    pub(super) fn import(
+        &mut self,
+        step_index: usize,
+        step: ImportStep,
+        backups: &[Backup],
+    ) -> Result<(), SetupError> {
+        let mut lsus: Vec<&str> = Vec::new();
+        for unit in &self.scenario.units {
+            if lsus.contains(&unit.lsu.as_str()) {
+                continue;
+            }
+            lsus.push(&unit.lsu);
+            let request = ImportRequest { job_id: 0, storage_unit: nowhere(), phase: ImportPhase::One };
+            let name = format!("phase 1, LSU {}", unit.lsu);
+            let job = self.asked(unit.label.clone(), 0, name, JobRequest::Import(request));
+            // One after the other: copies of one backup on several LSUs become one image.
+            let results = self.run_in(Side::Source, step_index, vec![job], Vec::new())?;
+            self.records.extend(results);
+        }
+        if step.phase_one_only {
+            return Ok(());
+        }
+        let entered = Catalog::open(&self.installation.work_dir)?.images()?;
+        let jobs = entered.into_iter().filter(|image| image.not_imported).map(|image| {
+            let backup = backups.iter().find(|backup| backup.backup_id == image.backup_id);
+            let phase = ImportPhase::Two { backup_id: image.backup_id.clone() };
+            let request = ImportRequest { job_id: 0, storage_unit: nowhere(), phase };
+            let unit = backup.map_or(&self.scenario.unit().label, |backup| &backup.unit);
+            let name = format!("phase 2, {}", image.backup_id);
+            let stream = backup.map_or(0, |backup| backup.stream);
+            self.asked(unit.clone(), stream, name, JobRequest::Import(request))
+        });
+        let results = self.run_in(Side::Source, step_index, jobs.collect(), Vec::new())?;
+        self.records.extend(results);
+        Ok(())
+    }
+
+    /// The backups that jobs made, as the catalogue has them.
+    fn made(&mut self, results: Vec<JobRecord>, prepared: &[Prepared]) -> Result<Made, SetupError> {
         let catalog = Catalog::open(&self.installation.work_dir)?;
         let mut outcome = Made { made: Vec::new(), images: Vec::new() };
         for job in &results {
@@ -64,6 +109,52 @@ impl Jobs<'_> {
         Ok(outcome)
     }
 
+    /// Replicates every backup.
+    pub(super) fn replicate(&mut self, step_index: usize, backups: &[Backup]) -> Result<(), SetupError> {
+        let jobs = backups.iter().map(|backup| {
+            let request = JobRequest::Replicate(ReplicateRequest {
+                job_id: 0,
+                backup_id: backup.backup_id.clone(),
+                storage_unit: nowhere(),
+                master_server: "primary1".into(),
+                slp: self.scenario.policy.clone(),
+            });
+            let asked = self.asked(backup.unit.clone(), backup.stream, backup.backup_id.clone(), request);
+            Submission { io_streams: 2, ..asked }
+        });
+        let results = self.run_in(Side::Source, step_index, jobs.collect(), Vec::new())?;
+        self.records.extend(results);
+        Ok(())
+    }
+
+    /// The backups that the target domain has, of those that were made and those that it had.
+    pub(super) fn at_target(&self, made: &[Backup], had: &[Backup]) -> Result<Vec<Backup>, SetupError> {
+        let catalog = self.catalog(Side::Target)?;
+        let mut there: Vec<Backup> = Vec::new();
+        for backup in had.iter().chain(made) {
+            let listed = there.iter().any(|other| other.backup_id == backup.backup_id);
+            if !listed && catalog.image(&backup.backup_id)?.is_some() {
+                there.push(backup.clone());
+            }
+        }
+        Ok(there)
+    }
+
+    /// The target domain imports what was replicated.
+    pub(super) fn import_replicas(
+        &mut self,
+        step_index: usize,
+        step: ImportReplicasStep,
+    ) -> Result<(), SetupError> {
+        let unit = &self.scenario.units[step.unit];
+        let request = ReplicaImportRequest { job_id: 0, storage_unit: nowhere() };
+        let name = format!("events of LSU {}", unit.lsu);
+        let job = self.asked(unit.label.clone(), 0, name, JobRequest::ImportReplicas(request));
+        let results = self.run_in(Side::Target, step_index, vec![job], Vec::new())?;
+        self.records.extend(results);
+        Ok(())
+    }
+
     /// Duplicates every backup; returns how many copies each has then.
     pub(super) fn duplicate(
         &mut self,
@@ -86,8 +177,7 @@ impl Jobs<'_> {
             let asked = self.asked(to.clone(), backup.stream, backup.backup_id.clone(), request);
             Submission { io_streams: 2, ..asked }
         });
-        let ran = self.domain.run(step_index, jobs.collect(), Vec::new())?;
-        let results = self.taken(ran);
+        let results = self.run_in(Side::Source, step_index, jobs.collect(), Vec::new())?;
         self.records.extend(results);
         let catalog = Catalog::open(&self.installation.work_dir)?;
         let mut copies = Vec::new();

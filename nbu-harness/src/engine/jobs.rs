@@ -16,11 +16,15 @@ use crate::oracle::Comparison;
 use crate::primary::config::{Policy, Schedule};
 use crate::primary::{Job, JobOrder, Submission, submissions};
 use crate::scenario::{
-    BackupStep, CopyStep, ImageChoice, Milliseconds, RestoreSelection, RestoreStep, Scenario,
+    BackupStep, CopyStep, Domain as Side, ImageChoice, Milliseconds, RestoreSelection, RestoreStep,
+    ResumeStep, Scenario,
 };
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Ids of the target domain's jobs begin here, so that those of both are told apart.
+const TARGET_JOBS: u64 = 10_001;
 
 /// A backup that is in the catalogue.
 #[derive(Debug, Clone)]
@@ -53,7 +57,11 @@ pub(super) struct Jobs<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) installation: &'a Installation,
     observer: &'a dyn Observer,
+    stand: &'a Stand,
+    exe: PathBuf,
     pub(super) domain: Domain<'a>,
+    /// The domain that backups are replicated to, once it is needed.
+    target: Option<Domain<'a>>,
     policy: Policy,
     pub(super) records: Vec<JobRecord>,
     pub(super) misfortunes: Misfortunes,
@@ -78,13 +86,57 @@ impl<'a> Jobs<'a> {
             limit_jobs: scenario.limit_jobs,
             priority: scenario.priority,
         };
-        let domain = Domain::start(scenario, options, installation, policy.clone(), stand, observer)?;
+        let exe = options.exe.clone();
+        let domain = Domain::start(scenario, &exe, installation, policy.clone(), 1, stand, observer)?;
         let (records, misfortunes) = (Vec::new(), Misfortunes::default());
-        Ok(Self { scenario, installation, observer, domain, policy, records, misfortunes })
+        Ok(Self {
+            scenario,
+            installation,
+            observer,
+            stand,
+            exe,
+            domain,
+            target: None,
+            policy,
+            records,
+            misfortunes,
+        })
     }
 
     pub(super) fn into_records(self) -> Vec<JobRecord> {
         self.records
+    }
+
+    /// Runs jobs in a domain. The target domain has the same media servers, and a primary and a catalogue of its own.
+    pub(super) fn run_in(
+        &mut self,
+        side: Side,
+        step_index: usize,
+        jobs: Vec<Submission>,
+        late: Vec<Late>,
+    ) -> Result<Vec<JobRecord>, SetupError> {
+        let ran = match (side, &mut self.target) {
+            (Side::Source, _) => self.domain.run(step_index, jobs, late)?,
+            (Side::Target, Some(target)) => target.run(step_index, jobs, late)?,
+            (Side::Target, target) => {
+                let work_dir = target_dir(self.installation);
+                let installation = Installation { work_dir, ..self.installation.clone() };
+                let policy = Policy { schedules: Vec::new(), ..self.policy.clone() };
+                let (exe, stand, observer) = (&self.exe, self.stand, self.observer);
+                let new =
+                    Domain::start(self.scenario, exe, &installation, policy, TARGET_JOBS, stand, observer)?;
+                target.insert(new).run(step_index, jobs, late)?
+            }
+        };
+        Ok(self.taken(ran))
+    }
+
+    /// The catalogue of a domain.
+    pub(super) fn catalog(&self, side: Side) -> Result<Catalog, SetupError> {
+        Ok(match side {
+            Side::Source => Catalog::open(&self.installation.work_dir)?,
+            Side::Target => Catalog::open(&target_dir(self.installation))?,
+        })
     }
 
     /// Keeps what is not about the jobs themselves; returns those.
@@ -121,7 +173,10 @@ impl<'a> Jobs<'a> {
         for (submission, stream) in asked.iter_mut().zip(prepared) {
             submission.name.clone_from(&stream.facts.source);
             if let JobRequest::Backup(request) = &mut submission.request {
-                request.abort_after = step.abort_after.map(|bytes| bytes.0);
+                request.abort_after = step.abort_after.or(step.suspend_after).map(|bytes| bytes.0);
+                request.suspend = step.suspend_after.is_some();
+                request.checkpoint_bytes = step.checkpoint.map(|bytes| bytes.0);
+                request.worm_seconds = step.worm.map(|time| time.0 / 1000);
                 let forced_rescan = step.forced_rescan;
                 let accelerator = Accelerator { forced_rescan, ..Accelerator::default() };
                 request.accelerator = step.accelerator.then_some(accelerator);
@@ -143,6 +198,24 @@ impl<'a> Jobs<'a> {
         let mutators = start_mutators(prepared)?;
         let ran = self.domain.advance(step_index, time, late)?;
         self.backed_up(ran, mutators, prepared)
+    }
+
+    /// Resumes the jobs that can be, possibly with another buffer size.
+    pub(super) fn resume(
+        &mut self,
+        step_index: usize,
+        step: ResumeStep,
+        prepared: &[Prepared],
+        late: Vec<Late>,
+    ) -> Result<BackupOutcome, SetupError> {
+        let size = step.size_data_buffers_disk.and_then(|size| u32::try_from(size.0).ok());
+        let Some(size) = size else { return self.order(step_index, JobOrder::Resume, prepared, late) };
+        let mut other = self.installation.clone();
+        other.data_buffers.size_data_buffers_disk = size;
+        self.domain.reinstall(&other)?;
+        let outcome = self.order(step_index, JobOrder::Resume, prepared, late)?;
+        self.domain.reinstall(self.installation)?;
+        Ok(outcome)
     }
 
     /// Resumes or restarts the jobs that can be.
@@ -238,8 +311,7 @@ impl<'a> Jobs<'a> {
             let request = JobRequest::Verify(VerifyRequest { job_id: 0, backup_id, copy, storage_unit });
             self.about(backup, backup.backup_id.clone(), request)
         });
-        let ran = self.domain.run(step_index, jobs.collect(), Vec::new())?;
-        let results = self.taken(ran);
+        let results = self.run_in(step.domain, step_index, jobs.collect(), Vec::new())?;
         self.records.extend(results);
         Ok(())
     }
@@ -262,9 +334,8 @@ impl<'a> Jobs<'a> {
             });
             self.about(backup, backup.backup_id.clone(), request)
         });
-        let ran = self.domain.run(step_index, jobs.collect(), Vec::new())?;
-        let results = self.taken(ran);
-        let catalog = Catalog::open(&self.installation.work_dir)?;
+        let results = self.run_in(step.domain, step_index, jobs.collect(), Vec::new())?;
+        let catalog = self.catalog(step.domain)?;
         let mut gone = BTreeSet::new();
         for job in &results {
             if catalog.image(&job.result.backup_id)?.is_none() {
@@ -287,8 +358,7 @@ impl<'a> Jobs<'a> {
         let (wanted, plans): (Vec<Option<u64>>, Vec<_>) =
             plans.into_iter().map(|plan| (plan.wanted_bytes, (plan.submission, plan.expected))).unzip();
         let (jobs, expected): (Vec<Submission>, Vec<Expected<'_>>) = plans.into_iter().unzip();
-        let ran = self.domain.run(step_index, jobs, late)?;
-        let mut results = self.taken(ran);
+        let mut results = self.run_in(step.domain, step_index, jobs, late)?;
         for (record, wanted) in results.iter_mut().zip(wanted) {
             record.wanted_bytes = wanted;
         }
@@ -318,7 +388,7 @@ impl<'a> Jobs<'a> {
         target: &Path,
     ) -> Result<Vec<RestorePlan<'p>>, SetupError> {
         let mut plans = Vec::new();
-        let catalog = Catalog::open(&self.installation.work_dir)?;
+        let catalog = self.catalog(step.domain)?;
         for backup in chosen(backups, step.images).filter(|backup| backup.full) {
             let choices: Vec<Option<Vec<PathBytes>>> = match &step.selection {
                 RestoreSelection::All => vec![None],
@@ -356,6 +426,13 @@ impl<'a> Jobs<'a> {
         }
         Ok(plans)
     }
+}
+
+/// Where the target domain's catalogue is.
+fn target_dir(installation: &Installation) -> PathBuf {
+    let mut work_dir = installation.work_dir.clone().into_os_string();
+    work_dir.push("-target");
+    work_dir.into()
 }
 
 /// A restore job, and what it must give.

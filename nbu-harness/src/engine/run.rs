@@ -8,7 +8,7 @@ use super::watch::{Late, never};
 use super::{Observer, SetupError, Stand};
 use crate::nbu::Installation;
 use crate::primary::JobOrder;
-use crate::scenario::{Scenario, Step, Victim, VolumeState};
+use crate::scenario::{Domain, Scenario, Step, Victim, VolumeState};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -48,6 +48,7 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
         prepared,
         plugin_faults: PluginFaults::new(installation.clone()),
         backups: Vec::new(),
+        replicas: Vec::new(),
         steps: Vec::new(),
         pending: Vec::new(),
         work_dir: &options.work_dir,
@@ -108,6 +109,8 @@ struct Runner<'a> {
     plugin_faults: PluginFaults,
     /// Backups that are in the catalogue.
     backups: Vec<Backup>,
+    /// Backups that are in the catalogue of the target domain.
+    replicas: Vec<Backup>,
     steps: Vec<StepRecord>,
     /// Faults and kills that wait for a job of the next step to make a certain fragment.
     pending: Vec<Late>,
@@ -139,29 +142,54 @@ impl Runner<'_> {
                 let late = std::mem::take(&mut self.pending);
                 let outcome = self.jobs.advance(index, *time, &self.prepared, late)?;
                 self.backed_up(outcome, &mut record);
+                self.stand.advance(*time)?;
             }
             Step::Restore(step) => {
                 let late = std::mem::take(&mut self.pending);
                 let target = self.work_dir.join(format!("restore-{index}"));
-                let outcome = self.jobs.restore(index, step, &self.backups, &target, late)?;
+                let backups = match step.domain {
+                    Domain::Source => &self.backups,
+                    Domain::Target => &self.replicas,
+                };
+                let outcome = self.jobs.restore(index, step, backups, &target, late)?;
                 (record.full, record.single) = (outcome.full, outcome.single);
             }
-            Step::Verify(step) => self.jobs.verify(index, step, &self.backups)?,
+            Step::Verify(step) => {
+                let backups = match step.domain {
+                    Domain::Source => &self.backups,
+                    Domain::Target => &self.replicas,
+                };
+                self.jobs.verify(index, step, backups)?;
+            }
+            Step::Import(step) => self.jobs.import(index, *step, &self.backups)?,
+            Step::Replicate => self.jobs.replicate(index, &self.backups)?,
+            Step::ImportReplicas(step) => {
+                self.jobs.import_replicas(index, *step)?;
+                self.replicas = self.jobs.at_target(&self.backups, &self.replicas)?;
+            }
+            Step::LoseCatalog => {
+                let dir = self.work_dir.join("netbackup").join("catalog");
+                std::fs::remove_dir_all(&dir).map_err(SetupError::io("remove", &dir))?;
+            }
             Step::Change(step) => {
                 let mtime = self.jobs.domain.tick()?;
                 for (stream, prepared) in self.scenario.streams.iter().zip(&mut self.prepared) {
-                    prepared.change(&stream.source, step, mtime)?;
+                    prepared.change(&stream.source, *step, mtime)?;
                 }
             }
             Step::Synthetic(step) => {
-                let made = self.jobs.synthesize(index, step, &self.prepared)?;
+                let made = self.jobs.synthesize(index, *step, &self.prepared)?;
                 record.images = made.images;
                 self.backups.extend(made.made);
             }
             Step::Duplicate(step) => record.copies = self.jobs.duplicate(index, step, &self.backups)?,
             Step::Expire(step) => {
-                let gone = self.jobs.expire(index, step, &self.backups)?;
-                self.backups.retain(|backup| !gone.contains(&backup.backup_id));
+                let backups = match step.domain {
+                    Domain::Source => &mut self.backups,
+                    Domain::Target => &mut self.replicas,
+                };
+                let gone = self.jobs.expire(index, step, backups)?;
+                backups.retain(|backup| !gone.contains(&backup.backup_id));
             }
             Step::Fill(step) => self.stand.fill(step)?,
             Step::Fault(fault) if fault.fragment.is_some() => self.pending.push(Late::Fault(*fault)),
@@ -188,10 +216,14 @@ impl Runner<'_> {
             }
             Step::Pause(pause) => self.pending.push(Late::Pause(pause.clone())),
             Step::Order(order) => self.pending.push(Late::Order(*order)),
-            Step::Resume | Step::Restart => {
-                let order = if *step == Step::Resume { JobOrder::Resume } else { JobOrder::Restart };
+            Step::Resume(step) => {
                 let late = std::mem::take(&mut self.pending);
-                let outcome = self.jobs.order(index, order, &self.prepared, late)?;
+                let outcome = self.jobs.resume(index, *step, &self.prepared, late)?;
+                self.backed_up(outcome, &mut record);
+            }
+            Step::Restart => {
+                let late = std::mem::take(&mut self.pending);
+                let outcome = self.jobs.order(index, JobOrder::Restart, &self.prepared, late)?;
                 self.backed_up(outcome, &mut record);
             }
             Step::Start(name) => self.jobs.domain.start_again(name)?,

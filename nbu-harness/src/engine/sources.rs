@@ -43,7 +43,7 @@ impl Prepared {
     pub(super) fn change(
         &mut self,
         stream: &StreamSource,
-        step: &ChangeStep,
+        step: ChangeStep,
         mtime: i64,
     ) -> Result<(), SetupError> {
         let (source, content) = match (stream, &*self.content) {

@@ -3,8 +3,8 @@
 use super::{FaultOutcome, SetupError, StorageState, VipRequests};
 use crate::nbu::StorageUnit;
 use crate::scenario::{
-    Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, S3Scheme,
-    Scenario, StorageUnitSpec,
+    Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep,
+    Milliseconds, S3Scheme, Scenario, StorageUnitSpec, WormLimits,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -87,6 +87,24 @@ struct ServerSection<'a> {
     key_file: &'a Path,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     disable: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worm: Option<WormLimits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_file: Option<&'a Path>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    replication: BTreeMap<&'a str, Vec<String>>,
+}
+
+/// Where images of each LSU go, as the configuration names it.
+fn partners(scenario: &Scenario) -> BTreeMap<&str, Vec<String>> {
+    let server = format!("{}:{}", scenario.server.server_type, scenario.server.name);
+    let mut partners: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for pair in &scenario.replication {
+        partners.entry(&pair.from).or_default().push(format!("{server}:{}", pair.to));
+    }
+    partners
 }
 
 impl Stand {
@@ -104,6 +122,9 @@ impl Stand {
                 let ca = dir.join("ca.pem");
                 fs::write(&ca, embedded.cluster.ca_pem()).map_err(SetupError::io("write", &ca))?;
                 let vms = embedded.cluster.vms_url();
+                let password_file = dir.join("vms-password");
+                write_secret(&password_file, &format!("{password}\n"))?;
+                let replicates = !scenario.replication.is_empty();
                 let section = ServerSection {
                     vms: scenario.server.vms.as_deref().unwrap_or(&vms),
                     ca_file: Some(&ca),
@@ -112,6 +133,11 @@ impl Stand {
                     vip_pool: VIP_POOL,
                     key_file: &key_file,
                     disable: &scenario.server.disable,
+                    worm: scenario.server.worm,
+                    // Of the server as a target: who copies there has no credentials of NetBackup's.
+                    user: replicates.then_some(&user),
+                    password_file: replicates.then_some(&password_file),
+                    replication: partners(scenario),
                 };
                 write_config(&config, &scenario.server.name, section)?;
                 (Some(embedded), user, password, vms)
@@ -126,6 +152,10 @@ impl Stand {
                     vip_pool: &external.vip_pool,
                     key_file: &external.key_file,
                     disable: &scenario.server.disable,
+                    worm: scenario.server.worm,
+                    user: None,
+                    password_file: None,
+                    replication: partners(scenario),
                 };
                 write_config(&config, &scenario.server.name, section)?;
                 (None, external.user.clone(), password, external.vms.clone())
@@ -235,6 +265,16 @@ impl Stand {
             .map_err(|error| SetupError::Cluster(error.to_string()))
     }
 
+    /// Lets time pass on the cluster, with everything that is due on the way; on an external one it passes by itself.
+    ///
+    /// # Errors
+    /// When the cluster refuses.
+    pub fn advance(&self, time: Milliseconds) -> Result<(), SetupError> {
+        let Some(embedded) = &self.embedded else { return Ok(()) };
+        let by = Duration::from_millis(time.0);
+        embedded.cluster.advance(by).map_err(|error| SetupError::Cluster(error.to_string()))
+    }
+
     /// Makes the cluster misbehave from now on.
     ///
     /// # Errors
@@ -306,7 +346,13 @@ impl Embedded {
         let (_, keys) = cluster.create_user(OWNER).map_err(refused)?;
         let mut lsus = Vec::new();
         for lsu in &scenario.lsus {
-            cluster.create_bucket(&lsu.name, OWNER).map_err(refused)?;
+            let view = cluster.create_bucket(&lsu.name, OWNER).map_err(refused)?;
+            if lsu.worm {
+                let locking = serde_json::json!({ "s3_versioning": true, "locking": true });
+                cluster
+                    .vms("PATCH", &format!("views/{view}"), &locking)
+                    .map_err(|error| SetupError::Cluster(error.to_string()))?;
+            }
             let quota = lsu.quota.map(|quota| cluster.create_quota(&format!("/{}", lsu.name), quota.0));
             lsus.push((lsu.name.clone(), quota.transpose().map_err(refused)?));
         }
@@ -393,6 +439,11 @@ fn external_password(external: &ExternalCluster) -> Result<String, SetupError> {
 
 fn write_keys(path: &Path, keys: &vast_sim::KeyPair) -> Result<(), SetupError> {
     let text = format!("access_key = {:?}\nsecret_key = {:?}\n", keys.access_key, keys.secret_key);
+    write_secret(path, &text)
+}
+
+/// Writes a file that only its owner may read.
+fn write_secret(path: &Path, text: &str) -> Result<(), SetupError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     options

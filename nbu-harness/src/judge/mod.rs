@@ -134,6 +134,9 @@ const fn kind_of(job_type: JobType) -> JobKind {
         JobType::Restore => JobKind::Restore,
         JobType::Verify => JobKind::Verify,
         JobType::Duplicate => JobKind::Duplicate,
+        JobType::Import => JobKind::Import,
+        JobType::Replication => JobKind::Replication,
+        JobType::ReplicationImport => JobKind::ReplicationImport,
         JobType::ImageCleanup => JobKind::ImageCleanup,
     }
 }
@@ -147,6 +150,9 @@ fn jobs(record: &Record) -> Finding {
             && job.result.status == entry.status
             && job.state == entry.state.unwrap_or(JobState::Done)
             && entry.tries.is_none_or(|tries| tries.holds(job.tries.len() as u64))
+            && entry.try_statuses.as_ref().is_none_or(|statuses| {
+                statuses.iter().copied().map(Some).eq(job.tries.iter().map(|one| one.status))
+            })
             && entry.unit.as_ref().is_none_or(|label| job.unit == *label)
             && entry
                 .media

@@ -2,11 +2,17 @@
 
 use super::{Finding, PRINTED};
 use crate::engine::Record;
+use crate::nbu::{JobResult, JobState};
 
 const NO_RAW_STATE: &str = "the raw state of an external cluster cannot be examined";
 
 /// Steps whose jobs write images.
-const WRITES: &[&str] = &["backup", "duplicate", "synthetic"];
+const WRITES: &[&str] = &["backup", "duplicate", "synthetic", "replicate"];
+
+/// Whether a job may leave something: it succeeded, or it can go on with what it has.
+fn stays(result: &JobResult) -> bool {
+    result.is_successful() || result.state != JobState::Done
+}
 
 /// Every step in which no job succeeded leaves exactly what was there before.
 pub(super) fn no_orphans(record: &Record) -> Finding {
@@ -15,8 +21,7 @@ pub(super) fn no_orphans(record: &Record) -> Finding {
     let mut left = Vec::new();
     for (index, step) in record.steps.iter().enumerate() {
         let mut jobs = record.jobs.iter().filter(|job| job.step == index).peekable();
-        if !WRITES.contains(&step.name) || jobs.peek().is_none() || jobs.any(|job| job.result.is_successful())
-        {
+        if !WRITES.contains(&step.name) || jobs.peek().is_none() || jobs.any(|job| stays(&job.result)) {
             continue;
         }
         let (Some(before), Some(after)) = (&step.before, &step.after) else {

@@ -191,6 +191,7 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     fails("jobs", "status 1", |r| r.jobs[4].result.status = 1);
     fails("jobs", "Suspended", |r| r.jobs[4].state = JobState::Suspended);
     fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].tries = Some(Comparison::equal(2)));
+    fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].try_statuses = Some(vec![84]));
     fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].media = Some("ms2".into()));
     fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].unit = Some("stu2".into()));
     fails("catalog.images", "images: 2", |r| {

@@ -1,5 +1,5 @@
-//! The stream of an accelerated backup between bpbkar and bptm: frames of data, and frames that name a piece of an earlier
-//! backup in its place. The harness's own format.
+//! A framed stream between bpbkar and bptm: frames of data, frames that name a piece of an earlier backup in its place (an
+//! accelerated backup), and checkpoints. The harness's own format.
 
 /// Bytes of a frame's head.
 const HEAD: usize = 24;
@@ -11,6 +11,8 @@ pub(crate) enum Frame {
     Data { length: u64 },
     /// A piece of the earlier backup's stream.
     Piece { offset: u64, length: u64 },
+    /// A checkpoint: so many files are behind it.
+    Checkpoint { files: u64 },
 }
 
 /// The bytes are no frame.
@@ -28,6 +30,7 @@ impl Frame {
         let words = match self {
             Self::Data { length } => [0, 0, length],
             Self::Piece { offset, length } => [1, offset, length],
+            Self::Checkpoint { files } => [2, files, 0],
         };
         let mut bytes = [0; HEAD];
         for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
@@ -42,6 +45,7 @@ impl Frame {
         match word(0) {
             0 => Ok(Self::Data { length: word(2) }),
             1 => Ok(Self::Piece { offset: word(1), length: word(2) }),
+            2 => Ok(Self::Checkpoint { files: word(1) }),
             kind => Err(BadFrame::Kind(kind)),
         }
     }
@@ -54,6 +58,8 @@ pub(crate) enum Item<'b> {
     Data(&'b [u8]),
     /// A piece of the earlier backup.
     Piece { offset: u64, length: u64 },
+    /// A checkpoint.
+    Checkpoint { files: u64 },
 }
 
 /// Takes a framed stream apart, in whatever pieces it arrives.
@@ -91,6 +97,7 @@ impl Unframer {
                 match Frame::decode(&self.head)? {
                     Frame::Data { length } => self.left = length,
                     Frame::Piece { offset, length } => return Ok(Some(Item::Piece { offset, length })),
+                    Frame::Checkpoint { files } => return Ok(Some(Item::Checkpoint { files })),
                 }
             }
         }
@@ -113,6 +120,7 @@ mod tests {
         stream.extend(Frame::Data { length: 5 }.encode());
         stream.extend(b"hello");
         stream.extend(Frame::Piece { offset: 1 << 40, length: 512 }.encode());
+        stream.extend(Frame::Checkpoint { files: 9 }.encode());
         stream.extend(Frame::Data { length: 3 }.encode());
         stream.extend(b"end");
         for size in 1..stream.len() {
@@ -123,12 +131,13 @@ mod tests {
                     match item {
                         Item::Data(part) => data.extend(part),
                         Item::Piece { offset, length } => pieces.push((data.len(), offset, length)),
+                        Item::Checkpoint { files } => pieces.push((data.len(), files, 0)),
                     }
                 }
             }
             assert_eq!(
                 (data.as_slice(), pieces.as_slice()),
-                (&b"helloend"[..], &[(5, 1 << 40, 512)][..]),
+                (&b"helloend"[..], &[(5, 1 << 40, 512), (5, 9, 0)][..]),
                 "{size}"
             );
             assert_eq!(unframer.end(), Ok(()));

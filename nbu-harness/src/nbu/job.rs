@@ -9,7 +9,8 @@ use super::process::Process;
 use super::process::link::{Link, LinkError};
 use super::process::message::{FromOwner, JobOrder, JobRequest, ToOwner};
 use super::request::{
-    BackupRequest, DuplicateRequest, ExpireRequest, RestoreRequest, SyntheticRequest, VerifyRequest,
+    BackupRequest, DuplicateRequest, ExpireRequest, ImportRequest, ReplicaImportRequest, ReplicateRequest,
+    RestoreRequest, SyntheticRequest, VerifyRequest,
 };
 use super::result::{JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord};
 use super::status::{code, status_text};
@@ -90,6 +91,42 @@ pub fn synthesize(
 ) -> JobResult {
     let result = JobResult::empty(JobKind::Backup, request.job_id, String::new());
     run(installation, JobRequest::Synthetic(request.clone()), "bpsynth", result, progress)
+}
+
+/// Imports: one of the two phases. Blocks until the job is done.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn import(
+    installation: &Installation,
+    request: &ImportRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let result = JobResult::empty(JobKind::Import, request.job_id, request.backup_id().to_owned());
+    run(installation, JobRequest::Import(request.clone()), "bpimport", result, progress)
+}
+
+/// Replicates a backup to the targets of its LSU (A.I.R.). Blocks until the job is done.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn replicate(
+    installation: &Installation,
+    request: &ReplicateRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let result = JobResult::empty(JobKind::Replication, request.job_id, request.backup_id.clone());
+    run(installation, JobRequest::Replicate(request.clone()), "nbreplicate", result, progress)
+}
+
+/// Imports, in a target domain, what was replicated to an LSU. Blocks until the job is done.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn import_replicas(
+    installation: &Installation,
+    request: &ReplicaImportRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let result = JobResult::empty(JobKind::ReplicationImport, request.job_id, String::new());
+    run(installation, JobRequest::ImportReplicas(request.clone()), "bpimport", result, progress)
 }
 
 fn run(

@@ -14,6 +14,9 @@ impl JobRequest {
             Self::Verify(_) => JobKind::Verify,
             Self::Expire(_) => JobKind::ImageCleanup,
             Self::Duplicate(_) => JobKind::Duplicate,
+            Self::Import(_) => JobKind::Import,
+            Self::Replicate(_) => JobKind::Replication,
+            Self::ImportReplicas(_) => JobKind::ReplicationImport,
             Self::Synthetic(_) => JobKind::Backup,
         }
     }
@@ -25,6 +28,8 @@ impl JobRequest {
             Self::Verify(_) => "bpverify",
             Self::Expire(_) => "nbdelete",
             Self::Duplicate(_) => "bpduplicate",
+            Self::Import(_) | Self::ImportReplicas(_) => "bpimport",
+            Self::Replicate(_) => "nbreplicate",
             Self::Synthetic(_) => "bpsynth",
         }
     }
@@ -37,6 +42,8 @@ impl JobRequest {
             Self::Verify(_) => Operation::Verify,
             Self::Expire(_) => Operation::Running,
             Self::Duplicate(_) => Operation::Duplicate,
+            Self::Import(_) | Self::ImportReplicas(_) => Operation::Import,
+            Self::Replicate(_) => Operation::DuplicateToRemoteMaster,
             Self::Synthetic(_) => Operation::ProcessExtents,
         }
     }
@@ -55,7 +62,9 @@ impl JobRequest {
             Self::Expire(request) => request.backup_id.clone(),
             Self::Duplicate(request) => request.backup_id.clone(),
             // Decided when its components are known.
-            Self::Synthetic(_) => String::new(),
+            Self::Synthetic(_) | Self::ImportReplicas(_) => String::new(),
+            Self::Import(request) => request.backup_id().to_owned(),
+            Self::Replicate(request) => request.backup_id.clone(),
         }
     }
 
@@ -66,10 +75,16 @@ impl JobRequest {
         }
     }
 
-    /// Gives the job its id and its storage, for the try after `earlier_tries` others.
-    pub(crate) fn assign(&mut self, id: u64, storage: StorageUnit, earlier_tries: u32) {
+    /// Gives the job its id and its storage, for the try after `earlier_tries` others; `resume` goes on behind the last
+    /// checkpoint.
+    pub(crate) fn assign(&mut self, id: u64, storage: StorageUnit, earlier_tries: u32, resume: bool) {
         if let Self::Backup(request) = self {
             request.earlier_tries = earlier_tries;
+            request.resume = resume;
+            if resume {
+                // The order that it was suspended or cancelled by has been carried out.
+                request.abort_after = None;
+            }
         }
         let (job_id, unit) = match self {
             Self::Backup(request) => (&mut request.job_id, &mut request.storage_unit),
@@ -78,6 +93,9 @@ impl JobRequest {
             Self::Expire(request) => (&mut request.job_id, &mut request.storage_unit),
             Self::Duplicate(request) => (&mut request.job_id, &mut request.storage_unit),
             Self::Synthetic(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Import(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Replicate(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::ImportReplicas(request) => (&mut request.job_id, &mut request.storage_unit),
         };
         (*job_id, *unit) = (id, storage);
     }

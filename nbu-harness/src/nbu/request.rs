@@ -40,6 +40,19 @@ pub struct BackupRequest {
     /// Whether the header image is written before or after the fragments.
     #[serde(default)]
     pub header_order: HeaderOrder,
+    /// Takes a checkpoint at the first end of a file after so many bytes; none: no checkpoints. NetBackup counts minutes.
+    #[serde(default)]
+    pub checkpoint_bytes: Option<u64>,
+    /// Goes on from the last checkpoint of an incomplete or suspended job of this backup id.
+    #[serde(default)]
+    pub resume: bool,
+    /// At [`Self::abort_after`] the operator suspends the job instead of cancelling it.
+    #[serde(default)]
+    pub suspend: bool,
+    /// How long the images are locked on the storage after the backup (WORM), in seconds; none: not at all. The unlock time
+    /// is the time of the lock and this, by the media server's clock.
+    #[serde(default)]
+    pub worm_seconds: Option<u64>,
     /// Whether the backup is accelerated: a full one of which only changed blocks leave the client.
     #[serde(default)]
     pub accelerator: Option<Accelerator>,
@@ -264,4 +277,62 @@ pub struct SyntheticRequest {
     /// When a normal synthetic backup takes the place of an optimized one.
     #[serde(default)]
     pub fall_back: FallBack,
+}
+
+/// An import job: takes what is on the storage into the catalogue.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImportRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// The LSU that is imported from.
+    pub storage_unit: StorageUnit,
+    /// Which of the two phases.
+    pub phase: ImportPhase,
+}
+
+impl ImportRequest {
+    /// The backup that phase 2 is about; empty for phase 1.
+    pub fn backup_id(&self) -> &str {
+        match &self.phase {
+            ImportPhase::One => "",
+            ImportPhase::Two { backup_id } => backup_id,
+        }
+    }
+}
+
+/// The phases of an import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportPhase {
+    /// Reads the headers of all backups of the LSU and enters them, without their files.
+    One,
+    /// Reads one of these backups and makes its file list anew.
+    Two {
+        /// Which backup.
+        backup_id: String,
+    },
+}
+
+/// A replication job (A.I.R.): the storage copies a backup to the replication targets of its LSU.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplicateRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// Which backup.
+    pub backup_id: String,
+    /// A unit of the storage server that it is on.
+    pub storage_unit: StorageUnit,
+    /// Master server of this domain, as the target is told.
+    pub master_server: String,
+    /// Storage life-cycle policy, as the target is told.
+    pub slp: String,
+}
+
+/// The import job of a target domain: takes in what the events of an LSU tell of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplicaImportRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// The LSU that backups were replicated to.
+    pub storage_unit: StorageUnit,
 }

@@ -22,8 +22,14 @@ pub enum JobKind {
     Verify = 3,
     /// 4.
     Duplicate = 4,
+    /// 5.
+    Import = 5,
     /// 17.
     ImageCleanup = 17,
+    /// 20.
+    Replication = 20,
+    /// 21.
+    ReplicationImport = 21,
 }
 
 /// NetBackup's job states, with their numbers in `bpdbjobs`.
@@ -164,7 +170,7 @@ pub struct JobResult {
     pub job_id: u64,
     /// Job type.
     pub kind: JobKind,
-    /// Always [`JobState::Done`] in a returned result.
+    /// [`JobState::Done`] in a returned result, unless the job can be resumed.
     pub state: JobState,
     /// NetBackup status: 0 successful, 1 partially successful, anything else failed.
     pub status: i32,

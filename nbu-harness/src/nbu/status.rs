@@ -27,22 +27,30 @@ pub(crate) mod code {
     pub(crate) const MEDIA_READ: i32 = 85;
     pub(crate) const MEDIA_POSITION: i32 = 86;
     pub(crate) const MEDIA_CLOSE: i32 = 87;
+    pub(crate) const WORM_LOCK: i32 = 88;
     pub(crate) const SHARED_MEMORY: i32 = 89;
     pub(crate) const NO_DATA: i32 = 90;
     pub(crate) const NOT_TAR: i32 = 92;
     pub(crate) const STORAGE_UNIT_FULL: i32 = 129;
     pub(crate) const CANCELLED: i32 = 150;
+    pub(crate) const BLOCK_SIZE_CHANGED: i32 = 163;
     pub(crate) const DISK_FULL: i32 = 155;
     pub(crate) const SUSPENDED: i32 = 157;
     pub(crate) const NO_FRAGMENTS: i32 = 165;
     pub(crate) const MEDIA_MANAGER_ERROR: i32 = 174;
     pub(crate) const NOT_ALL_RESTORED: i32 = 175;
     pub(crate) const TAR_INVALID_ARCHIVE: i32 = 183;
+    pub(crate) const TIR_PRUNED: i32 = 136;
+    pub(crate) const MEDIA_HEADER: i32 = 172;
+    pub(crate) const BACKUP_HEADER: i32 = 173;
+    pub(crate) const NO_IMAGES_FOUND: i32 = 190;
+    pub(crate) const INCONSISTENT: i32 = 229;
     pub(crate) const NO_IMAGES_PROCESSED: i32 = 191;
     pub(crate) const NO_ENTITY: i32 = 227;
     pub(crate) const NOTHING_TO_SYNTHESIZE: i32 = 607;
     pub(crate) const SYNTHETIC_INVALID: i32 = 647;
     pub(crate) const IMAGE_CONFLICT: i32 = 1535;
+    pub(crate) const NOT_REPLICATION_CAPABLE: i32 = 2105;
 }
 
 /// Texts as NetBackup prints them.
@@ -80,6 +88,7 @@ const TEXTS: &[(i32, &str)] = &[
     (92, "media manager detected image that was not in tar format"),
     (129, "Disk storage unit is full"),
     (130, "system error occurred"),
+    (136, "tir info was pruned from the image file"),
     (150, "termination requested by administrator"),
     (155, "disk is full"),
     (157, "suspend requested by administrator"),
@@ -109,6 +118,7 @@ const TEXTS: &[(i32, &str)] = &[
     (2030, "insufficient disk space or high water mark would be exceeded"),
     (2073, "Disk pool is down"),
     (2074, "Disk volume is down"),
+    (2105, "Disk volume is not replication capable"),
     (2106, "Storage server is down or unavailable"),
     (2107, "Requested media server does not have credentials or is not configured for the storage server"),
 ];
@@ -143,6 +153,14 @@ pub enum Place {
     Delete,
     /// Copying an image, whole or by extent, on the storage.
     Copy,
+    /// Locking an image.
+    Lock,
+    /// Copying an image to another domain.
+    Replicate,
+    /// Reading the event channel of an LSU.
+    Events,
+    /// Listing the images of an LSU.
+    List,
     /// Including a range of another image in a new one.
     Include,
 }
@@ -179,6 +197,10 @@ const BUILT_IN: &[StatusRule] = &[
     rule(Some(Place::Delete), None, code::PARTIAL),
     rule(Some(Place::Copy), None, code::MEDIA_WRITE),
     rule(Some(Place::Include), None, code::MEDIA_WRITE),
+    rule(Some(Place::Lock), None, code::WORM_LOCK),
+    rule(Some(Place::Replicate), None, code::MEDIA_WRITE),
+    rule(Some(Place::Events), None, code::MEDIA_READ),
+    rule(Some(Place::List), None, code::MEDIA_READ),
 ];
 
 /// A status, and whether the table had a rule for it.

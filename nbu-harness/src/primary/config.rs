@@ -12,6 +12,8 @@ use crate::nbu::{HeaderOrder, Installation, ScheduleType, Source};
 /// A NetBackup domain as its administrator set it up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
+    /// Id of the first job.
+    pub first_job_id: u64,
     /// What the virtual clock shows at the start.
     pub clock_start: u64,
     /// Global attributes.

@@ -129,9 +129,9 @@ impl Core {
         Self {
             now: config.clock_start,
             last_backup_time: config.clock_start.saturating_sub(BACKUP_SECONDS),
+            next_id: config.first_job_id,
             config,
             jobs: BTreeMap::new(),
-            next_id: 1,
             volumes: BTreeMap::new(),
             media_down: BTreeSet::new(),
             grants: 0,
@@ -339,7 +339,7 @@ impl Core {
             && tried < submission.tries as usize
             && submission.window_closes.is_none_or(|closes| self.now + globals.retry_delay < closes);
         match asked {
-            Some(JobOrder::Suspend) if ended.status == status::SUSPENDED => job.state = JobState::Suspended,
+            _ if ended.status == status::SUSPENDED => job.state = JobState::Suspended,
             Some(JobOrder::Cancel) => return self.done(id, ended.status, effects),
             _ if retry => {
                 (job.state, job.timer) = (JobState::Requeued, Some(self.now + globals.retry_delay));
@@ -384,7 +384,9 @@ impl Core {
     fn cleanup_of(&self, id: u64, status: i32) -> Option<Submission> {
         let job = self.jobs.get(&id)?;
         let asked = job.submission.as_ref().filter(|_| status > 1)?;
-        let lost = job.tries.iter().rfind(|one| !one.reported && !one.media_server.is_empty())?;
+        let at_checkpoint = |one: &&Try| job.checkpoint && !one.media_server.is_empty();
+        let lost = job.tries.iter().rfind(|one| !one.reported && !one.media_server.is_empty());
+        let lost = lost.or_else(|| job.tries.iter().rfind(at_checkpoint))?;
         let JobRequest::Backup(backup) = &asked.request else { return None };
         Some(Submission {
             request: JobRequest::Expire(ExpireRequest {
@@ -522,7 +524,7 @@ impl Core {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(submission) = &job.submission else { return };
         let mut request = submission.request.clone();
-        request.assign(id, storage, u32::try_from(job.tries.len()).unwrap_or(u32::MAX));
+        request.assign(id, storage, u32::try_from(job.tries.len()).unwrap_or(u32::MAX), job.checkpoint);
         job.backup_id = request.backup_id();
         job.operation = request.operation();
         (job.state, job.reason) = (JobState::Active, None);

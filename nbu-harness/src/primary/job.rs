@@ -17,6 +17,8 @@ pub enum Operation {
     Read = 10,
     /// 11.
     Duplicate = 11,
+    /// 12.
+    Import = 12,
     /// 13.
     Verify = 13,
     /// 20: a synthetic backup.
@@ -25,6 +27,8 @@ pub enum Operation {
     RequestJobResources = 26,
     /// 27: a parent, whose children do the work.
     ParentJob = 27,
+    /// 29: replication.
+    DuplicateToRemoteMaster = 29,
     /// 30.
     Running = 30,
 }

@@ -182,7 +182,7 @@ impl Server {
                     status: result.status,
                     kbytes: result.kbytes,
                     files: result.files,
-                    checkpoint: false,
+                    checkpoint: matches!(result.state, JobState::Incomplete | JobState::Suspended),
                     reported,
                 };
                 results::keep(&self.home, &result)

@@ -181,6 +181,9 @@ pub(crate) const fn kind_name(kind: JobKind) -> &'static str {
         JobKind::Restore => "Restore",
         JobKind::Verify => "Verify",
         JobKind::Duplicate => "Duplicate",
+        JobKind::Import => "Import",
+        JobKind::Replication => "Replication",
+        JobKind::ReplicationImport => "Replication import",
         JobKind::ImageCleanup => "Image cleanup",
     }
 }

@@ -47,7 +47,11 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     }
     for lsu in &scenario.lsus {
         let quota = lsu.quota.map(|quota| format!(", with a quota of {quota}")).unwrap_or_default();
-        lines.push(format!("LSU {}{quota}.", lsu.name));
+        let worm = if lsu.worm { ", whose images can be locked" } else { "" };
+        lines.push(format!("LSU {}{quota}{worm}.", lsu.name));
+    }
+    for pair in &scenario.replication {
+        lines.push(format!("Images of LSU {} are replicated to LSU {}.", pair.from, pair.to));
     }
     for unit in &scenario.units {
         lines.push(format!(
@@ -119,9 +123,20 @@ fn source(source: &StreamSource) -> String {
             } else {
                 format!("; with each generation {changed} % change and {gone} % go")
             };
+            let size = match data.file_sizes {
+                None => format!("{} KiB", data.kb_size),
+                Some((smallest, largest)) => format!("{smallest} to {largest} KiB"),
+            };
+            let (ratio, again) = (data.compress_ratio, data.dedup_percent);
+            let shape = match (ratio, again) {
+                (1, 0) => String::new(),
+                _ => format!(
+                    "; what is random compresses {ratio} times, {again} % of the units are there again"
+                ),
+            };
             format!(
-                "{} synthetic files of {} KiB, {} % of them random{moves_on}",
-                data.max_files, data.kb_size, data.percent_random
+                "{} synthetic files of {size}, {} % of them random{shape}{moves_on}",
+                data.max_files, data.percent_random
             )
         }
     }
@@ -143,6 +158,15 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             let cancelled = backup.abort_after.map_or_else(String::new, |bytes| {
                 format!(" The operator cancels each job when {bytes} of its stream are written.")
             });
+            let checkpoints = backup.checkpoint.map_or_else(String::new, |bytes| {
+                format!(" A checkpoint ends the fragment at the first end of a file after each {bytes}.")
+            });
+            let suspended = backup.suspend_after.map_or_else(String::new, |bytes| {
+                format!(" The operator suspends each job when {bytes} of its stream are written.")
+            });
+            let worm = backup.worm.map_or_else(String::new, |time| {
+                format!(" At its end bptm locks the images for {}.", duration(time))
+            });
             let accelerated = match (backup.accelerator, backup.forced_rescan) {
                 (false, _) => "",
                 (true, false) => {
@@ -152,7 +176,7 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             };
             format!(
                 "{kind}: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
-                 writes it through the plug-in, a fragment after another.{accelerated}{cancelled}{tries}"
+                 writes it through the plug-in, a fragment after another.{accelerated}{checkpoints}{worm}{suspended}{cancelled}{tries}"
             )
         }
         Step::Restore(restore) => {
@@ -164,23 +188,33 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
                 RestoreSelection::Files(paths) => paths.join(", "),
             };
             let (copy, images) = (which_copy(restore.copy), restore.images.words());
+            let domain = restore.domain.words();
             format!(
-                "Restore {what}, of {copy}{images}, to a new place{}: bptm reads through the plug-in in new \
+                "Restore {what}, of {copy}{images}{domain}, to a new place{}: bptm reads through the plug-in in new \
                  processes, tar writes the files.",
                 restore.media.as_ref().map(|name| format!(", on media server {name}")).unwrap_or_default()
             )
         }
         Step::Verify(verify) => {
             let what = which_copy(verify.copy);
-            let images = verify.images.words();
-            format!("Verify {what}{images}: bptm reads all of it and compares it with the catalogue.")
+            let (images, domain) = (verify.images.words(), verify.domain.words());
+            format!("Verify {what}{images}{domain}: bptm reads all of it and compares it with the catalogue.")
         }
         Step::Expire(expire) => {
             let what = which_copy(expire.copy);
-            let images = expire.images.words();
-            format!("Expire {what}{images}: bpdm deletes its images through the plug-in.")
+            let (images, domain) = (expire.images.words(), expire.domain.words());
+            format!("Expire {what}{images}{domain}: bpdm deletes its images through the plug-in.")
         }
         Step::Synthetic(synthetic) => flows::tell_synthetic(*synthetic),
+        Step::Import(import) => flows::tell_import(*import),
+        Step::Replicate => {
+            "Replicate every backup so far to the targets of its LSU: nbreplicate has bpdm put the catalogue \
+                            entry on the storage, and the storage copy everything in the background."
+                .to_owned()
+        }
+        Step::ImportReplicas(import) => flows::tell_import_replicas(*import, scenario),
+        Step::LoseCatalog => "The catalogue is lost.".to_owned(),
+        Step::Resume(resume) => flows::tell_resume(*resume),
         Step::Change(change) => flows::tell_change(*change),
         Step::Duplicate(duplicate) => flows::tell_duplicate(duplicate, scenario),
         Step::Fill(fill) => {
@@ -190,7 +224,7 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
         Step::PluginFault(order) => plugin_fault::tell(order),
         Step::Heal => "Cluster and plug-in behave again.".to_owned(),
         Step::Advance(time) => format!(
-            "Let the virtual clock go on for {}: nbpem starts what is due, as often as a try fails.",
+            "{} pass, by NetBackup's clock and on the cluster: nbpem starts what is due, as often as a try fails.",
             duration(*time)
         ),
         Step::Kill(kill) => killed(kill),
@@ -210,7 +244,6 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             order.fragment,
             if order.order == JobOrder::Suspend { "suspends" } else { "cancels" }
         ),
-        Step::Resume => "Resume every job that is suspended or incomplete, under its id.".to_owned(),
         Step::Restart => "Restart every job that has failed, as a new one.".to_owned(),
         Step::Start(server) => format!("Start {server} again."),
         Step::Volume(volume) => match volume.state {
@@ -278,15 +311,23 @@ fn expected(expect: &Expectations) -> Vec<String> {
             JobType::Restore => "Restore",
             JobType::Verify => "Verify",
             JobType::Duplicate => "Duplicate",
+            JobType::Import => "Import",
+            JobType::Replication => "Replication",
+            JobType::ReplicationImport => "Replication import",
             JobType::ImageCleanup => "Image cleanup",
         };
         let count = job.count.map_or_else(|| "at least one".to_owned(), |count| count.to_string());
         let tries = job.tries.map(|tries| format!(", tries {tries}")).unwrap_or_default();
+        let statuses = job.try_statuses.as_ref().map(|all| {
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            format!(", the tries with {}", all.join(", "))
+        });
+        let statuses = statuses.unwrap_or_default();
         let media = job.media.as_ref().map(|name| format!(", at last on {name}")).unwrap_or_default();
         let unit = job.unit.as_ref().map(|label| format!(", to {label}")).unwrap_or_default();
         let state = job.state.map(|state| format!(", in state {state:?}")).unwrap_or_default();
         lines.push(format!(
-            "jobs of type {kind} that end with status {}{tries}{media}{unit}{state}: {count}",
+            "jobs of type {kind} that end with status {}{tries}{statuses}{media}{unit}{state}: {count}",
             job.status
         ));
     }

@@ -1,7 +1,10 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
 use super::domain::{Attempts, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, VolumeStep};
-use super::flows::{ChangeStep, CopyStep, DuplicateFile, ImageChoice, SyntheticStep};
+use super::flows::{
+    ChangeStep, CopyStep, Domain, DuplicateFile, ImageChoice, ImportReplicasFile, ImportStep, Replication,
+    ResumeStep, SyntheticStep,
+};
 use super::plugin_fault::PluginFaultFile;
 use super::spec::{
     EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer,
@@ -122,6 +125,10 @@ pub(super) struct Storage {
     /// LSUs to provide, each an S3 view of the cluster.
     #[serde(default)]
     pub(super) lsus: Vec<LsuFile>,
+    /// LSUs whose images are replicated, and where to.
+    #[serde(default)]
+    #[schemars(with = "Vec<Replication>")]
+    pub(super) replication: Vec<Spanned<Replication>>,
     /// Names of the media servers; default `ms1`.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -156,6 +163,8 @@ pub(super) struct LsuFile {
     pub(super) name: Spanned<String>,
     /// Hard quota of the view; none: the cluster is the limit.
     pub(super) quota: Option<ByteSize>,
+    #[serde(default)]
+    pub(super) worm: bool,
 }
 
 /// A storage unit.
@@ -243,6 +252,14 @@ pub(super) enum StepFile {
     Duplicate(DuplicateFile),
     /// Makes a synthetic full backup of every stream.
     Synthetic(SyntheticStep),
+    /// Imports what is on the LSUs into the catalogue.
+    Import(ImportStep),
+    /// Replicates every backup made so far to the partners of its LSU.
+    Replicate(Nothing),
+    /// The target domain imports what was replicated.
+    ImportReplicas(ImportReplicasFile),
+    /// The catalogue is lost.
+    LoseCatalog(Nothing),
     /// Changes what the client has.
     Change(#[schemars(with = "ChangeStep")] Spanned<ChangeStep>),
     /// Takes space of an LSU from outside, so that only some of its quota is left.
@@ -266,7 +283,7 @@ pub(super) enum StepFile {
     /// The operator suspends the job of the next step that makes this fragment.
     Suspend(OrderFile),
     /// Resumes every job that is suspended or incomplete.
-    Resume(Nothing),
+    Resume(ResumeStep),
     /// Runs every job again that has failed, as a new one.
     Restart(Nothing),
     /// Starts a server again that was killed.
@@ -288,6 +305,8 @@ pub(super) struct RestoreFile {
     pub(super) copy: Option<u32>,
     /// Which backups.
     pub(super) images: ImageChoice,
+    /// The domain that restores.
+    pub(super) domain: Domain,
     /// This many files of each backup, each in a job of its own: 1 to 1000, picked by the seed, first and last included.
     #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     pub(super) single_files: Option<Spanned<u32>>,
@@ -307,6 +326,12 @@ pub(super) struct BackupFile {
     pub(super) schedule: ScheduleType,
     pub(super) accelerator: bool,
     pub(super) forced_rescan: bool,
+    /// Takes a checkpoint at the first end of a file after so many bytes.
+    pub(super) checkpoint: Option<ByteSize>,
+    /// The operator suspends each job when this many bytes of its stream have been written.
+    pub(super) suspend_after: Option<ByteSize>,
+    /// How long its images are locked (WORM), by the storage unit's retention.
+    pub(super) worm: Option<Milliseconds>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,9 +1,9 @@
 //! The steps of the flows behind a backup (copies and what is made of them), as they are written, resolved and told.
 
-use super::Scenario;
 use super::diagnostic::nearest;
 use super::resolve::Problem;
 use super::values::{ByteSize, Comparison};
+use super::{Lsu, Scenario};
 use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,53 @@ pub struct CopyStep {
     pub copy: Option<u32>,
     /// Which backups.
     pub images: ImageChoice,
+    /// In which domain.
+    pub domain: Domain,
+}
+
+/// A NetBackup domain: a catalogue of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Domain {
+    /// The one that backs up.
+    #[default]
+    Source,
+    /// The one that backups are replicated to.
+    Target,
+}
+
+impl Domain {
+    /// As a phrase, with a comma before it; nothing for the usual one.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Source => "",
+            Self::Target => ", in the target domain",
+        }
+    }
+}
+
+/// An LSU and the LSU that its images are replicated to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replication {
+    /// Source.
+    pub from: String,
+    /// Target.
+    pub to: String,
+}
+
+/// The target domain imports what was replicated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ImportReplicasStep {
+    /// Index of the storage unit whose LSU is the target.
+    pub unit: usize,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportReplicasFile {
+    #[schemars(with = "String")]
+    unit: Spanned<String>,
 }
 
 /// Which backups a step is about.
@@ -41,6 +88,33 @@ impl ImageChoice {
             Self::Older => "every backup but the latest of each stream",
         }
     }
+}
+
+/// Imports what is on the storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImportStep {
+    /// Only phase 1: headers, no files.
+    pub phase_one_only: bool,
+}
+
+/// Resumes incomplete and suspended backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResumeStep {
+    /// Another buffer size than that of the scenario.
+    #[serde(rename = "SIZE_DATA_BUFFERS_DISK")]
+    pub size_data_buffers_disk: Option<ByteSize>,
+}
+
+/// Limits of locks, in seconds, as the plug-in's configuration has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WormLimits {
+    /// Shortest lock.
+    pub minimum: u64,
+    /// Longest lock.
+    pub maximum: u64,
 }
 
 /// Moves the data of all streams on by one generation.
@@ -150,6 +224,61 @@ pub(super) fn duplicate(step: DuplicateFile, labels: &[&str]) -> Result<Duplicat
         fall_back: step.fall_back,
         extent,
     })
+}
+
+pub(super) fn import_replicas(
+    step: &ImportReplicasFile,
+    labels: &[&str],
+) -> Result<ImportReplicasStep, Problem> {
+    Ok(ImportReplicasStep { unit: unit(&step.unit, labels)? })
+}
+
+pub(super) fn replication(
+    pairs: Vec<Spanned<Replication>>,
+    lsus: &[Lsu],
+) -> Result<Vec<Replication>, Problem> {
+    let names: Vec<&str> = lsus.iter().map(|lsu| lsu.name.as_str()).collect();
+    for pair in &pairs {
+        for name in [&pair.value.from, &pair.value.to] {
+            if !names.contains(&name.as_str()) {
+                let message = format!("there is no LSU `{name}`");
+                return Err(Problem::new(pair.referenced, message, nearest("LSU", name, &names)));
+            }
+        }
+        if pair.value.from == pair.value.to {
+            let help = "name two LSUs";
+            return Err(Problem::new(pair.referenced, "an LSU is not replicated to itself", help));
+        }
+    }
+    Ok(pairs.into_iter().map(|pair| pair.value).collect())
+}
+
+pub(super) fn tell_import_replicas(step: ImportReplicasStep, scenario: &Scenario) -> String {
+    let unit = &scenario.units[step.unit];
+    format!(
+        "The target domain imports: nbrmms asks for the events of LSU {}, bpimport has bpdm read the catalogue images \
+         that they name, and the events are deleted.",
+        unit.lsu
+    )
+}
+
+pub(super) fn tell_import(step: ImportStep) -> String {
+    let then = if step.phase_one_only {
+        ""
+    } else {
+        " Phase 2: bptm reads each backup that was entered, and its file list is made anew."
+    };
+    format!(
+        "Import, phase 1: for the LSU of every storage unit, bpimport has bpdm read the headers and enters the backups.{then}"
+    )
+}
+
+pub(super) fn tell_resume(step: ResumeStep) -> String {
+    let with = step.size_data_buffers_disk.map(|size| format!(" with buffers of {size}")).unwrap_or_default();
+    format!(
+        "Resume{with} every job that can be, under its job id: bpbkar goes on behind the file of the last checkpoint, bptm \
+         with the next fragment."
+    )
 }
 
 pub(super) fn tell_change(step: ChangeStep) -> String {

@@ -23,7 +23,8 @@ pub use domain::{
 };
 pub use explain::explain;
 pub use flows::{
-    ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
+    ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
+    MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
 };
 pub use schema::schema;
 pub use spec::{

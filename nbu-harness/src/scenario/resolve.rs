@@ -44,8 +44,9 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         if lsus.iter().any(|other| other.name == lsu.name.value) {
             return Err(twice(&lsu.name, "LSU"));
         }
-        lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota });
+        lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota, worm: lsu.worm });
     }
+    let replication = flows::replication(file.storage.replication, &lsus)?;
     let domain = super::topology::resolve(
         &file.nbu,
         file.storage.media_servers,
@@ -85,6 +86,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         cluster,
         server: file.storage.server,
         lsus,
+        replication,
         policy: file.policy.name.value,
         client: file.policy.client,
         header: file.policy.header,
@@ -214,15 +216,14 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         StepFile::Backup(step) => Step::Backup(Domain::backup(step)?),
         StepFile::Restore(step) => {
             let media = step.media.as_ref().map(|name| known.domain.media_server(name)).transpose()?;
-            let (copy, images) = (step.copy, step.images);
-            Step::Restore(RestoreStep { media, copy, images, selection: restore_selection(step)? })
+            let (copy, images, domain) = (step.copy, step.images, step.domain);
+            Step::Restore(RestoreStep { media, copy, images, domain, selection: restore_selection(step)? })
         }
         StepFile::Advance(time) => Step::Advance(time),
         StepFile::Pause(step) => Step::Pause(known.domain.pause(step, true)?),
         StepFile::Unpause(step) => Step::Pause(known.domain.pause(step, false)?),
         StepFile::Cancel(step) => order(JobOrder::Cancel, &step),
         StepFile::Suspend(step) => order(JobOrder::Suspend, &step),
-        StepFile::Resume(_) => Step::Resume,
         StepFile::Restart(_) => Step::Restart,
         StepFile::Kill(step) => Step::Kill(known.domain.kill(step)?),
         StepFile::Start(step) => Step::Start(known.domain.server(step.referenced, step.value.server)?),
@@ -230,6 +231,13 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         StepFile::Verify(step) => Step::Verify(step),
         StepFile::Expire(step) => Step::Expire(step),
         StepFile::Synthetic(step) => Step::Synthetic(step),
+        StepFile::Import(step) => Step::Import(step),
+        StepFile::Replicate(_) => Step::Replicate,
+        StepFile::ImportReplicas(step) => {
+            Step::ImportReplicas(flows::import_replicas(&step, &known.domain.labels())?)
+        }
+        StepFile::LoseCatalog(_) => Step::LoseCatalog,
+        StepFile::Resume(step) => Step::Resume(step),
         StepFile::Change(step) => {
             let ChangeStep { percent, delete_percent } = step.value;
             if u16::from(percent) + u16::from(delete_percent) > 100 {
@@ -238,10 +246,7 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
             }
             Step::Change(step.value)
         }
-        StepFile::Duplicate(step) => {
-            let labels: Vec<&str> = known.domain.units.iter().map(|unit| unit.label.as_str()).collect();
-            Step::Duplicate(flows::duplicate(step, &labels)?)
-        }
+        StepFile::Duplicate(step) => Step::Duplicate(flows::duplicate(step, &known.domain.labels())?),
         StepFile::Heal(_) => Step::Heal,
         StepFile::Fill(step) => {
             needs_embedded(step.referenced, "fill")?;

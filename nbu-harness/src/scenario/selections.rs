@@ -7,6 +7,8 @@
 //! | `GEN_DATA` | synthetic data; `GEN_KBSIZE`, `GEN_MAXFILES`, `GEN_PERCENT_RANDOM`, `GEN_FILENAME_OFFSET` describe it |
 //! | `GEN_SEED=n` | (ours) seed of the synthetic data or generated tree; default: the scenario's seed and the stream |
 //! | `GEN_CHANGE_PERCENT`, `GEN_DELETE_PERCENT` | (ours) share of the synthetic files that change or go with each generation |
+//! | `GEN_COMPRESS_RATIO`, `GEN_DEDUP_PERCENT` | (ours) how often random content compresses, and the share of it that is there again |
+//! | `GEN_FILE_SIZES=4k-16m` | (ours) sizes of the synthetic files, instead of one |
 //! | `GEN_TREE` | (ours) a generated tree; `GEN_TREE_FILES`, `GEN_TREE_BYTES`, `GEN_TREE_CHANGING` (0 or 1) describe it |
 //! | `RUST_SYSROOT`, `RUST_SYSROOT=i/n` | (ours) the Rust toolchain's directory, or the i-th of n parts of it |
 
@@ -26,6 +28,9 @@ pub(super) const DIRECTIVES: &[&str] = &[
     "GEN_SEED",
     "GEN_CHANGE_PERCENT",
     "GEN_DELETE_PERCENT",
+    "GEN_COMPRESS_RATIO",
+    "GEN_DEDUP_PERCENT",
+    "GEN_FILE_SIZES",
     "GEN_TREE",
     "GEN_TREE_FILES",
     "GEN_TREE_BYTES",
@@ -129,7 +134,11 @@ impl Builder {
         let (range, expected) = match name {
             "GEN_KBSIZE" => (0..=MAX_TREE_BYTES >> 10, "KiB per file"),
             "GEN_MAXFILES" => (1..=MAX_GEN_FILES, "a number of files, at most 10000000"),
-            "GEN_PERCENT_RANDOM" | "GEN_CHANGE_PERCENT" | "GEN_DELETE_PERCENT" => (0..=100, "0 to 100"),
+            "GEN_PERCENT_RANDOM" | "GEN_CHANGE_PERCENT" | "GEN_DELETE_PERCENT" | "GEN_DEDUP_PERCENT" => {
+                (0..=100, "0 to 100")
+            }
+            "GEN_COMPRESS_RATIO" => (1..=64, "1 to 64"),
+            "GEN_FILE_SIZES" => (1..=u64::MAX, "two sizes of 1k to 1t, such as 4k-16m"),
             "GEN_TREE_FILES" => (0..=MAX_TREE_FILES, "a number of files, at most 1000000"),
             "GEN_TREE_BYTES" => (0..=MAX_TREE_BYTES, "a size, at most 1t"),
             "GEN_TREE_CHANGING" => (0..=1, "0 or 1"),
@@ -137,6 +146,7 @@ impl Builder {
         };
         let number = match name {
             "GEN_TREE_BYTES" => value.parse::<ByteSize>().ok().map(|size| size.0),
+            "GEN_FILE_SIZES" => sizes(value).map(|(smallest, largest)| smallest << 32 | largest),
             _ => value.parse().ok(),
         };
         match number.filter(|number| range.contains(number)) {
@@ -200,6 +210,9 @@ impl Builder {
                     percent_random: percent("GEN_PERCENT_RANDOM", default.percent_random),
                     change_percent: percent("GEN_CHANGE_PERCENT", default.change_percent),
                     delete_percent: percent("GEN_DELETE_PERCENT", default.delete_percent),
+                    compress_ratio: percent("GEN_COMPRESS_RATIO", default.compress_ratio),
+                    dedup_percent: percent("GEN_DEDUP_PERCENT", default.dedup_percent),
+                    file_sizes: given("GEN_FILE_SIZES").map(|both| (both >> 32, both & 0xffff_ffff)),
                     generation: 0,
                     filename_offset: given("GEN_FILENAME_OFFSET").unwrap_or(default.filename_offset),
                     seed,
@@ -208,6 +221,14 @@ impl Builder {
         };
         Ok(Stream { number: streams_before + 1, source })
     }
+}
+
+/// Two sizes with a dash between them, in KiB: the smaller one first, at least 1 KiB, at most 1 TiB.
+fn sizes(text: &str) -> Option<(u64, u64)> {
+    let (smallest, largest) = text.split_once('-')?;
+    let kbytes = |size: &str| size.parse::<ByteSize>().ok().map(|size| size.0 >> 10);
+    let (smallest, largest) = (kbytes(smallest)?, kbytes(largest)?);
+    (1 <= smallest && smallest <= largest && largest <= MAX_TREE_BYTES >> 10).then_some((smallest, largest))
 }
 
 fn wrong_value(index: usize, line: &str, expected: &str) -> Wrong {
@@ -226,6 +247,7 @@ mod tests {
             "NEW_STREAM",
             "GEN_DATA",
             "GEN_KBSIZE=4",
+            "GEN_FILE_SIZES=1k-2m",
             "GEN_SEED=7",
             "NEW_STREAM",
             "RUST_SYSROOT=2/4",
@@ -233,14 +255,17 @@ mod tests {
         let streams = parse(&lines, 5).unwrap();
         assert_eq!(streams.iter().map(|stream| stream.number).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(streams[0].source, StreamSource::Directory("/etc".into()));
-        let synthetic = GenData { kb_size: 4, ..GenData::with_seed(7) };
+        let synthetic = GenData { kb_size: 4, file_sizes: Some((1, 2048)), ..GenData::with_seed(7) };
         assert_eq!(streams[1].source, StreamSource::Synthetic(synthetic));
         assert_eq!(streams[2].source, StreamSource::RustSysroot { part: 2, of: 4 });
     }
 
     #[test]
     fn every_wrong_line_is_named_with_what_would_be_right() {
-        let cases: [(&[&str], usize, &str, &str); 9] = [
+        let cases: [(&[&str], usize, &str, &str); 12] = [
+            (&["GEN_DATA", "GEN_FILE_SIZES=16m-4k"], 1, "not valid", "4k-16m"),
+            (&["GEN_DATA", "GEN_FILE_SIZES=16m"], 1, "not valid", "4k-16m"),
+            (&["GEN_DATA", "GEN_COMPRESS_RATIO=0"], 1, "not valid", "1 to 64"),
             (&["GEN_DATA", "GEN_KBSIZ=4"], 1, "neither a path nor a directive", "did you mean `GEN_KBSIZE`"),
             (&["etc"], 0, "neither a path", "must begin with /"),
             (&["GEN_DATA", "GEN_PERCENT_RANDOM=101"], 1, "not valid", "0 to 100"),

@@ -4,7 +4,8 @@ use super::domain::{
     GlobalAttributes, GroupSpec, KillStep, OrderStep, PauseStep, PoolSpec, ScheduleSpec, VolumeStep,
 };
 use super::flows::{
-    ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
+    ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
+    MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
 };
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
@@ -41,6 +42,9 @@ pub struct Scenario {
     pub lsus: Vec<Lsu>,
     /// Disk pools.
     pub pools: Vec<PoolSpec>,
+    /// LSUs whose images are replicated, and where to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replication: Vec<Replication>,
     /// Storage units.
     pub units: Vec<StorageUnitSpec>,
     /// Storage unit groups.
@@ -206,6 +210,9 @@ pub struct StorageServer {
     /// Capabilities that the plug-in's configuration takes away, by the plug-in's names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disable: Vec<String>,
+    /// Limits of locks in the plug-in's configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worm: Option<WormLimits>,
 }
 
 impl Default for StorageServer {
@@ -217,6 +224,7 @@ impl Default for StorageServer {
             password: None,
             vms: None,
             disable: Vec::new(),
+            worm: None,
         }
     }
 }
@@ -228,6 +236,9 @@ pub struct Lsu {
     pub name: String,
     /// Hard quota of the view, in bytes.
     pub quota: Option<ByteSize>,
+    /// Whether its images can be locked (WORM): the view has versions and object lock.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub worm: bool,
 }
 
 /// A storage unit.
@@ -291,6 +302,16 @@ pub enum Step {
     Duplicate(DuplicateStep),
     /// Makes a synthetic full backup of every stream.
     Synthetic(SyntheticStep),
+    /// Imports what is on the LSUs of all storage units.
+    Import(ImportStep),
+    /// Replicates every backup made so far to the targets of its LSU.
+    Replicate,
+    /// The target domain imports what was replicated to a storage unit's LSU.
+    ImportReplicas(ImportReplicasStep),
+    /// The catalogue is lost.
+    LoseCatalog,
+    /// Resumes the jobs of the last step that can be resumed.
+    Resume(ResumeStep),
     /// Changes what the streams read.
     Change(ChangeStep),
     /// Takes space of an LSU from outside, so that only some is left.
@@ -309,8 +330,6 @@ pub enum Step {
     Pause(PauseStep),
     /// Cancels or suspends a job of the next step.
     Order(OrderStep),
-    /// Resumes every job that is suspended or incomplete.
-    Resume,
     /// Runs every job again that has failed, as a new job.
     Restart,
     /// Starts a server again that was killed.
@@ -329,17 +348,21 @@ impl Step {
             Self::Expire(_) => "expire",
             Self::Duplicate(_) => "duplicate",
             Self::Synthetic(_) => "synthetic",
+            Self::Import(_) => "import",
+            Self::Replicate => "replicate",
+            Self::ImportReplicas(_) => "import_replicas",
+            Self::LoseCatalog => "lose_catalog",
+            Self::Resume(_) => "resume",
+            Self::Advance(_) => "advance",
             Self::Change(_) => "change",
             Self::Fill(_) => "fill",
             Self::Fault(_) => "fault",
             Self::PluginFault(_) => "plugin_fault",
             Self::Heal => "heal",
-            Self::Advance(_) => "advance",
             Self::Kill(_) => "kill",
             Self::Pause(step) if step.paused => "pause",
             Self::Pause(_) => "unpause",
             Self::Order(_) => "order",
-            Self::Resume => "resume",
             Self::Restart => "restart",
             Self::Start(_) => "start",
             Self::Volume(_) => "volume",
@@ -352,6 +375,12 @@ impl Step {
 pub struct BackupStep {
     /// What is backed up: everything, or what changed since an earlier backup.
     pub schedule: ScheduleType,
+    /// Takes a checkpoint at the first end of a file after so many bytes.
+    pub checkpoint: Option<ByteSize>,
+    /// The operator suspends each job when this many bytes of its stream have been written.
+    pub suspend_after: Option<ByteSize>,
+    /// How long its images are locked (WORM), by the storage unit's retention.
+    pub worm: Option<Milliseconds>,
     /// Whether the backup is accelerated.
     pub accelerator: bool,
     /// An accelerated backup reads and sends everything again.
@@ -366,6 +395,9 @@ impl Default for BackupStep {
     fn default() -> Self {
         Self {
             schedule: ScheduleType::Full,
+            checkpoint: None,
+            suspend_after: None,
+            worm: None,
             accelerator: false,
             forced_rescan: false,
             abort_after: None,
@@ -396,6 +428,8 @@ pub struct RestoreStep {
     pub media: Option<String>,
     /// Which copy; none: the primary one.
     pub copy: Option<u32>,
+    /// In which domain.
+    pub domain: Domain,
     /// Which backups. Incremental ones are never among them: they are no whole.
     pub images: ImageChoice,
 }
@@ -472,6 +506,13 @@ pub enum JobType {
     Verify,
     /// Duplicate.
     Duplicate,
+    /// Import.
+    Import,
+    /// Replication (A.I.R.).
+    Replication,
+    /// Import of what was replicated (A.I.R.).
+    #[serde(rename = "Replication import")]
+    ReplicationImport,
     /// Image cleanup.
     #[serde(rename = "Image cleanup")]
     ImageCleanup,
@@ -527,6 +568,9 @@ pub struct JobExpectation {
     /// How many tries they took; none: any number.
     #[serde(default)]
     pub tries: Option<Comparison>,
+    /// NetBackup statuses of their tries, in order; none: any.
+    #[serde(default)]
+    pub try_statuses: Option<Vec<i32>>,
     /// The media server of their last try; none: any.
     #[serde(default)]
     pub media: Option<String>,

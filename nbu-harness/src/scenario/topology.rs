@@ -240,6 +240,11 @@ impl Domain {
         Err(Problem::new(name.referenced, message, nearest("name", &name.value, &names)))
     }
 
+    /// Labels of the storage units.
+    pub(super) fn labels(&self) -> Vec<&str> {
+        self.units.iter().map(|unit| unit.label.as_str()).collect()
+    }
+
     /// A media server that a step or a unit names.
     pub(super) fn media_server(&self, name: &Spanned<String>) -> Result<String, Problem> {
         if self.media_servers.contains(&name.value) {
@@ -273,6 +278,9 @@ impl Domain {
             schedule: step.schedule,
             accelerator: step.accelerator,
             forced_rescan: step.forced_rescan,
+            checkpoint: step.checkpoint,
+            suspend_after: step.suspend_after,
+            worm: step.worm,
             abort_after: step.abort_after,
             tries,
         })

@@ -4,8 +4,10 @@
 
 mod accelerated;
 mod backup;
+mod checkpoint;
 mod duplicate;
 mod failure;
+mod import;
 mod leak;
 mod replay;
 mod restore;

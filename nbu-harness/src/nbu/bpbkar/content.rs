@@ -137,7 +137,7 @@ mod tests {
             theirs.read_to_end(&mut all).unwrap();
             all
         });
-        (Outlet::new(ours, false, Duration::from_secs(20)).unwrap(), reader)
+        (Outlet::new(ours, false, 0, Duration::from_secs(20)).unwrap(), reader)
     }
 
     #[test]

@@ -17,7 +17,9 @@ use super::catalog::FileRecord;
 use super::path_bytes::PathBytes;
 use super::process::Inherited;
 use super::process::link::Link;
-use super::process::message::{ClientReport, FromClient, Reference, ToClient, TrackOrder};
+use super::process::message::{
+    CheckpointOrder, ClientReport, FromClient, Reference, ResumePoint, ToClient, TrackOrder,
+};
 use super::request::Source;
 use super::result::Warning;
 use super::status::{code, status_text};
@@ -30,14 +32,25 @@ const MAX_WARNINGS: u64 = 10_000;
 
 /// Runs the process; returns its exit code.
 pub(crate) fn run(mut inherited: Inherited) -> i32 {
-    let Some(ToClient::Backup { source, reference, track, timeout_ms }) = inherited.order() else {
+    let Some(ToClient::Backup { source, reference, track, checkpoints, timeout_ms }) = inherited.order()
+    else {
         return code::HANDSHAKE;
     };
     let Inherited { link, data } = inherited;
-    let mut records = Records { link, batch: Vec::new(), files: 0, warnings: 0, earlier: None, track: None };
+    let mut records = Records {
+        link,
+        batch: Vec::new(),
+        files: 0,
+        warnings: 0,
+        earlier: None,
+        track: None,
+        checkpoints: None,
+        last_checkpoint: 0,
+    };
     let sent = records
         .compare_with(reference.as_ref())
         .and_then(|()| records.begin_track(track.as_ref()))
+        .map(|()| records.begin_checkpoints(checkpoints))
         .and_then(|()| send(&source, Duration::from_millis(timeout_ms), data, &mut records));
     let report = match sent {
         Ok(bytes) => ClientReport {
@@ -75,7 +88,8 @@ impl From<SendError> for Failure {
 }
 
 fn send(source: &Source, timeout: Duration, data: UnixStream, records: &mut Records) -> Result<u64, Failure> {
-    let mut outlet = Outlet::new(data, records.track.is_some(), timeout)?;
+    let framed = records.track.is_some() || records.checkpoints.is_some();
+    let mut outlet = Outlet::new(data, framed, records.last_checkpoint, timeout)?;
     match source {
         Source::Directory(root) => walk::send_tree(root, &mut outlet, records)?,
         Source::Synthetic(directives) => synthetic::send(directives, &mut outlet, records)?,
@@ -95,6 +109,9 @@ struct Records {
     warnings: u64,
     earlier: Option<Earlier>,
     track: Option<Track>,
+    checkpoints: Option<CheckpointOrder>,
+    /// Position in the stream of the last checkpoint.
+    last_checkpoint: u64,
 }
 
 impl Records {
@@ -113,6 +130,34 @@ impl Records {
             self.log(format!("{NO_BASE}: a full backup follows"))?;
         }
         Ok(())
+    }
+
+    /// Prepares a backup with checkpoints, which may go on behind one.
+    fn begin_checkpoints(&mut self, order: Option<CheckpointOrder>) {
+        if let Some(ResumePoint { files, bytes, .. }) = order.as_ref().and_then(|order| order.resume.as_ref())
+        {
+            (self.files, self.last_checkpoint) = (*files, *bytes);
+        }
+        self.checkpoints = order;
+    }
+
+    /// Whether a member is part of the backup already: everything is that comes before the last file of the checkpoint, or
+    /// is that file, in the order in which members are sent. What came there meanwhile is for the next backup.
+    fn resumed_behind(&self, path: &[u8]) -> bool {
+        let point = self.checkpoints.as_ref().and_then(|order| order.resume.as_ref());
+        point.is_some_and(|point| order_of(path).le(order_of(&point.path.0)))
+    }
+
+    /// Takes a checkpoint, if one is due. To be called at the end of a file.
+    fn checkpoint(&mut self, outlet: &mut Outlet) -> Result<(), Failure> {
+        let Some(order) = &self.checkpoints else { return Ok(()) };
+        if outlet.position() - self.last_checkpoint < order.every {
+            return Ok(());
+        }
+        self.last_checkpoint = outlet.position();
+        // bpbrm gets the records before bptm gets the mark.
+        self.flush()?;
+        Ok(outlet.checkpoint(self.files)?)
     }
 
     /// Completes the track log: it counts once the backup is in the catalogue.
@@ -206,5 +251,26 @@ fn record(head: &Head<'_>, start: u64, data_offset: u64) -> FileRecord {
         mtime_nsec: head.mtime_nsec,
         link: head.link.map(PathBytes::from),
         tir_only: false,
+    }
+}
+
+/// The place of a path in the stream: names of a directory in byte order, what is in a directory right behind it.
+fn order_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').filter(|name| *name != b".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::order_of;
+
+    #[test]
+    fn a_path_is_where_the_walk_comes_to_it() {
+        let walk = [".", "a", "a/b", "a/b/c", "a/bb", "a-b", "ab", "b"];
+        for (at, path) in walk.iter().enumerate() {
+            for (other_at, other) in walk.iter().enumerate() {
+                let before = order_of(path.as_bytes()).le(order_of(other.as_bytes()));
+                assert_eq!(before, at <= other_at, "{path} {other}");
+            }
+        }
     }
 }

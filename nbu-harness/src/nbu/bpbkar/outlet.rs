@@ -43,11 +43,16 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    pub(super) fn new(socket: UnixStream, framed: bool, timeout: Duration) -> Result<Self, SendError> {
+    pub(super) fn new(
+        socket: UnixStream,
+        framed: bool,
+        start: u64,
+        timeout: Duration,
+    ) -> Result<Self, SendError> {
         // A smaller buffer than asked for only costs speed.
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, CAPACITY);
         socket.set_write_timeout(Some(timeout)).map_err(|error| SendError { at: 0, error })?;
-        Ok(Self { socket, buffer: vec![0; CAPACITY], filled: 0, sent: 0, framed, piece: None, data: 0 })
+        Ok(Self { socket, buffer: vec![0; CAPACITY], filled: 0, sent: start, framed, piece: None, data: 0 })
     }
 
     /// Position in the stream.
@@ -120,6 +125,14 @@ impl Outlet {
         }
         self.sent += length;
         Ok(())
+    }
+
+    /// Marks a checkpoint with so many files behind it. For framed streams only.
+    pub(super) fn checkpoint(&mut self, files: u64) -> Result<(), SendError> {
+        self.flush()?;
+        let at = self.sent;
+        let frame = Frame::Checkpoint { files }.encode();
+        self.socket.write_all(&frame).map_err(|error| SendError { at, error })
     }
 
     /// Bytes of data so far that really went over the socket.

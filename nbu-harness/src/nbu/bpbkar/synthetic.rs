@@ -27,7 +27,7 @@ pub(super) fn send(directives: &GenData, outlet: &mut Outlet, records: &mut Reco
             link: None,
             device: (0, 0),
         };
-        if records.left_out(&head)? {
+        if records.resumed_behind(name.as_bytes()) || records.left_out(&head)? {
             continue;
         }
         if records.taken_from_base(&head, outlet)? {
@@ -51,6 +51,7 @@ pub(super) fn send(directives: &GenData, outlet: &mut Outlet, records: &mut Reco
         }
         outlet.pad()?;
         records.add(record(&head, start, data_offset))?;
+        records.checkpoint(outlet)?;
     }
     Ok(())
 }

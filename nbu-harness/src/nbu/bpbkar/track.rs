@@ -126,15 +126,12 @@ impl Records {
                 known.blocks.get(sums.len()) == Some(&sum)
                     && known.record.data_length.saturating_sub(done).min(length as u64) == length as u64
             });
-            match same {
-                Some(known) => {
-                    let padded = (length as u64).next_multiple_of(BLOCK as u64);
-                    outlet.piece(known.record.data_offset + done, padded)?;
-                }
-                None => {
-                    outlet.write(block)?;
-                    outlet.pad()?;
-                }
+            if let Some(known) = same {
+                let padded = (length as u64).next_multiple_of(BLOCK as u64);
+                outlet.piece(known.record.data_offset + done, padded)?;
+            } else {
+                outlet.write(block)?;
+                outlet.pad()?;
             }
             sums.push(sum);
             done += length as u64;

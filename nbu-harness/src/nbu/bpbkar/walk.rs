@@ -44,7 +44,9 @@ pub(super) fn send_tree(root: &Path, outlet: &mut Outlet, records: &mut Records)
             continue;
         };
         let relative = directory.join(name);
-        if walk.member(&root, &relative)? {
+        let enter = walk.member(&root, &relative)?;
+        walk.records.checkpoint(walk.outlet)?;
+        if enter {
             let names = walk.names(&root, &relative)?;
             open.push((relative, names));
         }
@@ -144,7 +146,7 @@ impl Walk<'_> {
         };
         let stored = map.len() as u64 + ranges.iter().map(|(_, length)| length).sum::<u64>();
         let head = Head { stored, sparse: !map.is_empty(), size, ..head(relative, FileKind::File, metadata) };
-        if self.records.left_out(&head)? {
+        if self.records.resumed_behind(relative) || self.records.left_out(&head)? {
             return Ok(());
         }
         if self.records.taken_from_base(&head, self.outlet)? {
@@ -197,7 +199,7 @@ impl Walk<'_> {
         link: Option<&[u8]>,
     ) -> Result<(), Failure> {
         let head = Head { link, ..head(relative, kind, metadata) };
-        if self.records.left_out(&head)? {
+        if self.records.resumed_behind(relative) || self.records.left_out(&head)? {
             return Ok(());
         }
         if self.records.taken_from_base(&head, self.outlet)? {

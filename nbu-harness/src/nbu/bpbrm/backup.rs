@@ -3,15 +3,18 @@
 use std::os::unix::net::UnixStream;
 
 use super::Work;
+use super::checkpoint::{self, Saved};
 use super::cleanup::{delete_images, discard_leftovers};
 use super::course::{Conduct, Course};
+use super::earlier::{base, effective_type, reference, track_order};
 use super::owner::{Cause, Owner, Wish};
-use crate::nbu::catalog::{Catalog, CatalogError, CopyRecord, ImageRecord, NewImage, StoredCopy};
+use crate::nbu::catalog::{Catalog, CatalogError, ImageRecord, NewImage, StoredCopy};
 use crate::nbu::process::message::{
-    ClientReport, FromClient, FromMover, MoverReport, MoverTask, Reference, ToClient, ToMover, TrackOrder,
-    WriteTask,
+    Checkpoint, CheckpointOrder, ClientReport, FromClient, FromMover, MoverReport, MoverTask, Reference,
+    ToClient, ToMover, WriteTask,
 };
-use crate::nbu::request::{Accelerator, BackupRequest, ScheduleType};
+use crate::nbu::request::{BackupRequest, ScheduleType};
+use crate::nbu::result::JobState;
 use crate::nbu::status::{code, status_text};
 
 /// Longest client name: backup id and image names have to fit their fields.
@@ -26,10 +29,16 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
     let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
     let reference = reference(owner, &catalog, request)?;
     let schedule_type = effective_type(request, reference.as_ref());
-    let new_image = catalog.begin(&request.backup_id(), request.job_id).map_err(catalogue_cause)?;
+    let saved = resumed(owner, request)?;
+    let mut new_image = catalog.begin(&request.backup_id(), request.job_id).map_err(catalogue_cause)?;
+    if let Some(saved) = &saved {
+        new_image.add(&saved.files).map_err(catalogue_cause)?;
+    }
     let mut conduct = Backup {
         new_image,
-        hold_expected: request.abort_after.is_some(),
+        hold_expected: request.abort_after.map(|_| request.suspend),
+        point: saved.as_ref().map(|saved| saved.point.clone()),
+        coming: None,
         created: Vec::new(),
         end_of_data: None,
         client_bytes: None,
@@ -39,38 +48,125 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         backup_time: request.backup_time,
         policy: request.policy.clone(),
     };
-    if request.earlier_tries > 0 {
+    if let Some(left) = saved.as_ref().map(|saved| &saved.point.left).filter(|left| !left.is_empty()) {
+        // Of the attempt before: its names are needed again.
+        delete_images(owner, &work, left);
+    } else if saved.is_none() && request.earlier_tries > 0 {
         discard_leftovers(owner, &work)?;
     }
     let base = base(owner, &catalog, request)?;
-    let mut course = start(owner, request, &work, reference, base)?;
+    let mut course = match start(owner, request, &work, reference, base, saved.as_ref()) {
+        Ok(course) => course,
+        Err(cause) => {
+            // The checkpoint of the attempt before is as good as it was.
+            if saved.is_some() {
+                owner.resumable(JobState::Incomplete);
+            }
+            return Err(cause);
+        }
+    };
     let outcome = course.run(owner, &mut conduct);
     let report = course.mover_report();
     let client = course.client_report.take().unwrap_or_default();
-    let outcome = match (outcome, &report) {
-        (Ok(()), Some(report)) => enter(owner, request, conduct.new_image, schedule_type, report, &client),
-        (Ok(()), None) => Err(Cause::new(code::CONNECTION_BROKEN, "bptm made no report")),
-        (Err(cause), _) => Err(cause),
-    };
-    match outcome {
-        Err(cause) if cause.status != code::PARTIAL => {
-            let left = match report {
-                // It has cleaned up after itself, as far as it could.
-                Some(report) if report.status != code::OK => report.left_behind,
-                _ => conduct.created,
-            };
-            if !left.is_empty() && owner.wish() != Wish::Abandoned {
-                delete_images(owner, &work, &left);
+    let Backup { new_image, created, point, .. } = conduct;
+    let made = Made { work: &work, created, point };
+    match (outcome, report) {
+        (Ok(()), Some(report)) => match enter(owner, request, new_image, schedule_type, &report, &client) {
+            Ok(remark) => {
+                if request.resume {
+                    checkpoint::remove(&owner.installation.work_dir, &request.backup_id())?;
+                }
+                remark.map_or(Ok(()), Err)
             }
-            Err(cause)
+            Err(cause) => Err(made.clean_up(owner, request, Some(report), cause)?),
+        },
+        (outcome, report) => {
+            let broken = || Cause::new(code::CONNECTION_BROKEN, "bptm made no report");
+            let cause = outcome.err().unwrap_or_else(broken);
+            // A cancelled job is not to go on.
+            if let Some(point) = made.point.as_ref().filter(|_| cause.status != code::CANCELLED) {
+                keep_checkpoint(owner, request, point, new_image, cause.status)?;
+            }
+            Err(made.clean_up(owner, request, report, cause)?)
         }
-        other => other,
     }
 }
 
-/// What the backup is in the end: without an earlier one, a full backup.
-fn effective_type(request: &BackupRequest, reference: Option<&Reference>) -> ScheduleType {
-    reference.map_or(ScheduleType::Full, |_| request.schedule_type)
+/// What a failed backup may have on the storage.
+struct Made<'a> {
+    work: &'a Work,
+    created: Vec<String>,
+    point: Option<Checkpoint>,
+}
+
+impl Made<'_> {
+    /// Deletes it, but for what is before the checkpoint of a job that can go on. Gives the cause back.
+    fn clean_up(
+        self,
+        owner: &mut Owner,
+        request: &BackupRequest,
+        report: Option<MoverReport>,
+        cause: Cause,
+    ) -> Result<Cause, Cause> {
+        let resumable = owner.can_resume();
+        let at_checkpoint = self.point.map(|point| point.images).unwrap_or_default();
+        let mut left = match report {
+            // It has cleaned up after itself, as far as it could, but for what it took for kept.
+            Some(report) if report.status != code::OK => [report.left_behind, report.kept].concat(),
+            _ => self.created,
+        };
+        left.retain(|name| !at_checkpoint.contains(name));
+        let (work_dir, id) = (owner.installation.work_dir.clone(), request.backup_id());
+        if !resumable {
+            left.extend(at_checkpoint);
+            checkpoint::remove(&work_dir, &id)?;
+        }
+        if !left.is_empty() && owner.wish() != Wish::Abandoned {
+            delete_images(owner, self.work, &left);
+        }
+        if resumable && !owner.result.left_behind.is_empty() {
+            checkpoint::note_left(&work_dir, &id, owner.result.left_behind.clone())?;
+        }
+        Ok(cause)
+    }
+}
+
+/// The checkpoint that a resumed backup goes on from.
+fn resumed(owner: &mut Owner, request: &BackupRequest) -> Result<Option<Saved>, Cause> {
+    if !request.resume {
+        return Ok(None);
+    }
+    let id = request.backup_id();
+    let Some(saved) = checkpoint::load(&owner.installation.work_dir, &id)? else {
+        return Err(Cause::new(code::NO_ENTITY, format!("{id} has no checkpoint to resume from")));
+    };
+    let size = owner.installation.data_buffers.size_data_buffers_disk;
+    let size = size - size % 1024;
+    if saved.point.buffer_size != size {
+        owner.resumable(JobState::Incomplete);
+        let what =
+            format!("{id} was written in buffers of {} bytes, now they have {size}", saved.point.buffer_size);
+        return Err(Cause::new(code::BLOCK_SIZE_CHANGED, what));
+    }
+    Ok(Some(saved))
+}
+
+/// Keeps what a failed backup has at its last checkpoint.
+fn keep_checkpoint(
+    owner: &mut Owner,
+    request: &BackupRequest,
+    point: &Checkpoint,
+    new_image: NewImage,
+    status: i32,
+) -> Result<(), Cause> {
+    let list = new_image.into_list().map_err(catalogue_cause)?;
+    checkpoint::save(&owner.installation.work_dir, &request.backup_id(), point, &list)?;
+    let suspended = status == code::SUSPENDED;
+    owner.resumable(if suspended { JobState::Suspended } else { JobState::Incomplete });
+    let line =
+        format!("the backup can be resumed behind byte {}, fragment {}", point.bytes, point.fragments.len());
+    owner.info("bpbrm", std::process::id(), line);
+    Ok(())
 }
 
 fn check(request: &BackupRequest) -> Result<(), Cause> {
@@ -92,6 +188,14 @@ fn check(request: &BackupRequest) -> Result<(), Cause> {
     if request.accelerator.is_some() && request.schedule_type != ScheduleType::Full {
         return Err(Cause::new(code::INVALID_PARAMETER, "only full backups are accelerated here"));
     }
+    if request.checkpoint_bytes.is_some()
+        && (request.accelerator.is_some() || request.schedule_type != ScheduleType::Full)
+    {
+        return Err(Cause::new(
+            code::INVALID_PARAMETER,
+            "checkpoints are for full backups without accelerator here",
+        ));
+    }
     if request.policy.len() > MAX_POLICY || request.policy.contains('\0') {
         return Err(Cause::new(
             code::INVALID_PARAMETER,
@@ -112,80 +216,13 @@ pub(super) fn catalogue_cause(error: CatalogError) -> Cause {
     Cause::new(status, error)
 }
 
-/// The backup that an incremental one starts from: the last one (differential) or the last full one (cumulative). None
-/// for a full backup, and when there is no earlier one.
-fn reference(
-    owner: &mut Owner,
-    catalog: &Catalog,
-    request: &BackupRequest,
-) -> Result<Option<Reference>, Cause> {
-    if request.schedule_type == ScheduleType::Full {
-        return Ok(None);
-    }
-    let images =
-        catalog.images_of(&request.client, &request.policy, request.stream).map_err(catalogue_cause)?;
-    let full = images.iter().rposition(|image| image.schedule_type == ScheduleType::Full);
-    let found = match request.schedule_type {
-        ScheduleType::Differential => full.and(images.last()),
-        _ => full.and_then(|index| images.get(index)),
-    };
-    let Some(image) = found else {
-        owner.info(
-            "bpbrm",
-            std::process::id(),
-            "no full backup to start from: this one becomes a full backup",
-        );
-        return Ok(None);
-    };
-    owner.info("bpbrm", std::process::id(), format!("incremental backup since {}", image.backup_id));
-    Ok(Some(Reference { since: image.backup_time, list: (&*catalog.list_path(image)).into() }))
-}
-
-/// The full backup whose blocks an accelerated one can use again: the last one of the stream, if it is on the LSU that is
-/// written to.
-fn base(owner: &mut Owner, catalog: &Catalog, request: &BackupRequest) -> Result<Option<StoredCopy>, Cause> {
-    if request.accelerator.is_none() {
-        return Ok(None);
-    }
-    let images =
-        catalog.images_of(&request.client, &request.policy, request.stream).map_err(catalogue_cause)?;
-    let unit = &request.storage_unit;
-    let found = images.iter().rfind(|image| image.schedule_type == ScheduleType::Full).and_then(|image| {
-        let here = |copy: &&CopyRecord| copy.lsu == unit.lsu && copy.storage_server == unit.server;
-        Some(image.stored(image.copies.iter().find(here)?))
-    });
-    let what = match &found {
-        Some(stored) => format!("accelerated backup based on {}", stored.backup_id),
-        None => "accelerated backup without a base".to_owned(),
-    };
-    owner.info("bpbrm", std::process::id(), what);
-    Ok(found)
-}
-
-/// What the client needs for an accelerated backup. Its track logs are its own: a directory per policy and stream.
-fn track_order(
-    owner: &Owner,
-    request: &BackupRequest,
-    settings: Accelerator,
-    base: Option<StoredCopy>,
-) -> TrackOrder {
-    let dir = owner.installation.work_dir.join("track");
-    let dir = dir.join(format!("{}-{}-{}", request.client, request.policy.replace('/', "_"), request.stream));
-    TrackOrder {
-        dir: dir.into(),
-        backup_id: request.backup_id(),
-        base: base.map(|stored| stored.backup_id),
-        forced_rescan: settings.forced_rescan,
-        block_bytes: settings.block_bytes,
-    }
-}
-
 fn start(
     owner: &mut Owner,
     request: &BackupRequest,
     work: &Work,
     reference: Option<Reference>,
     base: Option<StoredCopy>,
+    saved: Option<&Saved>,
 ) -> Result<Course, Cause> {
     let (bpbkar_end, bptm_end) = UnixStream::pair().map_err(|e| Cause::new(code::SYSTEM_CALL, e))?;
     let task = MoverTask::Write(WriteTask {
@@ -196,7 +233,9 @@ fn start(
         source: request.source.clone(),
         copy: FIRST_COPY,
         header_order: request.header_order,
-        framed: request.accelerator.is_some(),
+        resume: saved.map(|saved| saved.point.clone()),
+        worm_seconds: request.worm_seconds,
+        framed: request.accelerator.is_some() || request.checkpoint_bytes.is_some(),
         base: base.clone(),
         hold_at: request.abort_after,
     });
@@ -206,6 +245,9 @@ fn start(
         source: request.source.clone(),
         reference,
         track: request.accelerator.map(|settings| track_order(owner, request, settings, base)),
+        checkpoints: request
+            .checkpoint_bytes
+            .map(|every| CheckpointOrder { every, resume: saved.and_then(Saved::resume_point) }),
         timeout_ms: owner.installation.timeouts.client_read_timeout_ms,
     };
     client
@@ -216,7 +258,12 @@ fn start(
 
 struct Backup {
     new_image: NewImage,
-    hold_expected: bool,
+    /// Whether bptm is expected to hold, and for what: true for a suspend, false for a cancel.
+    hold_expected: Option<bool>,
+    /// The last checkpoint whose files have all come.
+    point: Option<Checkpoint>,
+    /// A checkpoint that bptm made, some of whose files may still be on their way from the client.
+    coming: Option<Checkpoint>,
     /// Images that may exist.
     created: Vec<String>,
     end_of_data: Option<u64>,
@@ -224,6 +271,14 @@ struct Backup {
 }
 
 impl Backup {
+    /// The client and bptm speak on connections of their own: a checkpoint counts when both have said their part.
+    fn arrive(&mut self) {
+        let files = self.new_image.files();
+        if let Some(point) = self.coming.take_if(|point| point.files <= files) {
+            self.point = Some(point);
+        }
+    }
+
     /// Both sides are through: they have to agree on the length of the stream before the image may be completed.
     fn decide(&mut self) -> Result<Option<ToMover>, Cause> {
         match (self.client_bytes, self.end_of_data) {
@@ -240,7 +295,11 @@ impl Backup {
 impl Conduct for Backup {
     fn client_says(&mut self, _: &mut Owner, message: FromClient) -> Result<(), Cause> {
         match message {
-            FromClient::Files(records) => self.new_image.add(&records).map_err(catalogue_cause),
+            FromClient::Files(records) => {
+                self.new_image.add(&records).map_err(catalogue_cause)?;
+                self.arrive();
+                Ok(())
+            }
             other => Err(Cause::new(code::HANDSHAKE, format!("bpbkar sent {other:?} out of turn"))),
         }
     }
@@ -251,7 +310,16 @@ impl Conduct for Backup {
                 self.created.push(name);
                 Ok(None)
             }
-            FromMover::Held { bytes } if self.hold_expected => {
+            FromMover::Checkpoint(point) => {
+                self.coming = Some(*point);
+                self.arrive();
+                Ok(None)
+            }
+            FromMover::Held { bytes } if self.hold_expected == Some(true) => {
+                owner.info("bpbrm", std::process::id(), format!("suspend requested after {bytes} bytes"));
+                Err(Cause::new(code::SUSPENDED, "suspended"))
+            }
+            FromMover::Held { bytes } if self.hold_expected == Some(false) => {
                 owner.info("bpbrm", std::process::id(), format!("termination requested after {bytes} bytes"));
                 Err(Cause::new(code::CANCELLED, "cancelled"))
             }
@@ -273,7 +341,8 @@ impl Conduct for Backup {
     }
 }
 
-/// Puts a finished backup into the catalogue. `Err` with status 1 is a backup that exists, with files missing.
+/// Puts a finished backup into the catalogue. `Some` is the status of a backup that exists, and is not what it should be:
+/// files are missing, or it could not be locked.
 fn enter(
     owner: &mut Owner,
     request: &BackupRequest,
@@ -281,7 +350,7 @@ fn enter(
     schedule_type: ScheduleType,
     report: &MoverReport,
     client: &ClientReport,
-) -> Result<(), Cause> {
+) -> Result<Option<Cause>, Cause> {
     let files = new_image.files();
     if files != client.files {
         let what = format!("bpbkar counted {} files, {files} records arrived", client.files);
@@ -297,6 +366,8 @@ fn enter(
         stream: request.stream,
         backup_time: request.backup_time,
         job_id: request.job_id,
+        not_imported: false,
+        tir_pruned: false,
         stream_bytes: report.bytes,
         files,
         status: client.status,
@@ -313,9 +384,10 @@ fn enter(
     result.files = files;
     result.fragments.clone_from(&report.fragments);
     result.images.clone_from(&report.images);
-    if client.status == code::PARTIAL {
-        let text = status_text(code::PARTIAL).to_owned();
-        return Err(Cause { status: code::PARTIAL, text, sts: None });
+    if let Some((status, text, sts)) = report.lock_refused.clone() {
+        return Ok(Some(Cause { status, text, sts }));
     }
-    Ok(())
+    let partial = client.status == code::PARTIAL;
+    let text = || status_text(code::PARTIAL).to_owned();
+    Ok(partial.then(|| Cause { status: code::PARTIAL, text: text(), sts: None }))
 }

@@ -1,6 +1,7 @@
 //! Deleting images through bpdm: an image cleanup job, and what is left of a failed backup.
 
 use super::backup::catalogue_cause;
+use super::checkpoint;
 use super::course::{Conduct, Course};
 use super::owner::{Cause, Owner};
 use super::{Found, Work};
@@ -17,10 +18,11 @@ pub(super) fn run(owner: &mut Owner, request: &ExpireRequest) -> Result<(), Caus
         if catalog.image(&request.backup_id).map_err(catalogue_cause)?.is_none() {
             let work =
                 Work { storage_unit: request.storage_unit.clone(), backup_time, policy: String::new() };
+            checkpoint::remove(&owner.installation.work_dir, &request.backup_id)?;
             return discard_leftovers(owner, &work);
         }
     }
-    let Found { catalog, image, copy } = Found::copy(owner, &request.backup_id, request.copy)?;
+    let Found { catalog, image, copy } = Found::any(owner, &request.backup_id, request.copy)?;
     let copies = if request.copy.is_some() { vec![copy] } else { image.copies.clone() };
     let mut outcome = Ok(());
     for copy in copies {

@@ -123,6 +123,8 @@ fn normal(
         source: image.source.clone(),
         copy: number,
         header_order: found.copy.header_order,
+        resume: None,
+        worm_seconds: None,
         framed: false,
         base: None,
         hold_at: None,

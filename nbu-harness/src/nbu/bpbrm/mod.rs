@@ -1,11 +1,15 @@
 //! bpbrm: owns one job. Starts the client's process and bptm, collects both statuses, decides the job's, and keeps the
-//! catalogue. As `bpverify`, `bpduplicate`, `bpsynth` and `nbdelete` it owns jobs that have no client side.
+//! catalogue. As `bpverify`, `bpduplicate`, `bpsynth`, `bpimport`, `nbreplicate` and `nbdelete` it owns jobs that have no client side.
 
 mod backup;
+mod checkpoint;
 mod cleanup;
 mod course;
 mod duplicate;
+mod earlier;
+mod import;
 mod owner;
+mod replicate;
 mod restore;
 mod selection;
 mod synthetic;
@@ -33,6 +37,9 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::Verify(r) => (JobKind::Verify, r.job_id, r.backup_id.clone()),
         JobRequest::Duplicate(r) => (JobKind::Duplicate, r.job_id, r.backup_id.clone()),
         JobRequest::Synthetic(r) => (JobKind::Backup, r.job_id, String::new()),
+        JobRequest::Import(r) => (JobKind::Import, r.job_id, r.backup_id().to_owned()),
+        JobRequest::Replicate(r) => (JobKind::Replication, r.job_id, r.backup_id.clone()),
+        JobRequest::ImportReplicas(r) => (JobKind::ReplicationImport, r.job_id, String::new()),
         JobRequest::Expire(r) => (JobKind::ImageCleanup, r.job_id, r.backup_id.clone()),
     };
     let mut owner = match Owner::new(inherited.link, order.installation, kind, job_id, id) {
@@ -48,6 +55,9 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::Verify(request) => verify::run(&mut owner, &request),
         JobRequest::Duplicate(request) => duplicate::run(&mut owner, &request),
         JobRequest::Synthetic(request) => synthetic::run(&mut owner, &request),
+        JobRequest::Import(request) => import::run(&mut owner, &request),
+        JobRequest::Replicate(request) => replicate::run(&mut owner, &request),
+        JobRequest::ImportReplicas(request) => replicate::import(&mut owner, &request),
         JobRequest::Expire(request) => cleanup::run(&mut owner, &request),
     };
     owner.finish(outcome)
@@ -70,8 +80,18 @@ struct Found {
 }
 
 impl Found {
-    /// Finds a copy, the primary one when no number is given.
+    /// Finds a copy of a backup with its files, the primary one when no number is given.
     fn copy(owner: &Owner, backup_id: &str, number: Option<u32>) -> Result<Self, Cause> {
+        let found = Self::any(owner, backup_id, number)?;
+        if found.image.not_imported {
+            let what = format!("{backup_id} has no file list, phase 2 of its import is still to come");
+            return Err(Cause::new(code::NO_ENTITY, what));
+        }
+        Ok(found)
+    }
+
+    /// The same, also of a backup that is only half imported.
+    fn any(owner: &Owner, backup_id: &str, number: Option<u32>) -> Result<Self, Cause> {
         let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
         let Some(image) = catalog.image(backup_id).map_err(catalogue_cause)? else {
             return Err(Cause::new(code::NO_ENTITY, format!("no image {backup_id} in the catalogue")));

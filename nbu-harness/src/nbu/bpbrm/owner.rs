@@ -64,9 +64,21 @@ pub(super) struct Owner {
     pub(super) result: JobResult,
     started: Instant,
     wish: Wish,
+    /// The state of a job that failed and can go on.
+    resumable: Option<JobState>,
 }
 
 impl Owner {
+    /// The job ends in this state instead of being done.
+    pub(super) const fn resumable(&mut self, state: JobState) {
+        self.resumable = Some(state);
+    }
+
+    /// Whether the job can go on.
+    pub(super) const fn can_resume(&self) -> bool {
+        self.resumable.is_some()
+    }
+
     pub(super) fn new(
         caller: Link,
         installation: Installation,
@@ -77,8 +89,15 @@ impl Owner {
         let mut result = JobResult::empty(kind, job_id, backup_id);
         result.state = JobState::Active;
         let signals = termination_signals()?;
-        let mut owner =
-            Self { caller, signals, installation, result, started: Instant::now(), wish: Wish::GoOn };
+        let mut owner = Self {
+            caller,
+            signals,
+            installation,
+            result,
+            started: Instant::now(),
+            wish: Wish::GoOn,
+            resumable: None,
+        };
         owner.event(JobEvent::State(JobState::Active));
         Ok(owner)
     }
@@ -170,7 +189,8 @@ impl Owner {
         let result = &mut self.result;
         result.status = status;
         result.text = text;
-        result.state = JobState::Done;
+        let state = self.resumable.unwrap_or(JobState::Done);
+        result.state = state;
         if result.sts_error.is_none() {
             result.sts_error = sts;
         }
@@ -178,7 +198,7 @@ impl Owner {
         result.kbytes_per_sec = per_second(result.kbytes, elapsed);
         let line = format!("{} ({status})", self.result.text);
         self.log(line);
-        self.event(JobEvent::State(JobState::Done));
+        self.event(JobEvent::State(state));
         let done = FromOwner::Done(Box::new(self.result));
         match self.caller.send(&done) {
             Ok(()) => status,

@@ -1,7 +1,10 @@
-//! bpdm: deletes images, after an expiration or when bptm died and could not, and what earlier tries of a backup left; and
-//! has the storage copy them.
+//! bpdm: deletes images, after an expiration or when bptm died and could not, and what earlier tries of a backup left; has
+//! the storage copy them, and reads the headers of what is there.
 
 mod copy;
+mod events;
+mod headers;
+mod replicate;
 
 use super::bptm::session::{Failure, Mover, image_id};
 use super::plugin::{Plugin, Server};
@@ -10,14 +13,28 @@ use super::process::message::{MoverReport, MoverTask, ToMover};
 use super::status::code;
 
 /// Runs the process; returns its exit code.
-pub(crate) fn run(mut inherited: Inherited) -> i32 {
+pub(crate) fn run(inherited: Inherited) -> i32 {
+    run_as("bpdm", inherited)
+}
+
+/// Runs nbrmms, the process that watches the storage: here it asks for events.
+pub(crate) fn run_as_nbrmms(inherited: Inherited) -> i32 {
+    run_as("nbrmms", inherited)
+}
+
+fn run_as(name: &'static str, mut inherited: Inherited) -> i32 {
     let Some(ToMover::Order(mut order)) = inherited.order() else { return code::HANDSHAKE };
     let task = std::mem::replace(&mut order.task, MoverTask::Delete { images: Vec::new() });
-    let mut mover = Mover::new("bpdm", inherited.link, *order);
+    let mut mover = Mover::new(name, inherited.link, *order);
     let mut report = MoverReport::default();
     let result = match task {
         MoverTask::Delete { images } => delete(&mut mover, images, &mut report),
         MoverTask::Discard => discard(&mut mover, &mut report),
+        MoverTask::Replicate(task) => replicate::replicate_backup(&mut mover, &task, &mut report),
+        MoverTask::ReadCatalogImages { images } => replicate::read_catalog_images(&mut mover, &images),
+        MoverTask::PollEvents => events::poll(&mut mover),
+        MoverTask::DeleteEvents { numbers } => events::delete(&mut mover, &numbers),
+        MoverTask::ReadHeaders => headers::read_headers(&mut mover),
         MoverTask::Copy(task) => copy::copy_backup(&mut mover, &task, &mut report),
         _ => Err(Failure::new(code::INVALID_PARAMETER, "this task is bptm's")),
     };
@@ -29,10 +46,9 @@ fn discard(mover: &mut Mover, report: &mut MoverReport) -> Result<(), Failure> {
     let plugin = mover.load()?;
     let server = mover.open(&plugin)?;
     let (prefix, date) = (format!("{}_", mover.order.backup_id), mover.order.backup_time);
-    let listed = server.images(&mover.order.storage_unit.lsu, &|image| {
-        image.date == date && image.name.starts_with(&prefix)
-    });
-    let images = listed.map_err(|sts| mover.failed(Some(&plugin), sts))?;
+    let listed = server.images(&mover.order.storage_unit.lsu);
+    let mut images = listed.map_err(|sts| mover.failed(Some(&plugin), sts))?;
+    images.retain(|image| image.date == date && image.name.starts_with(&prefix));
     mover.log(4, format!("{} images are left of earlier tries", images.len()));
     delete_all(mover, &plugin, &server, images.into_iter().map(|image| image.name).collect(), report)
 }
@@ -66,7 +82,14 @@ fn delete_all(
             }
             Err(sts) => {
                 let failure = mover.failed(Some(plugin), sts);
-                mover.log(16, format!("Failed to delete image {name}: {}", failure.text));
+                if failure.sts.as_ref().is_some_and(|sts| sts.code == ost_abi::STS_EWORMLOCKED) {
+                    mover.info(format!(
+                        "Failed to delete WORM locked image {name}: error {}",
+                        ost_abi::STS_EWORMLOCKED
+                    ));
+                } else {
+                    mover.log(16, format!("Failed to delete image {name}: {}", failure.text));
+                }
                 report.left_behind.push(name);
                 first.get_or_insert(failure);
             }

@@ -1,9 +1,10 @@
 //! bptm: moves a stream between the network and the storage, through the plug-in.
 
-mod accelerated;
 mod child;
 mod compose;
+mod files;
 pub(crate) mod fragments;
+mod framed;
 pub(crate) mod header;
 mod output;
 mod pair;
@@ -38,10 +39,9 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
             read::read_backup(&mut mover, data, &wanted, &mut report)
         }
         MoverTask::Compose(task) => compose::compose_backup(&mut mover, &task, &mut report),
+        MoverTask::ReadFiles(stored) => files::read_files(&mut mover, &stored, &mut report),
         MoverTask::Verify { image, copy } => verify::verify_backup(&mut mover, &image, copy, &mut report),
-        MoverTask::Delete { .. } | MoverTask::Discard | MoverTask::Copy(_) => {
-            Err(Failure::new(code::INVALID_PARAMETER, "this task is bpdm's"))
-        }
+        _ => Err(Failure::new(code::INVALID_PARAMETER, "this task is bpdm's")),
     };
     finish(mover, report, result)
 }

@@ -1,14 +1,14 @@
 //! The images of a backup while bptm makes them: fragments cut at the storage unit's maximum, and the header. What goes
 //! into them is written, or included from other images by the storage.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::header::BackupHeader;
-use super::session::{Failure, Mover};
+use super::session::{Failure, Mover, image_id};
 use super::write::per_second;
 use crate::nbu::catalog::{FragmentRecord, StoredCopy};
 use crate::nbu::plugin::{ImageWriter, Plugin, Server};
-use crate::nbu::process::message::{Extent, MoverReport, WriteTask};
+use crate::nbu::process::message::{Checkpoint, Extent, FromMover, MoverReport, WriteTask};
 use crate::nbu::request::HeaderOrder;
 use crate::nbu::status::code;
 
@@ -61,12 +61,42 @@ impl<'s> Output<'s> {
         }
     }
 
-    /// Writes the header, if it comes first.
+    /// Goes on behind a checkpoint, or writes the header if it comes first.
     pub(super) fn begin(&mut self, mover: &mut Mover, report: &mut MoverReport) -> Result<(), Failure> {
+        if let Some(point) = &self.task.resume {
+            mover.log(4, format!("resuming behind byte {}, fragment {}", point.bytes, point.fragments.len()));
+            self.total = point.bytes;
+            self.fragments.clone_from(&point.fragments);
+            report.header.clone_from(&point.header);
+            report.kept.clone_from(&point.images);
+            return Ok(());
+        }
         match self.task.header_order {
             HeaderOrder::First => self.write_header(mover, report),
             HeaderOrder::Last => Ok(()),
         }
+    }
+
+    /// Ends the fragment at a checkpoint: what is there is complete and stays whatever comes.
+    pub(super) fn checkpoint(
+        &mut self,
+        mover: &mut Mover,
+        files: u64,
+        report: &mut MoverReport,
+    ) -> Result<(), Failure> {
+        self.close_fragment(mover)?;
+        report.kept.append(&mut report.images);
+        mover.log(4, format!("checkpoint behind byte {}, fragment {}", self.total, self.fragments.len()));
+        let point = Checkpoint {
+            files,
+            bytes: self.total,
+            buffer_size: u32::try_from(self.buffer_size).unwrap_or(u32::MAX),
+            fragments: self.fragments.clone(),
+            header: report.header.clone(),
+            images: report.kept.clone(),
+            left: Vec::new(),
+        };
+        Ok(mover.link.send(&FromMover::Checkpoint(Box::new(point)))?)
     }
 
     /// Closes the last fragment and writes the header, if it comes last. The backup is complete then.
@@ -78,9 +108,32 @@ impl<'s> Output<'s> {
         if self.task.header_order == HeaderOrder::Last {
             self.write_header(mover, report)?;
         }
+        let mut all = std::mem::take(&mut report.kept);
+        all.append(&mut report.images);
+        report.images = all;
+        self.lock(mover, report);
         report.bytes = self.total;
         report.fragments.clone_from(&self.fragments);
         Ok(())
+    }
+
+    /// Locks everything that was made, if the backup is to be locked: all images until the same time. A lock that is refused
+    /// does not take the backup back, of which a part may be locked.
+    fn lock(&self, mover: &mut Mover, report: &mut MoverReport) {
+        let Some(seconds) = self.task.worm_seconds else { return };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let until = now.saturating_add(seconds);
+        for name in &report.images {
+            let locked = self.server.lock_image(&image_id(&mover.order, name), until);
+            if let Err(sts) = locked {
+                let Failure { status, text, sts, .. } = mover.failed(Some(self.plugin), sts);
+                report.lock_refused = Some((status, text, sts));
+                return;
+            }
+        }
+        mover.pass_log(self.plugin);
+        mover.log(4, format!("{} images are locked until {until}", report.images.len()));
+        report.unlock_time = Some(until);
     }
 
     /// Writes data, a multiple of the block size, of which `received` bytes belong to the stream; a new fragment begins
@@ -119,12 +172,13 @@ impl<'s> Output<'s> {
         let mut done = 0;
         while done < extent.length {
             mover.check()?;
-            let Some(at) = locate(&source.copy, extent.offset + done) else {
+            let found = locate(&source.copy, extent.offset + done);
+            let found = found.and_then(|at| Some((at, source.copy.fragments.get(at.index)?)));
+            let Some((at, from)) = found else {
                 let what = format!("{} has no byte {}", source.backup_id, extent.offset + done);
                 return Err(Failure::new(code::MEDIA_POSITION, what));
             };
             let length = (extent.length - done).min(at.left).min(self.room(mover, report)?);
-            let Some(from) = source.copy.fragments.get(at.index) else { continue };
             let (image, fragment) = self.current()?;
             let included = image.include(&source.image_id(&from.name), at.offset, length, fragment.bytes);
             let count = included.map_err(|sts| mover.failed(Some(self.plugin), sts))?;

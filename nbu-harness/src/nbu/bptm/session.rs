@@ -105,6 +105,12 @@ impl Mover {
         let _ = self.link.send(&FromMover::Log(line));
     }
 
+    /// Writes a line into the job details as NetBackup shows it there.
+    pub(crate) fn info(&mut self, text: impl std::fmt::Display) {
+        let line = format!("Info {} (pid={}) {text}", self.name, std::process::id());
+        let _ = self.link.send(&FromMover::Log(line));
+    }
+
     /// A line as the log has it, without the severity: `jobid:process:pid:server: text`.
     fn line(&self, text: &dyn std::fmt::Display) -> String {
         let server = &self.order.storage_unit.server;

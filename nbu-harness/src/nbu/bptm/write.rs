@@ -6,8 +6,8 @@
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::accelerated::Accelerated;
 use super::child::Duty;
+use super::framed::Framed;
 use super::output::{Output, need_space};
 use super::pair::{Buffers, buffer_geometry};
 use super::ring::{Consumer, Next};
@@ -95,14 +95,14 @@ fn write_data(
     let timeout = mover.timeouts().client_read();
     let mut hold_at = output.task.hold_at;
     let mut reported = Instant::now();
-    let mut accelerated = output.task.framed.then(|| Accelerated::new(output.task.base.as_ref()));
+    let mut framed = output.task.framed.then(|| Framed::new(output.task.base.as_ref()));
     loop {
         let mut check = || mover.check_pair(child);
         let mut buffer = match consumer.full(timeout, &mut check)? {
             Next::Full(buffer) => buffer,
             Next::End(0) => {
-                return match &mut accelerated {
-                    Some(accelerated) => accelerated.end(mover, output, report),
+                return match &mut framed {
+                    Some(framed) => framed.end(mover, output, report),
                     None => Ok(()),
                 };
             }
@@ -112,13 +112,12 @@ fn write_data(
             }
         };
         mover.check()?;
-        match &mut accelerated {
-            Some(accelerated) => accelerated.take(mover, output, &buffer, report)?,
-            None => {
-                let received = buffer.len() as u64;
-                buffer.pad_to(BLOCK);
-                output.write(mover, &buffer, received, report)?;
-            }
+        if let Some(framed) = &mut framed {
+            framed.take(mover, output, &buffer, report)?;
+        } else {
+            let received = buffer.len() as u64;
+            buffer.pad_to(BLOCK);
+            output.write(mover, &buffer, received, report)?;
         }
         drop(buffer);
         if hold_at.is_some_and(|at| output.total >= at) {

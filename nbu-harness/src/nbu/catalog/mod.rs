@@ -145,11 +145,20 @@ impl Catalog {
         self.dir.join(&image.file_list)
     }
 
+    /// Starts another file list for an image that is there.
+    pub(crate) fn begin_list(&self, backup_id: &str, job_id: u64) -> Result<NewImage, CatalogError> {
+        self.start(checked_id(backup_id)?, job_id)
+    }
+
     /// Starts the file list of a new image.
     pub(crate) fn begin(&self, backup_id: &str, job_id: u64) -> Result<NewImage, CatalogError> {
         if self.header_path(backup_id)?.exists() {
             return Err(CatalogError::Exists(backup_id.to_owned()));
         }
+        self.start(backup_id, job_id)
+    }
+
+    fn start(&self, backup_id: &str, job_id: u64) -> Result<NewImage, CatalogError> {
         let name = format!("{backup_id}.{job_id}-{}.f", std::process::id());
         let path = self.dir.join(&name);
         let file = File::create(&path).map_err(at(&path))?;
@@ -249,6 +258,13 @@ impl NewImage {
         Ok(())
     }
 
+    /// Gives the file list up: what was added so far is in the file at this path, which is the caller's now.
+    pub(crate) fn into_list(mut self) -> Result<PathBuf, CatalogError> {
+        self.sync()?;
+        self.committed = true;
+        Ok(self.path.clone())
+    }
+
     /// Files added so far, without those that are true image restore information only.
     pub(crate) const fn files(&self) -> u64 {
         self.files
@@ -259,13 +275,38 @@ impl NewImage {
         &self.name
     }
 
+    /// Takes the place of the file list of an image that is in the catalogue. What `change` makes of its record comes with it.
+    pub(crate) fn replace(
+        mut self,
+        backup_id: &str,
+        change: impl FnOnce(&mut ImageRecord),
+    ) -> Result<Option<ImageRecord>, CatalogError> {
+        self.sync()?;
+        let (name, files, mut old) = (self.name.clone(), self.files, None);
+        let updated = self.catalog.update(backup_id, |image| {
+            old = Some(std::mem::replace(&mut image.file_list, name));
+            image.files = files;
+            change(image);
+            true
+        })?;
+        self.committed = updated.is_some();
+        if let Some(old) = old {
+            let old = self.catalog.dir.join(old);
+            fs::remove_file(&old).map_err(at(&old))?;
+        }
+        Ok(updated)
+    }
+
+    fn sync(&mut self) -> Result<(), CatalogError> {
+        let Some(out) = self.out.take() else { return Ok(()) };
+        let file = out.into_inner().map_err(|e| at(&self.path)(e.into_error()))?;
+        file.sync_all().map_err(at(&self.path))
+    }
+
     /// Puts the image into the catalogue, durably.
     pub(crate) fn commit(mut self, image: &ImageRecord) -> Result<(), CatalogError> {
         let header = self.catalog.header_path(&image.backup_id)?;
-        if let Some(out) = self.out.take() {
-            let file = out.into_inner().map_err(|e| at(&self.path)(e.into_error()))?;
-            file.sync_all().map_err(at(&self.path))?;
-        }
+        self.sync()?;
         let new = self.path.with_extension("new");
         // A link, and not a rename: it must not replace an image that came in between.
         let linked = write_record(&new, image).and_then(|()| {

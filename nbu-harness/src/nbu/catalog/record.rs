@@ -111,12 +111,20 @@ pub struct CopyRecord {
     pub header_order: HeaderOrder,
     /// Data fragments in order.
     pub fragments: Vec<FragmentRecord>,
+    /// Base name of the image that holds this catalogue entry for another domain; there is one once the copy was
+    /// replicated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog_image: Option<String>,
+    /// When the storage lets the images go again (WORM), in seconds since the epoch; none: they are not locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlock_time: Option<u64>,
 }
 
 impl CopyRecord {
-    /// Names of all images of the copy: the fragments, then the header.
+    /// Names of all images of the copy: the fragments, the header, and the catalogue image if there is one.
     pub fn image_names(&self) -> Vec<String> {
-        self.fragments.iter().map(|f| f.name.clone()).chain([self.header.clone()]).collect()
+        let data = self.fragments.iter().map(|f| f.name.clone());
+        data.chain([self.header.clone()]).chain(self.catalog_image.clone()).collect()
     }
 }
 
@@ -157,6 +165,13 @@ pub struct ImageRecord {
     pub backup_time: u64,
     /// The job that made it.
     pub job_id: u64,
+    /// Phase 1 of an import made the record, and phase 2 is still to come (`IMAGE_TYPE` 1): there are no files yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_imported: bool,
+    /// The true image restore information of an incremental backup has gone, by an import: nothing can be synthesized
+    /// from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tir_pruned: bool,
     /// Length of the stream in bytes.
     pub stream_bytes: u64,
     /// Number of file records.

@@ -1,59 +1,51 @@
-//! What is known of images without opening them: which ones an LSU has, complete or not, and how large one is.
+//! What is known of images without opening them.
 
 #![allow(unsafe_code, reason = "calls through the plug-in's C interface")]
 
-use ost_abi::{STS_EINVAL, STS_ENOENT, bstsp_image_list_handle_s, sts_image_def_t, sts_image_info_t};
+use ost_abi::{STS_ENOENT, STS_EOK, bstsp_image_list_handle_s, sts_image_def_t, sts_image_info_t};
 
 use super::server::definition;
-use super::{ImageId, Server, check, failure, size_of_u32, text};
+use super::{ImageId, Server, check, size_of_u32, text};
 use crate::nbu::result::StsFailure;
 use crate::nbu::status::Place;
 
-/// An image as the list has it.
+/// An image as an enumeration names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedImage {
     pub(crate) name: String,
-    /// Backup time in seconds since the epoch.
     pub(crate) date: u64,
+    pub(crate) policy: String,
 }
 
 impl Server<'_> {
-    /// Images of an LSU for which `wanted` is true.
-    pub(crate) fn images(
-        &self,
-        lsu: &str,
-        wanted: &dyn Fn(&ListedImage) -> bool,
-    ) -> Result<Vec<ListedImage>, StsFailure> {
-        let lsu = self.lsu(lsu)?;
-        let api = &self.plugin.api;
+    /// All images of an LSU.
+    pub(crate) fn images(&self, lsu: &str) -> Result<Vec<ListedImage>, StsFailure> {
+        let target = self.lsu(lsu)?;
         let mut list: *mut bstsp_image_list_handle_s = std::ptr::null_mut();
-        // SAFETY: `lsu` holds an open server and a terminated name; both pointers outlive the call.
-        let code = unsafe { (api.stspi_open_image_list)(&raw const lsu, &raw mut list) };
-        check(Place::OpenServer, "stspi_open_image_list", "", code)?;
-        if list.is_null() {
-            return Err(failure(Place::OpenServer, "stspi_open_image_list", "", STS_EINVAL));
-        }
+        // SAFETY: `target` holds the open server and a terminated name; both outlive the call.
+        let code = unsafe { (self.plugin.api.stspi_open_image_list)(&raw const target, &raw mut list) };
+        check(Place::List, "stspi_open_image_list", "", code)?;
         let mut images = Vec::new();
-        let ended = loop {
+        let end = loop {
             // SAFETY: all zeros is a valid value of this structure of integers and character arrays.
             let mut image: sts_image_def_t = unsafe { std::mem::zeroed() };
             image.size = size_of_u32::<sts_image_def_t>();
             // SAFETY: the list is open; `image` has the size it says.
-            let code = unsafe { (api.stspi_list_image)(list, &raw mut image) };
-            if code == STS_ENOENT {
-                break Ok(());
+            let code = unsafe { (self.plugin.api.stspi_list_image)(list, &raw mut image) };
+            if code != STS_EOK {
+                break code;
             }
-            if let Err(error) = check(Place::OpenServer, "stspi_list_image", "", code) {
-                break Err(error);
-            }
-            let image = ListedImage { name: text(&image.img_basename), date: image.img_date };
-            if wanted(&image) {
-                images.push(image);
-            }
+            images.push(ListedImage {
+                name: text(&image.img_basename),
+                date: image.img_date,
+                policy: text(&image.img_policy),
+            });
         };
-        // SAFETY: the list is open, and not used again.
-        let code = unsafe { (api.stspi_close_image_list)(list) };
-        ended.and_then(|()| check(Place::OpenServer, "stspi_close_image_list", "", code))?;
+        // SAFETY: the list is open and not used again.
+        unsafe { (self.plugin.api.stspi_close_image_list)(list) };
+        if end != STS_ENOENT {
+            check(Place::List, "stspi_list_image", "", end)?;
+        }
         Ok(images)
     }
 

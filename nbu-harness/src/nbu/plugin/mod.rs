@@ -10,6 +10,8 @@ mod compose;
 mod image;
 mod library;
 mod list;
+mod lock;
+mod replicate;
 mod server;
 
 use std::cell::RefCell;
@@ -23,6 +25,8 @@ use ost_abi::{Api, STS_EOK, STSPI_INTERFACE_VERSION, stspi_plugin_info_t};
 
 pub(crate) use image::{ImageReader, ImageWriter};
 pub(crate) use library::Library;
+pub(crate) use list::ListedImage;
+pub(crate) use replicate::BackupInfo;
 pub(crate) use server::{ImageId, Server, ServerProperties, Session};
 
 use super::result::StsFailure;

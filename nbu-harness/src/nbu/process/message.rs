@@ -2,15 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::nbu::catalog::{CopyRecord, FileRecord, FragmentRecord, ImageRecord, StoredCopy};
+use crate::nbu::catalog::{CopyRecord, FileRecord, FragmentRecord, ImageRecord};
 use crate::nbu::held::Footprint;
 use crate::nbu::install::{Installation, StorageUnit};
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{
-    BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, HeaderOrder, RestoreRequest,
-    ScheduleType, Source, SyntheticRequest, VerifyRequest,
+    BackupRequest, DuplicateRequest, ExpireRequest, HeaderOrder, ImportRequest, ReplicaImportRequest,
+    ReplicateRequest, RestoreRequest, Source, SyntheticRequest, VerifyRequest,
 };
 use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, ProcessRecord, StsFailure, Warning};
+
+pub(crate) use super::task::{
+    CatalogImage, Checkpoint, ComposeTask, CopyTask, Extent, FoundCopy, MoverTask, Piece, ReplicateTask,
+    WriteTask,
+};
 
 /// nbjm to the owner of a job.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +44,9 @@ pub(crate) enum JobRequest {
     Expire(ExpireRequest),
     Duplicate(DuplicateRequest),
     Synthetic(SyntheticRequest),
+    Import(ImportRequest),
+    Replicate(ReplicateRequest),
+    ImportReplicas(ReplicaImportRequest),
 }
 
 /// The owner of a job to nbjm.
@@ -61,6 +69,8 @@ pub(crate) enum ToClient {
         reference: Option<Reference>,
         /// For an accelerated backup.
         track: Option<TrackOrder>,
+        /// For a backup with checkpoints.
+        checkpoints: Option<CheckpointOrder>,
         timeout_ms: u64,
     },
     /// tar: put what comes here.
@@ -74,6 +84,26 @@ pub(crate) struct Reference {
     pub(crate) since: u64,
     /// Its file list: what is not in it, or differs in anything but content, is sent too.
     pub(crate) list: PathBytes,
+}
+
+/// Checkpoints at the client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CheckpointOrder {
+    /// Bytes between two checkpoints at least.
+    pub(crate) every: u64,
+    /// Where to go on: everything up to this file is in the backup already.
+    pub(crate) resume: Option<ResumePoint>,
+}
+
+/// The end of what a backup has at a checkpoint.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ResumePoint {
+    /// The last file.
+    pub(crate) path: PathBytes,
+    /// How many there are.
+    pub(crate) files: u64,
+    /// Length of the stream.
+    pub(crate) bytes: u64,
 }
 
 /// What an accelerated backup needs at the client.
@@ -159,86 +189,6 @@ pub(crate) struct MoverOrder {
     pub(crate) task: MoverTask,
 }
 
-/// What bptm or bpdm does.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum MoverTask {
-    /// Writes the stream that comes over the data socket.
-    Write(WriteTask),
-    /// Sends pieces of the streams of stored backups, one after the other, and zeros behind them.
-    Read {
-        images: Vec<StoredCopy>,
-        pieces: Vec<Piece>,
-        zeros: u64,
-    },
-    Verify {
-        image: Box<ImageRecord>,
-        copy: u32,
-    },
-    Delete {
-        images: Vec<String>,
-    },
-    /// Delete whatever earlier tries of the backup left.
-    Discard,
-    /// Has the storage make an image of pieces of others.
-    Compose(ComposeTask),
-    /// Has the storage copy a backup.
-    Copy(CopyTask),
-}
-
-/// What bptm writes besides the stream itself, and when it stops.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct WriteTask {
-    pub(crate) client: String,
-    pub(crate) schedule: String,
-    pub(crate) schedule_type: ScheduleType,
-    /// Number of the policy's stream.
-    pub(crate) stream: u32,
-    pub(crate) source: Source,
-    /// Number of the copy that is written.
-    pub(crate) copy: u32,
-    pub(crate) header_order: HeaderOrder,
-    /// The stream comes in frames (an accelerated backup), which may refer to this earlier backup.
-    pub(crate) framed: bool,
-    pub(crate) base: Option<StoredCopy>,
-    /// Bytes of the stream after which bptm waits for bpbrm's decision.
-    pub(crate) hold_at: Option<u64>,
-}
-
-/// An optimized synthetic backup.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct ComposeTask {
-    pub(crate) write: WriteTask,
-    pub(crate) images: Vec<StoredCopy>,
-    pub(crate) pieces: Vec<Piece>,
-    /// Zeros behind the last piece.
-    pub(crate) zeros: u64,
-}
-
-/// An optimized duplication.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct CopyTask {
-    pub(crate) source: StoredCopy,
-    /// Number of the copy that is made.
-    pub(crate) copy: u32,
-    pub(crate) method: DuplicateMethod,
-    pub(crate) extent_bytes: u64,
-}
-
-/// A range of the stream of one of several backups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Piece {
-    /// Index of the backup.
-    pub(crate) image: usize,
-    pub(crate) extent: Extent,
-}
-
-/// A range of the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Extent {
-    pub(crate) offset: u64,
-    pub(crate) length: u64,
-}
-
 /// bptm or bpdm to bpbrm.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromMover {
@@ -254,6 +204,8 @@ pub(crate) enum FromMover {
     },
     /// An image is about to be created: from now on it may exist.
     Creating(String),
+    /// A checkpoint was made.
+    Checkpoint(Box<Checkpoint>),
     /// `hold_at` was reached; waits for `Resume` or `Abort`.
     Held {
         bytes: u64,
@@ -264,6 +216,23 @@ pub(crate) enum FromMover {
     },
     /// It has failed and asks whether what it made is still its own to delete: `Abort` or `Leave`.
     Failing,
+    /// A backup that was found on the LSU.
+    Found(Box<FoundCopy>),
+    /// A backup, or an image, on the LSU that cannot be imported: its name, the status, and why.
+    Unreadable {
+        name: String,
+        status: i32,
+        why: String,
+    },
+    /// An event of the LSU, with the catalogue images that it names.
+    Event {
+        number: u64,
+        images: Vec<CatalogImage>,
+    },
+    /// The catalogue entry of a replicated backup; its files follow.
+    Replica(Box<ImageRecord>),
+    /// Files of the stream, in its order.
+    Files(Vec<FileRecord>),
     /// Last.
     Done(Box<MoverReport>),
 }
@@ -288,6 +257,12 @@ pub(crate) struct MoverReport {
     pub(crate) buffer_size: u32,
     pub(crate) fragments: Vec<FragmentRecord>,
     pub(crate) header: String,
+    /// Until when the images are locked.
+    pub(crate) unlock_time: Option<u64>,
+    /// Why they are not, although they should be: status, text and the plug-in's error. The backup exists all the same.
+    pub(crate) lock_refused: Option<(i32, String, Option<StsFailure>)>,
+    /// Images up to the last checkpoint: they stay when the job fails.
+    pub(crate) kept: Vec<String>,
     /// All images in the order they were created or deleted.
     pub(crate) images: Vec<String>,
     /// Images that should have been deleted and were not.
@@ -305,6 +280,8 @@ impl MoverReport {
             header: self.header.clone(),
             header_order,
             fragments: self.fragments.clone(),
+            catalog_image: None,
+            unlock_time: self.unlock_time,
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod link;
 pub(crate) mod message;
 pub(crate) mod os;
 mod running;
+mod task;
 
 use std::ffi::{CString, OsString};
 use std::io;
@@ -56,16 +57,19 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
         "nbprimary" => Some(crate::primary::run),
         _ => None,
     };
-    if let Some(serve) = serve {
-        let argument = args.next()?;
+    // An nbrmms without one is a child of the server, which looks at storage for it.
+    if let (Some(serve), Some(argument)) = (serve, args.next()) {
         name_process(&name);
         return Some(serve(Path::new(&argument)));
     }
     let run: fn(Inherited) -> i32 = match name.as_str() {
-        "bpbrm" | "bpverify" | "nbdelete" | "bpduplicate" | "bpsynth" => bpbrm::run,
+        "bpbrm" | "bpverify" | "nbdelete" | "bpduplicate" | "bpsynth" | "bpimport" | "nbreplicate" => {
+            bpbrm::run
+        }
         "bpbkar" => bpbkar::run,
         "bptm" => bptm::run,
         "bpdm" => bpdm::run,
+        "nbrmms" => bpdm::run_as_nbrmms,
         "tar" => tar::run,
         _ => return None,
     };

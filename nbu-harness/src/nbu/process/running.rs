@@ -40,7 +40,7 @@ impl Running {
             .stdin(OwnedFd::from(control))
             .stdout(data.map_or_else(Stdio::null, |data| OwnedFd::from(data).into()))
             .stderr(log_file(&installation.work_dir, &format!("job-{job_id}.log"))?);
-        if matches!(name, "bptm" | "bpdm") {
+        if matches!(name, "bptm" | "bpdm" | "nbrmms") {
             command.env("VAST_OST_CONFIG", &installation.plugin_config);
             command.envs(&installation.plugin_env);
         }

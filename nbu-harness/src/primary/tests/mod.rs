@@ -67,6 +67,7 @@ fn config() -> Config {
     };
     let installation = || Installation::new("/exe".into(), "/p.so".into(), "/c".into(), "/w".into());
     Config {
+        first_job_id: 1,
         clock_start: START,
         globals: Globals::default(),
         media_servers: ["ms1", "ms2"].map(|name| (name.to_owned(), installation())).into(),

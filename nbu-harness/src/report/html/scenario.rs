@@ -367,7 +367,7 @@ mod tests {
     fn a_fault_is_shown_with_the_jobs_of_the_steps_after_it_up_to_the_one_that_heals_it() {
         let mut run = run();
         let fault = run.record.faults[0].fault;
-        run.record.scenario.run = vec![Step::Fault(fault), Step::Resume, Step::Heal, Step::Resume];
+        run.record.scenario.run = vec![Step::Fault(fault), Step::Restart, Step::Heal, Step::Restart];
         for (job, step) in run.record.jobs.iter_mut().zip([1, 3]) {
             job.step = step;
             job.result.log = vec!["<16> 1:bptm:7:x: went wrong".into(), "<4> 1:bptm:7:x: fine".into()];

@@ -80,6 +80,11 @@ fn components(catalog: &Catalog, request: &SyntheticRequest) -> Result<Vec<Image
         .filter(|(index, _)| *index == full || *index >= after)
         .map(|(_, image)| image)
         .collect();
+    if let Some(pruned) = chosen.iter().find(|image| image.tir_pruned) {
+        let what =
+            format!("{} was imported: which files it left out is not known any more", pruned.backup_id);
+        return Err(Cause::new(code::TIR_PRUNED, what));
+    }
     if chosen.len() < 2 { Err(nothing(request)) } else { Ok(chosen) }
 }
 
@@ -121,6 +126,8 @@ impl Job<'_> {
             source: newest.source.clone(),
             copy: FIRST_COPY,
             header_order: self.header_order(),
+            resume: None,
+            worm_seconds: None,
             framed: false,
             base: None,
             hold_at: None,
@@ -195,6 +202,8 @@ impl Job<'_> {
             stream: self.request.stream,
             backup_time: self.backup_time,
             job_id: self.request.job_id,
+            not_imported: false,
+            tir_pruned: false,
             stream_bytes: report.bytes,
             files: new_image.files(),
             status: code::OK,

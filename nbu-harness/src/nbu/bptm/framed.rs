@@ -1,4 +1,5 @@
-//! bptm in an accelerated backup: data is gathered and written, pieces of the base are included by the storage.
+//! bptm with a framed stream: data is gathered and written, pieces of the base of an accelerated backup are included by the
+//! storage, and fragments end at checkpoints.
 
 use super::output::Output;
 use super::session::{Failure, Mover};
@@ -13,13 +14,13 @@ const GATHERED: usize = 1 << 18;
 
 /// A framed stream on its way into images.
 #[derive(Debug)]
-pub(super) struct Accelerated<'t> {
+pub(super) struct Framed<'t> {
     unframer: Unframer,
     base: Option<&'t StoredCopy>,
     gathered: Vec<u8>,
 }
 
-impl<'t> Accelerated<'t> {
+impl<'t> Framed<'t> {
     pub(super) fn new(base: Option<&'t StoredCopy>) -> Self {
         Self { unframer: Unframer::default(), base, gathered: Vec::with_capacity(GATHERED) }
     }
@@ -50,6 +51,10 @@ impl<'t> Accelerated<'t> {
                         return Err(Failure::new(code::HANDSHAKE, "a piece of a backup that nobody named"));
                     };
                     output.include(mover, base, Extent { offset, length }, report)?;
+                }
+                Item::Checkpoint { files } => {
+                    self.write(mover, output, report)?;
+                    output.checkpoint(mover, files, report)?;
                 }
             }
         }
