@@ -133,6 +133,15 @@ pub(super) const FLOWS: &[Check] = &[
         "Locks outside the LSU's limits are refused",
         "status 88 with the plug-in's error; the backup exists, unlocked",
     ),
+    // Needs the capability worm.
+    whole(
+        "WRM-003",
+        "worm",
+        "NBU-WRM-003",
+        false,
+        "Refused locks are tried again by image cleanup",
+        "88 while they are refused; once they hold, the images cannot be expired before their time",
+    ),
     // Needs the capabilities async_copy, events, image_set and replication_properties.
     whole(
         "AIR-001",

@@ -5,9 +5,9 @@ use super::jobs::{Action, Backup, Jobs, can_resume};
 use super::record::{ImageFacts, JobRecord};
 use super::sources::Prepared;
 use crate::nbu::{
-    self, BackupRequest, Catalog, DuplicateRequest, ExpireRequest, ImportPhase, ImportRequest, Installation,
-    JobControl, JobEvent, JobKind, JobResult, ReplicaImportRequest, ReplicateRequest, RestoreRequest,
-    StorageUnit, SyntheticRequest, VerifyRequest,
+    self, BackupRequest, Catalog, CleanupRequest, DuplicateRequest, ExpireRequest, ImportPhase,
+    ImportRequest, Installation, JobControl, JobEvent, JobKind, JobResult, ReplicaImportRequest,
+    ReplicateRequest, RestoreRequest, StorageUnit, SyntheticRequest, VerifyRequest,
 };
 use crate::scenario::{DuplicateStep, ImportReplicasStep, ImportStep, ResumeStep, SyntheticStep};
 use std::path::PathBuf;
@@ -52,6 +52,12 @@ impl Flow for ReplicaImportRequest {
 impl Flow for RestoreRequest {
     fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
         nbu::restore(installation, self, watch)
+    }
+}
+
+impl Flow for CleanupRequest {
+    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
+        nbu::cleanup(installation, self, watch)
     }
 }
 
@@ -269,6 +275,16 @@ impl Jobs<'_> {
             }
         }
         Ok(there)
+    }
+
+    /// Image cleanup of what has not expired: locks that were refused are tried again.
+    pub(super) fn cleanup(&mut self, step_index: usize) {
+        let storage_unit = self.unit.clone();
+        let job = self.job(0, JobKind::ImageCleanup, "locks".into(), |job_id| {
+            Action::Flow(Box::new(CleanupRequest { job_id, storage_unit }))
+        });
+        let (results, _) = self.run_all(step_index, vec![job], &[]);
+        self.records.extend(results);
     }
 
     /// The target domain imports what was replicated.

@@ -31,15 +31,17 @@ mod tar_stream;
 
 pub use catalog::{Catalog, CatalogError, CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
-pub use job::{backup, duplicate, expire, import, import_replicas, replicate, restore, synthesize, verify};
+pub use job::{
+    backup, cleanup, duplicate, expire, import, import_replicas, replicate, restore, synthesize, verify,
+};
 pub use path_bytes::PathBytes;
 pub(crate) use plugin::library_file;
 pub use process::dispatch;
 pub(crate) use process::os::{die_with_starter, termination_signals, wait_readable};
 pub use request::{
-    Accelerator, BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack, HeaderOrder,
-    ImportPhase, ImportRequest, ReplicaImportRequest, ReplicateRequest, RestoreRequest, ScheduleType,
-    Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
+    Accelerator, BackupRequest, CleanupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack,
+    HeaderOrder, ImportPhase, ImportRequest, ReplicaImportRequest, ReplicateRequest, RestoreRequest,
+    ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
 };
 pub use result::{
     BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord, StsFailure,

@@ -131,6 +131,7 @@ pub(super) enum StepFile {
     Import(ImportStep),
     Replicate(Nothing),
     ImportReplicas(ImportReplicasFile),
+    Cleanup(Nothing),
     LoseCatalog(Nothing),
     Resume(ResumeStep),
     Advance(Spanned<AdvanceStep>),

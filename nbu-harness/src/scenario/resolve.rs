@@ -232,6 +232,7 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         StepFile::Import(step) => Step::Import(step),
         StepFile::Replicate(_) => Step::Replicate,
         StepFile::ImportReplicas(step) => Step::ImportReplicas(flows::import_replicas(&step, labels)?),
+        StepFile::Cleanup(_) => Step::Cleanup,
         StepFile::LoseCatalog(_) => Step::LoseCatalog,
         StepFile::Resume(step) => Step::Resume(step),
         StepFile::Advance(step) => {
