@@ -19,58 +19,30 @@ pub(super) trait Flow: Send + Sync {
     fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult;
 }
 
-impl Flow for DuplicateRequest {
-    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
-        nbu::duplicate(installation, self, watch)
-    }
+macro_rules! flows {
+    ($($request:ty => $call:path;)+) => {$(
+        impl Flow for $request {
+            fn run(
+                &self,
+                installation: &Installation,
+                watch: &mut dyn FnMut(&JobEvent) -> JobControl,
+            ) -> JobResult {
+                $call(installation, self, watch)
+            }
+        }
+    )+};
 }
 
-impl Flow for SyntheticRequest {
-    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
-        nbu::synthesize(installation, self, watch)
-    }
-}
-
-impl Flow for ImportRequest {
-    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
-        nbu::import(installation, self, watch)
-    }
-}
-
-impl Flow for ReplicateRequest {
-    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
-        nbu::replicate(installation, self, watch)
-    }
-}
-
-impl Flow for ReplicaImportRequest {
-    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
-        nbu::import_replicas(installation, self, watch)
-    }
-}
-
-impl Flow for RestoreRequest {
-    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
-        nbu::restore(installation, self, watch)
-    }
-}
-
-impl Flow for CleanupRequest {
-    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
-        nbu::cleanup(installation, self, watch)
-    }
-}
-
-impl Flow for VerifyRequest {
-    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
-        nbu::verify(installation, self, watch)
-    }
-}
-
-impl Flow for ExpireRequest {
-    fn run(&self, installation: &Installation, watch: &mut dyn FnMut(&JobEvent) -> JobControl) -> JobResult {
-        nbu::expire(installation, self, watch)
-    }
+flows! {
+    RestoreRequest => nbu::restore;
+    VerifyRequest => nbu::verify;
+    ExpireRequest => nbu::expire;
+    CleanupRequest => nbu::cleanup;
+    DuplicateRequest => nbu::duplicate;
+    SyntheticRequest => nbu::synthesize;
+    ImportRequest => nbu::import;
+    ReplicateRequest => nbu::replicate;
+    ReplicaImportRequest => nbu::import_replicas;
 }
 
 /// A job of the target domain: the same media server, a catalogue of its own.
