@@ -122,7 +122,7 @@ pub(super) enum PolicyType {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum StepFile {
-    Backup(BackupStep),
+    Backup(Spanned<BackupStep>),
     Restore(RestoreFile),
     Verify(CopyStep),
     Expire(CopyStep),

@@ -2,9 +2,10 @@
 
 use super::diagnostic::nearest;
 use super::resolve::Problem;
+use super::spec::BackupStep;
 use super::values::{ByteSize, Comparison, Milliseconds};
 use super::{Lsu, Scenario};
-use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack};
+use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack, ScheduleType};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
@@ -202,6 +203,31 @@ pub struct StepDetails {
     pub step: usize,
     /// The words.
     pub says: String,
+}
+
+/// What a backup step cannot be at the same time.
+pub(super) fn backup(step: Spanned<BackupStep>) -> Result<BackupStep, Problem> {
+    let BackupStep { schedule, accelerator, forced_rescan, checkpoint, suspend_after, abort_after, .. } =
+        step.value;
+    let full = schedule == ScheduleType::Full;
+    let wrong = |message: &str, help: &str| Err(Problem::new(step.referenced, message, help));
+    if forced_rescan && !accelerator {
+        return wrong("a forced rescan is one of an accelerated backup", "add `accelerator: true`");
+    }
+    if (accelerator || checkpoint.is_some()) && !full {
+        let help = "leave `schedule` out";
+        return wrong("only full backups are accelerated or have checkpoints here", help);
+    }
+    if accelerator && checkpoint.is_some() {
+        return wrong("an accelerated backup has no checkpoints here", "leave one of the two out");
+    }
+    if suspend_after.is_some() && abort_after.is_some() {
+        return wrong("a job cannot be suspended and cancelled", "leave one of the two out");
+    }
+    if suspend_after.is_some() && checkpoint.is_none() {
+        return wrong("a job without checkpoints cannot be suspended", "add `checkpoint: 4m`");
+    }
+    Ok(step.value)
 }
 
 /// The index of a storage unit.

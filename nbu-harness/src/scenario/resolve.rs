@@ -221,7 +221,7 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         )),
     };
     Ok(match step {
-        StepFile::Backup(step) => Step::Backup(step),
+        StepFile::Backup(step) => Step::Backup(flows::backup(step)?),
         StepFile::Restore(step) => {
             let (copy, images, domain) = (step.copy, step.images, step.domain);
             Step::Restore(RestoreStep { copy, images, domain, selection: restore_selection(step)? })
