@@ -71,6 +71,7 @@ embedded!(
     "NBU-IMP-003",
     "NBU-WRM-001",
     "NBU-WRM-002",
+    "NBU-WRM-003",
     "NBU-AIR-001",
     "NBU-AIR-002",
     "NBU-AIR-003",

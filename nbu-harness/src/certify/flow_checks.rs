@@ -134,6 +134,15 @@ pub(super) const FLOWS: &[Check] = &[
         "status 88 with the plug-in's error; the backup exists, unlocked",
     )
     .claimed("worm"),
+    whole(
+        "WRM-003",
+        "worm",
+        "NBU-WRM-003",
+        false,
+        "Refused locks are tried again by image cleanup",
+        "88 while they are refused; once they hold, the images cannot be expired before their time",
+    )
+    .claimed("worm"),
     // Needs events and image_set and replication_properties too.
     whole(
         "AIR-001",

@@ -6,8 +6,8 @@ use super::record::{ImageFacts, JobRecord};
 use super::sources::Prepared;
 use crate::nbu::order::JobRequest;
 use crate::nbu::{
-    Catalog, DuplicateRequest, ImportPhase, ImportRequest, ReplicaImportRequest, ReplicateRequest,
-    SyntheticRequest,
+    Catalog, CleanupRequest, DuplicateRequest, ImportPhase, ImportRequest, ReplicaImportRequest,
+    ReplicateRequest, SyntheticRequest,
 };
 use crate::primary::Submission;
 use crate::scenario::{Domain as Side, DuplicateStep, ImportReplicasStep, ImportStep, SyntheticStep};
@@ -138,6 +138,15 @@ impl Jobs<'_> {
             }
         }
         Ok(there)
+    }
+
+    /// Image cleanup of what has not expired: locks that were refused are tried again.
+    pub(super) fn cleanup(&mut self, step_index: usize) -> Result<(), SetupError> {
+        let request = JobRequest::Cleanup(CleanupRequest { job_id: 0, storage_unit: nowhere() });
+        let job = self.asked(self.scenario.unit().label.clone(), 0, "locks".into(), request);
+        let results = self.run_in(Side::Source, step_index, vec![job], Vec::new())?;
+        self.records.extend(results);
+        Ok(())
     }
 
     /// The target domain imports what was replicated.

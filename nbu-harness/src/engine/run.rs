@@ -167,6 +167,7 @@ impl Runner<'_> {
                 self.jobs.import_replicas(index, *step)?;
                 self.replicas = self.jobs.at_target(&self.backups, &self.replicas)?;
             }
+            Step::Cleanup => self.jobs.cleanup(index)?,
             Step::LoseCatalog => {
                 let dir = self.work_dir.join("netbackup").join("catalog");
                 std::fs::remove_dir_all(&dir).map_err(SetupError::io("remove", &dir))?;

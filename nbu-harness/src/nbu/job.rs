@@ -9,8 +9,8 @@ use super::process::Process;
 use super::process::link::{Link, LinkError};
 use super::process::message::{FromOwner, JobOrder, JobRequest, ToOwner};
 use super::request::{
-    BackupRequest, DuplicateRequest, ExpireRequest, ImportRequest, ReplicaImportRequest, ReplicateRequest,
-    RestoreRequest, SyntheticRequest, VerifyRequest,
+    BackupRequest, CleanupRequest, DuplicateRequest, ExpireRequest, ImportRequest, ReplicaImportRequest,
+    ReplicateRequest, RestoreRequest, SyntheticRequest, VerifyRequest,
 };
 use super::result::{JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord};
 use super::status::{code, status_text};
@@ -127,6 +127,18 @@ pub fn import_replicas(
 ) -> JobResult {
     let result = JobResult::empty(JobKind::ReplicationImport, request.job_id, String::new());
     run(installation, JobRequest::ImportReplicas(request.clone()), "bpimport", result, progress)
+}
+
+/// Locks what the storage refused to lock before. Blocks until the job is done.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn cleanup(
+    installation: &Installation,
+    request: &CleanupRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let result = JobResult::empty(JobKind::ImageCleanup, request.job_id, String::new());
+    run(installation, JobRequest::Cleanup(request.clone()), "nbdelete", result, progress)
 }
 
 fn run(

@@ -37,7 +37,9 @@ pub use held::Footprint;
 pub(crate) use held::Held;
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
 pub(crate) use job::run_on;
-pub use job::{backup, duplicate, expire, import, import_replicas, replicate, restore, synthesize, verify};
+pub use job::{
+    backup, cleanup, duplicate, expire, import, import_replicas, replicate, restore, synthesize, verify,
+};
 pub use path_bytes::PathBytes;
 pub(crate) use plugin::{Library, library_file};
 pub(crate) use process::Running;
@@ -45,9 +47,9 @@ pub use process::dispatch;
 pub(crate) use process::link::{Link, LinkError};
 pub(crate) use process::os::{die_with_starter, take_stdio, termination_signals, wait_readable};
 pub use request::{
-    Accelerator, BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack, HeaderOrder,
-    ImportPhase, ImportRequest, ReplicaImportRequest, ReplicateRequest, RestoreRequest, ScheduleType,
-    Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
+    Accelerator, BackupRequest, CleanupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack,
+    HeaderOrder, ImportPhase, ImportRequest, ReplicaImportRequest, ReplicateRequest, RestoreRequest,
+    ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
 };
 pub use result::{
     BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord, StsFailure,

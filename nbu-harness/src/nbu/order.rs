@@ -12,7 +12,7 @@ impl JobRequest {
             Self::Backup(_) => JobKind::Backup,
             Self::Restore(_) => JobKind::Restore,
             Self::Verify(_) => JobKind::Verify,
-            Self::Expire(_) => JobKind::ImageCleanup,
+            Self::Expire(_) | Self::Cleanup(_) => JobKind::ImageCleanup,
             Self::Duplicate(_) => JobKind::Duplicate,
             Self::Import(_) => JobKind::Import,
             Self::Replicate(_) => JobKind::Replication,
@@ -26,7 +26,7 @@ impl JobRequest {
         match self {
             Self::Backup(_) | Self::Restore(_) => "bpbrm",
             Self::Verify(_) => "bpverify",
-            Self::Expire(_) => "nbdelete",
+            Self::Expire(_) | Self::Cleanup(_) => "nbdelete",
             Self::Duplicate(_) => "bpduplicate",
             Self::Import(_) | Self::ImportReplicas(_) => "bpimport",
             Self::Replicate(_) => "nbreplicate",
@@ -40,7 +40,7 @@ impl JobRequest {
             Self::Backup(_) => Operation::Write,
             Self::Restore(_) => Operation::Read,
             Self::Verify(_) => Operation::Verify,
-            Self::Expire(_) => Operation::Running,
+            Self::Expire(_) | Self::Cleanup(_) => Operation::Running,
             Self::Duplicate(_) => Operation::Duplicate,
             Self::Import(_) | Self::ImportReplicas(_) => Operation::Import,
             Self::Replicate(_) => Operation::DuplicateToRemoteMaster,
@@ -62,7 +62,7 @@ impl JobRequest {
             Self::Expire(request) => request.backup_id.clone(),
             Self::Duplicate(request) => request.backup_id.clone(),
             // Decided when its components are known.
-            Self::Synthetic(_) | Self::ImportReplicas(_) => String::new(),
+            Self::Synthetic(_) | Self::ImportReplicas(_) | Self::Cleanup(_) => String::new(),
             Self::Import(request) => request.backup_id().to_owned(),
             Self::Replicate(request) => request.backup_id.clone(),
         }
@@ -95,6 +95,7 @@ impl JobRequest {
             Self::Synthetic(request) => (&mut request.job_id, &mut request.storage_unit),
             Self::Import(request) => (&mut request.job_id, &mut request.storage_unit),
             Self::Replicate(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Cleanup(request) => (&mut request.job_id, &mut request.storage_unit),
             Self::ImportReplicas(request) => (&mut request.job_id, &mut request.storage_unit),
         };
         (*job_id, *unit) = (id, storage);

@@ -336,3 +336,12 @@ pub struct ReplicaImportRequest {
     /// The LSU that backups were replicated to.
     pub storage_unit: StorageUnit,
 }
+
+/// An image cleanup job that deletes nothing: it locks what could not be locked when it was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CleanupRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// A unit of the storage server whose images are looked after.
+    pub storage_unit: StorageUnit,
+}

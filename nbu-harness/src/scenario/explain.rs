@@ -213,6 +213,9 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
                 .to_owned()
         }
         Step::ImportReplicas(import) => flows::tell_import_replicas(*import, scenario),
+        Step::Cleanup => {
+            "Image cleanup: bpdm tries again to lock what the storage refused to lock.".to_owned()
+        }
         Step::LoseCatalog => "The catalogue is lost.".to_owned(),
         Step::Resume(resume) => flows::tell_resume(*resume),
         Step::Change(change) => flows::tell_change(*change),

@@ -241,7 +241,7 @@ pub(super) enum PolicyType {
 #[serde(rename_all = "snake_case")]
 pub(super) enum StepFile {
     /// Backs up the policy's streams: one job each, as many at once as the unit allows.
-    Backup(BackupFile),
+    Backup(#[schemars(with = "BackupFile")] Spanned<BackupFile>),
     /// Restores every backup made so far, by new processes to a new place.
     Restore(RestoreFile),
     /// Verifies every backup made so far.
@@ -258,6 +258,8 @@ pub(super) enum StepFile {
     Replicate(Nothing),
     /// The target domain imports what was replicated.
     ImportReplicas(ImportReplicasFile),
+    /// Image cleanup of what has not expired: locks that were refused are tried again.
+    Cleanup(Nothing),
     /// The catalogue is lost.
     LoseCatalog(Nothing),
     /// Changes what the client has.

@@ -2,12 +2,13 @@
 
 use super::diagnostic::nearest;
 use super::resolve::Problem;
+use super::spec::BackupStep;
 use super::values::{ByteSize, Comparison};
 use super::{Lsu, Scenario};
-use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack};
+use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack, ScheduleType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
 /// Verifies or expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -198,6 +199,31 @@ pub struct StepDetails {
     pub step: usize,
     /// The words.
     pub says: String,
+}
+
+/// What a backup step cannot be at the same time.
+pub(super) fn backup(place: Location, step: BackupStep) -> Result<BackupStep, Problem> {
+    let BackupStep { schedule, accelerator, forced_rescan, checkpoint, suspend_after, abort_after, .. } =
+        step;
+    let full = schedule == ScheduleType::Full;
+    let wrong = |message: &str, help: &str| Err(Problem::new(place, message, help));
+    if forced_rescan && !accelerator {
+        return wrong("a forced rescan is one of an accelerated backup", "add `accelerator: true`");
+    }
+    if (accelerator || checkpoint.is_some()) && !full {
+        let help = "leave `schedule` out";
+        return wrong("only full backups are accelerated or have checkpoints here", help);
+    }
+    if accelerator && checkpoint.is_some() {
+        return wrong("an accelerated backup has no checkpoints here", "leave one of the two out");
+    }
+    if suspend_after.is_some() && abort_after.is_some() {
+        return wrong("a job cannot be suspended and cancelled", "leave one of the two out");
+    }
+    if suspend_after.is_some() && checkpoint.is_none() {
+        return wrong("a job without checkpoints cannot be suspended", "add `checkpoint: 4m`");
+    }
+    Ok(step)
 }
 
 /// The index of a storage unit.

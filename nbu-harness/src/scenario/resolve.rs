@@ -213,7 +213,10 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         )),
     };
     Ok(match step {
-        StepFile::Backup(step) => Step::Backup(Domain::backup(step)?),
+        StepFile::Backup(step) => {
+            let place = step.referenced;
+            Step::Backup(flows::backup(place, Domain::backup(step.value)?)?)
+        }
         StepFile::Restore(step) => {
             let media = step.media.as_ref().map(|name| known.domain.media_server(name)).transpose()?;
             let (copy, images, domain) = (step.copy, step.images, step.domain);
@@ -236,6 +239,7 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         StepFile::ImportReplicas(step) => {
             Step::ImportReplicas(flows::import_replicas(&step, &known.domain.labels())?)
         }
+        StepFile::Cleanup(_) => Step::Cleanup,
         StepFile::LoseCatalog(_) => Step::LoseCatalog,
         StepFile::Resume(step) => Step::Resume(step),
         StepFile::Change(step) => {

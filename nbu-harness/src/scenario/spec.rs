@@ -308,6 +308,8 @@ pub enum Step {
     Replicate,
     /// The target domain imports what was replicated to a storage unit's LSU.
     ImportReplicas(ImportReplicasStep),
+    /// Image cleanup locks what could not be locked before.
+    Cleanup,
     /// The catalogue is lost.
     LoseCatalog,
     /// Resumes the jobs of the last step that can be resumed.
@@ -351,6 +353,7 @@ impl Step {
             Self::Import(_) => "import",
             Self::Replicate => "replicate",
             Self::ImportReplicas(_) => "import_replicas",
+            Self::Cleanup => "cleanup",
             Self::LoseCatalog => "lose_catalog",
             Self::Resume(_) => "resume",
             Self::Advance(_) => "advance",

@@ -7,7 +7,7 @@ use super::owner::{Cause, Owner};
 use super::{Found, Work};
 use crate::nbu::catalog::Catalog;
 use crate::nbu::process::message::{ClientReport, FromClient, FromMover, MoverReport, MoverTask, ToMover};
-use crate::nbu::request::ExpireRequest;
+use crate::nbu::request::{CleanupRequest, ExpireRequest};
 use crate::nbu::status::code;
 
 /// Runs an image cleanup job: deletes the images of one copy or of all, and takes each copy out of the catalogue when
@@ -47,6 +47,39 @@ pub(super) fn run(owner: &mut Owner, request: &ExpireRequest) -> Result<(), Caus
     outcome?;
     owner.result.files = image.files;
     Ok(())
+}
+
+/// Locks the images of every copy whose lock the storage refused before. A copy that is refused again is tried again by
+/// the next cleanup; the job ends with that status.
+pub(super) fn lock(owner: &mut Owner, request: &CleanupRequest) -> Result<(), Cause> {
+    let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
+    let mut outcome = Ok(());
+    for image in catalog.images().map_err(catalogue_cause)? {
+        for copy in image.copies.clone() {
+            let Some(until) = copy.lock_wanted.filter(|_| copy.storage_server == request.storage_unit.server)
+            else {
+                continue;
+            };
+            let (number, id, images) = (copy.number, image.backup_id.clone(), copy.image_names());
+            let found = Found { catalog: catalog.clone(), image: image.clone(), copy };
+            let work = found.work(&request.storage_unit)?;
+            let process = work.start(owner, "bpdm", None, MoverTask::Lock { images, until })?;
+            match Course::new(None, process, None).run(owner, &mut Alone) {
+                Ok(()) => {
+                    let noted = catalog.update(&id, |image| {
+                        for copy in image.copies.iter_mut().filter(|copy| copy.number == number) {
+                            (copy.unlock_time, copy.lock_wanted) = (Some(until), None);
+                        }
+                        true
+                    });
+                    noted.map_err(catalogue_cause)?;
+                    owner.info("nbdelete", std::process::id(), format!("locked copy {number} of {id}"));
+                }
+                Err(cause) => outcome = outcome.and(Err(cause)),
+            }
+        }
+    }
+    outcome
 }
 
 /// Deletes what a failed backup left on the storage; what cannot be deleted is noted in the result.

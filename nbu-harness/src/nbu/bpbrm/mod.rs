@@ -40,6 +40,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::Import(r) => (JobKind::Import, r.job_id, r.backup_id().to_owned()),
         JobRequest::Replicate(r) => (JobKind::Replication, r.job_id, r.backup_id.clone()),
         JobRequest::ImportReplicas(r) => (JobKind::ReplicationImport, r.job_id, String::new()),
+        JobRequest::Cleanup(r) => (JobKind::ImageCleanup, r.job_id, String::new()),
         JobRequest::Expire(r) => (JobKind::ImageCleanup, r.job_id, r.backup_id.clone()),
     };
     let mut owner = match Owner::new(inherited.link, order.installation, kind, job_id, id) {
@@ -58,6 +59,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::Import(request) => import::run(&mut owner, &request),
         JobRequest::Replicate(request) => replicate::run(&mut owner, &request),
         JobRequest::ImportReplicas(request) => replicate::import(&mut owner, &request),
+        JobRequest::Cleanup(request) => cleanup::lock(&mut owner, &request),
         JobRequest::Expire(request) => cleanup::run(&mut owner, &request),
     };
     owner.finish(outcome)

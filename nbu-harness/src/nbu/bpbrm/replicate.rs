@@ -152,6 +152,7 @@ impl Replicas<'_> {
             lsu: unit.lsu.clone(),
             catalog_image: Some(format!("{id}_C{}_IM", copy.number)),
             unlock_time: None,
+            lock_wanted: None,
             ..copy.clone()
         };
         if let Some(known) = self.catalog.image(&id).map_err(catalogue_cause)? {

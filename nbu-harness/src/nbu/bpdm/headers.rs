@@ -146,6 +146,7 @@ impl Reading<'_> {
                 fragments,
                 catalog_image: images.catalog.as_ref().map(|image| image.name.clone()),
                 unlock_time: None,
+                lock_wanted: None,
             },
         })
     }

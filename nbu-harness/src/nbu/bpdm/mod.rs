@@ -34,6 +34,7 @@ fn run_as(name: &'static str, mut inherited: Inherited) -> i32 {
         MoverTask::ReadCatalogImages { images } => replicate::read_catalog_images(&mut mover, &images),
         MoverTask::PollEvents => events::poll(&mut mover),
         MoverTask::DeleteEvents { numbers } => events::delete(&mut mover, &numbers),
+        MoverTask::Lock { images, until } => lock(&mut mover, &images, until),
         MoverTask::ReadHeaders => headers::read_headers(&mut mover),
         MoverTask::Copy(task) => copy::copy_backup(&mut mover, &task, &mut report),
         _ => Err(Failure::new(code::INVALID_PARAMETER, "this task is bptm's")),
@@ -51,6 +52,19 @@ fn discard(mover: &mut Mover, report: &mut MoverReport) -> Result<(), Failure> {
     images.retain(|image| image.date == date && image.name.starts_with(&prefix));
     mover.log(4, format!("{} images are left of earlier tries", images.len()));
     delete_all(mover, &plugin, &server, images.into_iter().map(|image| image.name).collect(), report)
+}
+
+/// Locks images whose lock was refused before.
+fn lock(mover: &mut Mover, images: &[String], until: u64) -> Result<(), Failure> {
+    let plugin = mover.load()?;
+    let server = mover.open(&plugin)?;
+    for name in images {
+        let locked = server.lock_image(&image_id(&mover.order, name), until);
+        locked.map_err(|sts| mover.failed(Some(&plugin), sts))?;
+    }
+    mover.pass_log(&plugin);
+    mover.log(4, format!("{} images are locked until {until}", images.len()));
+    Ok(())
 }
 
 /// Deletes every image it can; 1 when some could not be deleted.

@@ -170,6 +170,7 @@ mod tests {
             fragments: vec![fragment(1, 0, 1024), fragment(2, 1024, 1024), fragment(3, 2048, 452)],
             catalog_image: None,
             unlock_time: None,
+            lock_wanted: None,
         };
         let at = |position| locate(&copy, position).map(|l| (l.index, l.offset, l.left));
         assert_eq!(at(0), Some((0, 0, 1024)));

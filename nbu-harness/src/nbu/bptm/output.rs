@@ -128,6 +128,7 @@ impl<'s> Output<'s> {
             if let Err(sts) = locked {
                 let Failure { status, text, sts, .. } = mover.failed(Some(self.plugin), sts);
                 report.lock_refused = Some((status, text, sts));
+                report.lock_wanted = Some(until);
                 return;
             }
         }

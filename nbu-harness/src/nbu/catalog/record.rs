@@ -118,6 +118,9 @@ pub struct CopyRecord {
     /// When the storage lets the images go again (WORM), in seconds since the epoch; none: they are not locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unlock_time: Option<u64>,
+    /// Until when the images should be locked and are not: the storage refused it. Image cleanup tries again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_wanted: Option<u64>,
 }
 
 impl CopyRecord {

@@ -7,8 +7,8 @@ use crate::nbu::held::Footprint;
 use crate::nbu::install::{Installation, StorageUnit};
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{
-    BackupRequest, DuplicateRequest, ExpireRequest, HeaderOrder, ImportRequest, ReplicaImportRequest,
-    ReplicateRequest, RestoreRequest, Source, SyntheticRequest, VerifyRequest,
+    BackupRequest, CleanupRequest, DuplicateRequest, ExpireRequest, HeaderOrder, ImportRequest,
+    ReplicaImportRequest, ReplicateRequest, RestoreRequest, Source, SyntheticRequest, VerifyRequest,
 };
 use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, ProcessRecord, StsFailure, Warning};
 
@@ -45,6 +45,7 @@ pub(crate) enum JobRequest {
     Duplicate(DuplicateRequest),
     Synthetic(SyntheticRequest),
     Import(ImportRequest),
+    Cleanup(CleanupRequest),
     Replicate(ReplicateRequest),
     ImportReplicas(ReplicaImportRequest),
 }
@@ -259,6 +260,8 @@ pub(crate) struct MoverReport {
     pub(crate) header: String,
     /// Until when the images are locked.
     pub(crate) unlock_time: Option<u64>,
+    /// Until when they should be.
+    pub(crate) lock_wanted: Option<u64>,
     /// Why they are not, although they should be: status, text and the plug-in's error. The backup exists all the same.
     pub(crate) lock_refused: Option<(i32, String, Option<StsFailure>)>,
     /// Images up to the last checkpoint: they stay when the job fails.
@@ -282,6 +285,7 @@ impl MoverReport {
             fragments: self.fragments.clone(),
             catalog_image: None,
             unlock_time: self.unlock_time,
+            lock_wanted: self.lock_wanted,
         }
     }
 }

@@ -59,6 +59,11 @@ pub(crate) enum MoverTask {
     ReadCatalogImages {
         images: Vec<CatalogImage>,
     },
+    /// Locks images until a time.
+    Lock {
+        images: Vec<String>,
+        until: u64,
+    },
     /// Has the storage copy a backup.
     Copy(CopyTask),
 }
