@@ -67,7 +67,10 @@ pub(super) fn run(
             suite.capabilities = seen.first().map(Seen::claims).unwrap_or_default();
         }
         let Bench { mut ran, order, phases, .. } = bench;
-        suite.phases.extend(phases);
+        // Passes without end must not fill the memory.
+        if pass == 1 || bad || !options.until_failure {
+            suite.phases.extend(phases);
+        }
         if pass == 1 || bad {
             suite.runs.extend(order.iter().filter_map(|id| ran.remove(id)?.ok().map(|(run, _)| run)));
         }
