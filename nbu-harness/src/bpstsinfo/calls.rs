@@ -12,6 +12,8 @@ use ost_abi::{
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
@@ -19,6 +21,16 @@ use std::time::Instant;
 
 /// LSUs and log lines that one answer holds at most.
 const LIMIT: usize = 1000;
+
+/// What was standard output; from now on, whoever prints prints to standard error.
+pub(super) fn take_stdout() -> io::Result<File> {
+    let out = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3)?;
+    // SAFETY: replaces descriptor 1, which nobody owns; 2 is open in every process that this program starts.
+    if unsafe { libc::dup2(2, 1) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(File::from(out))
+}
 
 pub(super) fn ask(query: &Query) -> Answer {
     let mut answer = Answer::default();
@@ -112,6 +124,9 @@ fn open_server(api: &Api, query: &OpenQuery, log: &RefCell<Vec<String>>, answer:
     let code =
         unsafe { (api.stspi_get_server_prop_byname)(&raw const session, name.as_ptr(), &raw mut info) };
     answer.by_name = (code == STS_EOK).then(|| server_facts(&info));
+    if query.user.is_empty() {
+        return;
+    }
 
     let mut server: *mut bstsp_server_handle_s = std::ptr::null_mut();
     let started = Instant::now();
@@ -133,7 +148,9 @@ fn open_server(api: &Api, query: &OpenQuery, log: &RefCell<Vec<String>>, answer:
         let facts = lsu_facts(api, server, &lsu);
         answer.lsus.push(facts);
     }
-    answer.unknown_lsu_code = Some(lsu_facts(api, server, &query.unknown_lsu).code);
+    if !query.unknown_lsu.is_empty() {
+        answer.unknown_lsu_code = Some(lsu_facts(api, server, &query.unknown_lsu).code);
+    }
     // SAFETY: the server is open and no handle below it is.
     answer.close_code = Some(unsafe { (api.stspi_close_server)(server) });
 }
@@ -181,6 +198,8 @@ fn lsu_facts(api: &Api, server: *mut bstsp_server_handle_s, name: &str) -> LsuFa
         save_as: info.save_as,
         block_size: info.block_size,
         max_transfer: info.max_transfer,
+        worm_min: info.worm_min,
+        worm_max: info.worm_max,
     }
 }
 

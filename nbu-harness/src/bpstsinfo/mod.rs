@@ -8,6 +8,7 @@ mod calls;
 use crate::nbu::die_with_starter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -36,11 +37,11 @@ pub struct Query {
 pub struct OpenQuery {
     /// Its name, with the type.
     pub server: String,
-    /// User.
+    /// User. Without one, the server is asked for by its name and not opened.
     pub user: String,
     /// Password.
     pub password: String,
-    /// An LSU that does not exist: what the plug-in says about it.
+    /// An LSU that does not exist: what the plug-in says about it. Empty asks nothing.
     pub unknown_lsu: String,
 }
 
@@ -118,7 +119,7 @@ pub struct ServerFacts {
 }
 
 /// Properties of an LSU; figures that the plug-in does not know are absent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LsuFacts {
     /// Name.
     pub name: String,
@@ -136,6 +137,10 @@ pub struct LsuFacts {
     pub block_size: u64,
     /// Largest transfer.
     pub max_transfer: u64,
+    /// Shortest lock of an image in seconds; 0 without locks.
+    pub worm_min: u64,
+    /// Longest lock of an image in seconds; 0 without locks.
+    pub worm_max: u64,
 }
 
 /// Runs this program as `bpstsinfo` if its arguments say so, and returns the exit code.
@@ -156,21 +161,38 @@ pub fn dispatch(args: impl IntoIterator<Item = std::ffi::OsString>) -> Option<i3
             return Some(20);
         }
     };
+    // A plug-in may print: the answer has standard output to itself, so that it stays one.
+    let mut out = match calls::take_stdout() {
+        Ok(out) => out,
+        Err(error) => {
+            eprintln!("{NAME}: cannot take over standard output: {error}");
+            return Some(24);
+        }
+    };
     let answer = calls::ask(&query);
     let written = serde_json::to_vec(&answer).map_err(std::io::Error::from);
-    match written.and_then(|bytes| std::io::stdout().lock().write_all(&bytes)) {
+    match written.and_then(|bytes| out.write_all(&bytes)) {
         Ok(()) => Some(0),
         Err(_) => Some(24),
     }
 }
 
-/// Asks a plug-in in a process of its own, which is killed after `patience`.
+/// Asks a plug-in in a process of its own, with more environment variables, which is killed after `patience`.
 ///
 /// # Errors
 /// A sentence: the process did not start, crashed, hung or answered nonsense.
-pub fn ask(exe: &Path, config: &Path, query: &Query, patience: Duration) -> Result<Answer, String> {
+pub fn ask(
+    exe: &Path,
+    config: &Path,
+    environment: &BTreeMap<String, String>,
+    query: &Query,
+    patience: Duration,
+) -> Result<Answer, String> {
     let mut command = Command::new(exe);
-    command.args([NAME, MARK]).env("VAST_OST_CONFIG", config).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.args([NAME, MARK]).envs(environment).stdin(Stdio::piped()).stdout(Stdio::piped());
+    if !config.as_os_str().is_empty() {
+        command.env("VAST_OST_CONFIG", config);
+    }
     die_with_starter(&mut command);
     let mut child = command.spawn().map_err(|error| format!("{NAME} does not start: {error}"))?;
     let sent = serde_json::to_vec(query).map_err(|error| error.to_string());

@@ -79,6 +79,8 @@ pub struct Surroundings {
     pub exe: PathBuf,
     /// The plug-in under test.
     pub plugin: PathBuf,
+    /// Environment variables for the processes that load it.
+    pub plugin_env: BTreeMap<String, String>,
     /// Where the working directory is made.
     pub base: PathBuf,
     /// Whether the working directory stays.
@@ -117,7 +119,7 @@ pub fn attempt(
         plugin: around.plugin.clone(),
         work_dir: path.clone(),
         sysroot: around.sysroot.clone(),
-        plugin_env: BTreeMap::new(),
+        plugin_env: around.plugin_env.clone(),
     };
     let timeline = Timeline::new(observer);
     timeline.scenario(scenario);

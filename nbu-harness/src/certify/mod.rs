@@ -5,8 +5,8 @@ mod baseline;
 mod catalogue;
 mod check;
 mod environment;
-mod evidence;
-mod probes;
+pub(crate) mod evidence;
+pub(crate) mod probes;
 mod resources;
 mod suite;
 mod timeline;
@@ -23,7 +23,7 @@ pub use verdict::{CheckResult, Outcome, Suite, Verdict};
 
 use crate::engine::Observer;
 use crate::nbu::library_file;
-use crate::scenario::ByteSize;
+use crate::scenario::{ByteSize, Milliseconds};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -57,6 +57,10 @@ pub struct Options {
     pub baseline: Option<(PathBuf, Baseline)>,
     /// Only these checks, by the file name of the plug-in; none for all.
     pub rerun: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// Environment variables for the processes that load the plug-in.
+    pub plugin_env: BTreeMap<String, String>,
+    /// In place of the time that scenarios give their jobs: for proofs that the limit is minded.
+    pub limit: Option<Milliseconds>,
     /// The program that every NetBackup process is: normally this one.
     pub exe: PathBuf,
     /// Where catalogue, data and restored files go; removed afterwards. Default: the system's temporary directory.
@@ -77,6 +81,8 @@ impl Options {
             until_failure: false,
             baseline: None,
             rerun: None,
+            plugin_env: BTreeMap::new(),
+            limit: None,
             exe,
             work_dir: None,
         }

@@ -18,12 +18,16 @@ const PLUGIN: &str = "libstspiVastData.so";
 pub(super) fn run(cli: &Cli) -> Exit {
     match &cli.command {
         Command::Run(args) => run_scenarios(args),
+        Command::Certify(args) if args.prove => super::prove::certify(args),
         Command::Certify(args) => super::certify::run(args),
+        Command::Prove(args) => super::prove::run(args),
         Command::Schema(args) => super::schema::run(args),
         Command::VerifyBundle(args) => super::bundle::run(args),
         Command::Bench(args) => measure(args),
+        Command::Replay(args) => super::replay::run(args),
         Command::Check { files, json } => check(files, *json),
         Command::Explain { files } => explain(files),
+        Command::ImportLog(args) => super::import_log::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "nbu-harness", &mut script);
@@ -166,9 +170,17 @@ fn run_scenario(
     scenario: &Scenario,
     progress: &Progress,
 ) -> Result<Exit, Exit> {
+    let mut plugin_env = std::collections::BTreeMap::new();
+    let plugin = match &args.trace {
+        None => plugin.to_path_buf(),
+        Some(dir) => {
+            super::replay::record(dir, exe, plugin, &mut plugin_env).map_err(|error| set_up(&error))?
+        }
+    };
     let around = Surroundings {
         exe: exe.to_path_buf(),
-        plugin: plugin.to_path_buf(),
+        plugin,
+        plugin_env,
         base: args.work_dir.clone().unwrap_or_else(std::env::temp_dir),
         keep: args.keep,
         sysroot: args.sysroot.clone(),
@@ -268,6 +280,23 @@ fn measure(args: &BenchArgs) -> Exit {
         work_dir: args.work_dir.clone().unwrap_or_else(std::env::temp_dir),
     };
     let progress = Progress::new(std::io::stderr().is_terminal(), interrupt.clone());
+    if args.overhead {
+        return match bench::overhead(&options, &progress) {
+            Ok(figures) if args.json => match serde_json::to_string_pretty(&figures) {
+                Ok(text) => {
+                    print(&text);
+                    Exit::Pass
+                }
+                Err(error) => set_up(&error),
+            },
+            Ok(figures) => {
+                print(&bench::overhead_text(&figures));
+                Exit::Pass
+            }
+            Err(_) if interrupt.signal().is_some() => interrupted(&interrupt),
+            Err(error) => set_up(&error),
+        };
+    }
     match bench::run(&options, &progress) {
         Ok(figures) if args.json => match serde_json::to_string_pretty(&figures) {
             Ok(text) => {

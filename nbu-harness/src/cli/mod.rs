@@ -4,9 +4,12 @@ mod args;
 mod bundle;
 mod certify;
 mod commands;
+mod import_log;
 mod interrupt;
 mod monitor;
 mod progress;
+mod prove;
+mod replay;
 mod schema;
 
 pub use args::Cli;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::FragmentRecord;
@@ -20,12 +21,14 @@ pub enum JobKind {
     Restore = 2,
     /// 3.
     Verify = 3,
+    /// 4.
+    Duplicate = 4,
     /// 17.
     ImageCleanup = 17,
 }
 
 /// NetBackup's job states, with their numbers in `bpdbjobs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum JobState {
@@ -33,8 +36,14 @@ pub enum JobState {
     Queued = 0,
     /// 1.
     Active = 1,
+    /// 2: waiting for its next try.
+    Requeued = 2,
     /// 3.
     Done = 3,
+    /// 4.
+    Suspended = 4,
+    /// 5: failed behind a checkpoint that it can be resumed at.
+    Incomplete = 5,
 }
 
 /// What happens while a job runs.
@@ -74,6 +83,8 @@ pub enum JobControl {
     Continue,
     /// Cancel the job, as an operator does: it ends with status 150 and leaves nothing behind.
     Cancel,
+    /// Suspend the job, as an operator does: it ends with status 157.
+    Suspend,
 }
 
 /// One thing that did not go as it should but did not fail the job.

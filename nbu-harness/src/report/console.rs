@@ -147,11 +147,7 @@ pub fn job_table(jobs: &[JobRecord], colour: bool, width: Option<u16>) -> String
         table.add_row(vec![
             right(result.job_id.to_string()),
             Cell::new(kind_name(result.kind)),
-            Cell::new(match result.state {
-                JobState::Queued => "Queued",
-                JobState::Active => "Active",
-                JobState::Done => "Done",
-            }),
+            Cell::new(state_name(result.state)),
             status.set_alignment(CellAlignment::Right),
             right(result.files.to_string()),
             right(result.kbytes.to_string()),
@@ -178,12 +174,25 @@ pub fn job_table(jobs: &[JobRecord], colour: bool, width: Option<u16>) -> String
     text
 }
 
+/// NetBackup's name of a job state.
+pub(crate) const fn state_name(state: JobState) -> &'static str {
+    match state {
+        JobState::Queued => "Queued",
+        JobState::Active => "Active",
+        JobState::Requeued => "Requeued",
+        JobState::Done => "Done",
+        JobState::Suspended => "Suspended",
+        JobState::Incomplete => "Incomplete",
+    }
+}
+
 /// NetBackup's name of a job type.
 pub(crate) const fn kind_name(kind: JobKind) -> &'static str {
     match kind {
         JobKind::Backup => "Backup",
         JobKind::Restore => "Restore",
         JobKind::Verify => "Verify",
+        JobKind::Duplicate => "Duplicate",
         JobKind::ImageCleanup => "Image cleanup",
     }
 }

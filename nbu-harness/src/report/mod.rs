@@ -8,8 +8,8 @@ mod junit;
 mod tap;
 
 pub use bundle::{BundleFacts, verify_bundle, write_bundle};
-pub(crate) use console::kind_name;
 pub use console::{job_table, verdict_table};
+pub(crate) use console::{kind_name, state_name};
 pub use html::html;
 pub use json::{RunReport, result_schema};
 pub use junit::junit;

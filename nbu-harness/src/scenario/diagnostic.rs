@@ -167,14 +167,8 @@ fn plain(text: &str) -> String {
 
 /// "did you mean" with the nearest of the valid words, when one is near, and all of them.
 pub(super) fn nearest(what: &str, given: &str, valid: &[&str]) -> String {
-    let distance = |word: &str| strsim::damerau_levenshtein(&given.to_lowercase(), &word.to_lowercase());
-    let near = valid
-        .iter()
-        .copied()
-        .min_by_key(|word| distance(word))
-        .filter(|word| distance(word) <= 1 + word.len() / 3);
     let all = valid.join(", ");
-    match near {
+    match crate::nearest::nearest(given, valid.iter().copied()) {
         Some(word) => format!("did you mean `{word}`? valid {what}s here: {all}"),
         None => format!("valid {what}s here: {all}"),
     }

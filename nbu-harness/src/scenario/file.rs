@@ -1,11 +1,13 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
+use super::domain::{Attempts, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, VolumeStep};
+use super::flows::{ChangeStep, CopyStep, DuplicateFile, ImageChoice, SyntheticStep};
+use super::plugin_fault::PluginFaultFile;
 use super::spec::{
-    BackupStep, EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep,
-    StorageServer,
+    EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer,
 };
 use super::values::{ByteSize, Milliseconds};
-use crate::nbu::{ForkPoint, HeaderOrder};
+use crate::nbu::{ForkPoint, HeaderOrder, ScheduleType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -48,6 +50,42 @@ pub(super) struct Nbu {
     pub(super) buffers: Buffers,
     /// When bptm forks its child.
     pub(super) fork: ForkPoint,
+    pub(super) timeouts: TimeoutsFile,
+    pub(super) clock_start: Option<u64>,
+    pub(super) schedule_attempts: Option<Attempts>,
+    pub(super) job_retry_delay: Option<Milliseconds>,
+    pub(super) incomplete_to_done: Option<Milliseconds>,
+    pub(super) job_silence: Option<Milliseconds>,
+    pub(super) max_jobs_per_client: Option<u32>,
+    #[schemars(with = "Option<Milliseconds>")]
+    pub(super) disk_polling: Option<Spanned<Milliseconds>>,
+}
+
+impl Nbu {
+    /// Global attributes, every default in its place.
+    pub(super) fn globals(&self) -> GlobalAttributes {
+        let default = GlobalAttributes::default();
+        GlobalAttributes {
+            clock_start: self.clock_start.unwrap_or(default.clock_start),
+            schedule_attempts: self.schedule_attempts.unwrap_or(default.schedule_attempts),
+            job_retry_delay: self.job_retry_delay.unwrap_or(default.job_retry_delay),
+            incomplete_to_done: self.incomplete_to_done.unwrap_or(default.incomplete_to_done),
+            job_silence: self.job_silence.unwrap_or(default.job_silence),
+            max_jobs_per_client: self.max_jobs_per_client.unwrap_or(default.max_jobs_per_client),
+            disk_polling: self.disk_polling.as_ref().map(|interval| interval.value),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TimeoutsFile {
+    #[schemars(with = "Option<Milliseconds>")]
+    pub(super) client_read: Option<Spanned<Milliseconds>>,
+    #[schemars(with = "Option<Milliseconds>")]
+    pub(super) client_connect: Option<Spanned<Milliseconds>>,
+    #[schemars(with = "Option<Milliseconds>")]
+    pub(super) stop: Option<Spanned<Milliseconds>>,
 }
 
 /// NetBackup's files for bptm's buffers.
@@ -84,8 +122,19 @@ pub(super) struct Storage {
     /// LSUs to provide, each an S3 view of the cluster.
     #[serde(default)]
     pub(super) lsus: Vec<LsuFile>,
+    /// Media servers; without any, one that is called `media1`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) media_servers: Vec<Spanned<String>>,
+    /// Disk pools.
+    #[serde(default)]
+    #[schemars(with = "Vec<PoolSpec>")]
+    pub(super) pools: Vec<Spanned<PoolSpec>>,
     /// Storage units.
     pub(super) units: Vec<Unit>,
+    #[serde(default)]
+    #[schemars(with = "Vec<GroupSpec>")]
+    pub(super) groups: Vec<Spanned<GroupSpec>>,
 }
 
 /// The cluster behind the storage server.
@@ -116,8 +165,15 @@ pub(super) struct Unit {
     /// The unit's label.
     #[schemars(with = "String")]
     pub(super) label: Spanned<String>,
-    /// Its LSU; one that `lsus` does not have is provided by nobody.
-    pub(super) lsu: String,
+    /// Its LSU; one that `lsus` does not have is provided by nobody. Not together with `pool`.
+    pub(super) lsu: Option<String>,
+    /// Its disk pool.
+    #[schemars(with = "Option<String>")]
+    pub(super) pool: Option<Spanned<String>>,
+    /// Media servers that may use it; without any, all of them.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) media: Vec<Spanned<String>>,
     /// Maximum fragment size; default 512 GiB.
     #[schemars(with = "Option<ByteSize>")]
     pub(super) max_fragment: Option<Spanned<ByteSize>>,
@@ -140,23 +196,26 @@ pub(super) struct Policy {
     #[serde(default = "Policy::default_client")]
     pub(super) client: String,
     /// The schedule's name.
-    #[serde(default = "Policy::default_schedule")]
-    pub(super) schedule: String,
+    #[schemars(with = "Option<String>")]
+    pub(super) schedule: Option<Spanned<String>>,
     /// Label of the storage unit that it writes to.
     #[schemars(with = "String")]
     pub(super) storage: Spanned<String>,
     /// Where the header image comes.
     #[serde(default)]
     pub(super) header: HeaderOrder,
+    #[serde(default)]
+    #[schemars(with = "Vec<ScheduleSpec>")]
+    pub(super) schedules: Vec<Spanned<ScheduleSpec>>,
+    #[serde(default)]
+    pub(super) limit_jobs: u32,
+    #[serde(default)]
+    pub(super) priority: u32,
 }
 
 impl Policy {
     fn default_client() -> String {
         "client1".into()
-    }
-
-    fn default_schedule() -> String {
-        "full".into()
     }
 }
 
@@ -173,19 +232,37 @@ pub(super) enum PolicyType {
 #[serde(rename_all = "snake_case")]
 pub(super) enum StepFile {
     /// Backs up the policy's streams: one job each, as many at once as the unit allows.
-    Backup(BackupStep),
+    Backup(BackupFile),
     /// Restores every backup made so far, by new processes to a new place.
     Restore(RestoreFile),
     /// Verifies every backup made so far.
-    Verify(Nothing),
+    Verify(CopyStep),
     /// Expires every backup made so far.
-    Expire(Nothing),
+    Expire(CopyStep),
+    /// Makes another copy of every backup made so far.
+    Duplicate(DuplicateFile),
+    /// Makes a full backup of a full and its incremental backups.
+    Synthetic(SyntheticStep),
+    /// Changes the client's data.
+    Change(#[schemars(with = "ChangeStep")] Spanned<ChangeStep>),
     /// Takes space of an LSU from outside, so that only some of its quota is left.
     Fill(#[schemars(with = "FillStep")] Spanned<FillStep>),
     /// Makes the cluster misbehave.
     Fault(#[schemars(with = "FaultFile")] Spanned<FaultFile>),
+    /// Makes calls of the plug-in go wrong.
+    PluginFault(#[schemars(with = "PluginFaultFile")] Spanned<PluginFaultFile>),
     /// Ends all misbehaviour.
     Heal(Nothing),
+    Advance(Milliseconds),
+    Kill(#[schemars(with = "KillFile")] Spanned<KillFile>),
+    Pause(#[schemars(with = "PauseFile")] Spanned<PauseFile>),
+    Unpause(#[schemars(with = "PauseFile")] Spanned<PauseFile>),
+    Cancel(OrderFile),
+    Suspend(OrderFile),
+    Resume(Nothing),
+    Restart(Nothing),
+    Start(#[schemars(with = "StartFile")] Spanned<StartFile>),
+    Volume(#[schemars(with = "VolumeStep")] Spanned<VolumeStep>),
 }
 
 /// A step without settings: `{}`.
@@ -197,12 +274,56 @@ pub(super) struct Nothing {}
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RestoreFile {
+    /// Which copy is read; none: the primary one.
+    pub(super) copy: Option<u32>,
+    /// Of which backups.
+    pub(super) images: ImageChoice,
     /// This many files of each backup, each in a job of its own: 1 to 1000, picked by the seed, first and last included.
     #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     pub(super) single_files: Option<Spanned<u32>>,
     /// The named paths, in one job for each backup; not together with `single_files`.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) files: Option<Spanned<Vec<String>>>,
+    #[schemars(with = "Option<String>")]
+    pub(super) media: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct BackupFile {
+    pub(super) abort_after: Option<ByteSize>,
+    #[schemars(with = "Option<u32>")]
+    pub(super) tries: Option<Spanned<u32>>,
+    pub(super) schedule: ScheduleType,
+    pub(super) accelerator: bool,
+    pub(super) forced_rescan: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PauseFile {
+    pub(super) server: String,
+    pub(super) fragment: Option<u32>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrderFile {
+    pub(super) fragment: u32,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct KillFile {
+    pub(super) process: Option<ProcessName>,
+    pub(super) server: Option<String>,
+    pub(super) fragment: Option<u32>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StartFile {
+    pub(super) server: String,
 }
 
 /// A misbehaviour of the cluster.

@@ -1,0 +1,173 @@
+//! `bpdbjobs`: the jobs database as the Activity Monitor shows it.
+
+use super::job_lines::{all_columns, most_columns};
+use super::options::{Given, Verb, flag, several};
+use super::{CommandError, Context};
+use crate::jobs_db::{Job, JobState, JobsDb, JobsDbError};
+use std::fmt::Write;
+
+pub(super) const VERBS: &[Verb] = &[
+    Verb {
+        name: "-report",
+        options: &[flag("-all_columns"), flag("-most_columns"), several("-jobid", "ID")],
+        run: report,
+    },
+    Verb { name: "-summary", options: &[flag("-L"), flag("-l")], run: summary },
+];
+
+impl From<JobsDbError> for CommandError {
+    fn from(error: JobsDbError) -> Self {
+        let status = match &error {
+            JobsDbError::Io { .. } => 11,
+            JobsDbError::Damaged { .. } => 130,
+            JobsDbError::NoSuchJob(_) => 227,
+            JobsDbError::JobDone(_) => 228,
+        };
+        Self { status, text: error.to_string() }
+    }
+}
+
+/// The jobs that are asked for, the youngest first, as in NetBackup.
+fn asked(context: &Context, given: &Given) -> Result<Vec<Job>, CommandError> {
+    let db = JobsDb::open(context.existing()?)?;
+    let mut jobs = Vec::new();
+    if given.has("-jobid") {
+        for text in given.values("-jobid").iter().flat_map(|text| text.split(',')) {
+            let id =
+                text.parse().map_err(|_| CommandError::usage(format!("-jobid {text}: that is no job id")))?;
+            let job = db.job(id)?;
+            jobs.push(
+                job.ok_or_else(|| CommandError { status: 227, text: format!("there is no job {id}") })?,
+            );
+        }
+    } else {
+        jobs = db.jobs()?;
+    }
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.id));
+    Ok(jobs)
+}
+
+fn report(context: &Context, given: &Given) -> Result<String, CommandError> {
+    let jobs = asked(context, given)?;
+    if given.has("-all_columns") {
+        return Ok(jobs.iter().map(|job| all_columns(job) + "\n").collect());
+    }
+    if given.has("-most_columns") {
+        return Ok(jobs.iter().map(|job| most_columns(job) + "\n").collect());
+    }
+    Ok(table(&jobs))
+}
+
+/// The table that people read. Its columns are those of the documentation; their widths are not verified.
+fn table(jobs: &[Job]) -> String {
+    let mut text = format!(
+        "{:>8} {:<20} {:<17} {:>6} {:<16} {:<16} {:<16} {:<16} {:>10}\n",
+        "JobID", "Type", "State", "Status", "Policy", "Schedule", "Client", "Dest Media Svr", "Active PID"
+    );
+    for job in jobs {
+        let request = &job.request;
+        let last = job.last_try();
+        let status = job.status.map(|status| status.to_string()).unwrap_or_default();
+        let pid = last.filter(|_| job.state == JobState::Active).map(|last| last.pid.to_string());
+        // Writing into a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:>8} {:<20} {:<17} {status:>6} {:<16} {:<16} {:<16} {:<16} {:>10}",
+            job.id,
+            request.job_type,
+            job.state,
+            request.policy,
+            request.schedule,
+            request.client,
+            last.map_or("", |last| last.server.as_str()),
+            pid.unwrap_or_default()
+        );
+    }
+    text
+}
+
+/// How many jobs are in which state.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Summary {
+    queued: usize,
+    waiting: usize,
+    active: usize,
+    successful: usize,
+    partial: usize,
+    failed: usize,
+    incomplete: usize,
+    suspended: usize,
+}
+
+impl Summary {
+    fn of(jobs: &[Job]) -> Self {
+        let mut sum = Self::default();
+        for job in jobs {
+            let counter = match (job.state, job.status) {
+                (JobState::Queued, _) => &mut sum.queued,
+                (JobState::Requeued, _) => &mut sum.waiting,
+                (JobState::Active, _) => &mut sum.active,
+                (JobState::Incomplete, _) => &mut sum.incomplete,
+                (JobState::Suspended, _) => &mut sum.suspended,
+                (JobState::Done, Some(0)) => &mut sum.successful,
+                (JobState::Done, Some(1)) => &mut sum.partial,
+                (JobState::Done, _) => &mut sum.failed,
+            };
+            *counter += 1;
+        }
+        sum
+    }
+
+    fn lines(&self) -> Vec<(&'static str, usize)> {
+        let mut lines = vec![
+            ("Queued", self.queued),
+            ("Waiting-to-Retry", self.waiting),
+            ("Active", self.active),
+            ("Successful", self.successful),
+            ("Partially Successful", self.partial),
+            ("Failed", self.failed),
+            ("Incomplete", self.incomplete),
+            ("Suspended", self.suspended),
+        ];
+        lines.push(("Total", lines.iter().map(|(_, count)| count).sum()));
+        lines
+    }
+}
+
+/// The columns are those that reporting portals keep: queued, waiting, active, successful, partial, failed, incomplete,
+/// suspended, total. Both layouts are not verified.
+fn summary(context: &Context, given: &Given) -> Result<String, CommandError> {
+    let jobs = asked(context, given)?;
+    let primary = jobs.iter().map(|job| job.request.primary.as_str()).find(|name| !name.is_empty());
+    let primary = primary.unwrap_or("localhost");
+    let lines = Summary::of(&jobs).lines();
+    if given.has("-l") {
+        let counts: Vec<_> = lines.iter().map(|(_, count)| count.to_string()).collect();
+        return Ok(format!("{primary} {}\n", counts.join(" ")));
+    }
+    let mut text = format!("Summary of jobs on {primary}\n");
+    for (label, count) in lines {
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "{:<22}{count:>6}", format!("{label}:"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_is_counted_once_where_it_stands() {
+        let job = |state, status| Job { state, status, ..Job::default() };
+        let mut jobs: Vec<_> = JobState::ALL.iter().map(|state| job(*state, Some(0))).collect();
+        jobs.extend([
+            job(JobState::Done, Some(1)),
+            job(JobState::Done, Some(84)),
+            job(JobState::Done, Some(150)),
+        ]);
+        let sum = Summary::of(&jobs);
+        let counts: Vec<_> = sum.lines().iter().map(|(_, count)| *count).collect();
+        assert_eq!(counts, [1, 1, 1, 1, 1, 2, 1, 1, 9]);
+    }
+}

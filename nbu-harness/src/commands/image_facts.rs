@@ -1,0 +1,84 @@
+//! An image as commands print it: the catalogue's record and where the database of the media manager has its storage.
+//! The one place that knows the fields of the record.
+
+use crate::emm::Database;
+use crate::jobs_db::ScheduleType;
+use crate::nbu::{self, CopyRecord, ImageRecord};
+
+/// A backup.
+#[derive(Debug, Clone)]
+pub(super) struct ImageFacts {
+    pub(super) backup_id: String,
+    pub(super) client: String,
+    pub(super) policy: String,
+    pub(super) schedule: String,
+    pub(super) schedule_type: ScheduleType,
+    /// Seconds since the epoch.
+    pub(super) backup_time: u64,
+    pub(super) job_id: u64,
+    /// Number of the stream, from 1; 0 when there is only one.
+    pub(super) stream: u32,
+    pub(super) kbytes: u64,
+    pub(super) files: u64,
+    /// NetBackup status of the backup: 0 or 1.
+    pub(super) status: i32,
+    /// The copy that is read when nobody names another.
+    pub(super) primary_copy: u32,
+    pub(super) copies: Vec<CopyFacts>,
+}
+
+/// A copy of it.
+#[derive(Debug, Clone)]
+pub(super) struct CopyFacts {
+    pub(super) number: u32,
+    /// Media id of its volume; `None` when no pool has it.
+    pub(super) media_id: Option<String>,
+    /// The volume as a fragment's line has it: `1;type;server;pool;volume;0`.
+    pub(super) volume: String,
+    /// A media server that can read it.
+    pub(super) host: String,
+    pub(super) block_size: u32,
+    /// Number and KiB of each fragment.
+    pub(super) fragments: Vec<(u32, u64)>,
+}
+
+/// What there is to print of an image.
+pub(super) fn facts(image: &ImageRecord, database: &Database) -> ImageFacts {
+    ImageFacts {
+        backup_id: image.backup_id.clone(),
+        client: image.client.clone(),
+        policy: image.policy.clone(),
+        schedule: image.schedule.clone(),
+        schedule_type: match image.schedule_type {
+            nbu::ScheduleType::Full => ScheduleType::Full,
+            nbu::ScheduleType::Differential => ScheduleType::DifferentialIncremental,
+            nbu::ScheduleType::Cumulative => ScheduleType::CumulativeIncremental,
+        },
+        backup_time: image.backup_time,
+        job_id: image.job_id,
+        stream: image.stream,
+        kbytes: image.stream_bytes.div_ceil(1024),
+        files: image.files,
+        status: image.status,
+        primary_copy: image.primary_copy,
+        copies: image.copies.iter().map(|one| copy(one, database)).collect(),
+    }
+}
+
+fn copy(one: &CopyRecord, database: &Database) -> CopyFacts {
+    let (storage_server, lsu) = (one.storage_server.as_str(), one.lsu.as_str());
+    let mut pools = database.disk_pools().iter().filter(|pool| pool.storage_server == storage_server);
+    let (pool, media_id) = pools
+        .find_map(|pool| pool.volume(lsu).map(|volume| (pool.name.as_str(), volume.media_id.clone())))
+        .unzip();
+    let server = database.storage_servers().find(storage_server);
+    let (server_type, name) = storage_server.split_once(':').unwrap_or(("", storage_server));
+    CopyFacts {
+        number: one.number,
+        media_id,
+        volume: format!("1;{server_type};{name};{};{lsu};0", pool.unwrap_or("*NULL*")),
+        host: server.map_or("*NULL*", |server| server.media_server.as_str()).to_owned(),
+        block_size: one.buffer_size,
+        fragments: one.fragments.iter().map(|fragment| (fragment.number, fragment.kbytes())).collect(),
+    }
+}

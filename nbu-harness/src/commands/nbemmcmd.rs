@@ -1,0 +1,120 @@
+//! `nbemmcmd`: media servers. `-addhost` and `-listhosts` are NetBackup's; which plug-in a media server has is a matter
+//! of its file system there, and of `-plugin`, `-plugin_mt` and `-plugin_config` here.
+
+use super::options::{Given, Verb, flag, needed, optional};
+use super::{CommandError, Context};
+use crate::emm::{MediaServer, PluginInstall};
+use crate::nbu::library_file;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+pub(super) const VERBS: &[Verb] = &[
+    Verb {
+        name: "-addhost",
+        options: &[
+            needed("-machinename", "NAME"),
+            optional("-machinetype", "media"),
+            needed("-plugin", "PATH"),
+            optional("-plugin_mt", "PATH"),
+            optional("-plugin_config", "FILE"),
+        ],
+        run: add,
+    },
+    Verb {
+        name: "-updatehost",
+        options: &[
+            needed("-machinename", "NAME"),
+            optional("-machinetype", "media"),
+            optional("-plugin", "PATH"),
+            optional("-plugin_mt", "PATH"),
+            optional("-plugin_config", "FILE"),
+        ],
+        run: update,
+    },
+    Verb {
+        name: "-deletehost",
+        options: &[needed("-machinename", "NAME"), optional("-machinetype", "media")],
+        run: delete,
+    },
+    Verb { name: "-listhosts", options: &[flag("-verbose")], run: list },
+];
+
+fn media_only(given: &Given) -> Result<(), CommandError> {
+    match given.value("-machinetype") {
+        None | Some("media") => Ok(()),
+        Some(other) => {
+            Err(CommandError::usage(format!("-machinetype {other}: only media servers are set up so")))
+        }
+    }
+}
+
+/// A path that is right wherever the next command is called.
+fn absolute(path: &str) -> Result<PathBuf, CommandError> {
+    std::path::absolute(path).map_err(|error| CommandError::usage(format!("{path}: {error}")))
+}
+
+fn library(given: &Given, option: &str) -> Result<Option<PathBuf>, CommandError> {
+    let Some(path) = given.value(option) else { return Ok(None) };
+    let full = library_file(Path::new(path));
+    full.map(Some)
+        .map_err(|error| CommandError::usage(format!("{option} {path}: it cannot be loaded: {error}")))
+}
+
+/// The plug-in as it was, with what is given.
+fn plugin(given: &Given, mut plugin: PluginInstall) -> Result<PluginInstall, CommandError> {
+    if let Some(library) = library(given, "-plugin")? {
+        plugin.library = library;
+    }
+    if let Some(library) = library(given, "-plugin_mt")? {
+        plugin.library_mt = Some(library);
+    }
+    if let Some(config) = given.value("-plugin_config") {
+        plugin.config = absolute(config)?;
+        std::fs::File::open(&plugin.config)
+            .map_err(|error| CommandError::usage(format!("-plugin_config {config}: {error}")))?;
+    }
+    Ok(plugin)
+}
+
+fn add(context: &Context, given: &Given) -> Result<String, CommandError> {
+    media_only(given)?;
+    let name = given.need("-machinename")?.to_owned();
+    let plugin = plugin(given, PluginInstall::default())?;
+    context.emm()?.change(|database, _| database.add_media_server(MediaServer { name, plugin }))?;
+    Ok("Command completed successfully.\n".into())
+}
+
+fn update(context: &Context, given: &Given) -> Result<String, CommandError> {
+    media_only(given)?;
+    let name = given.need("-machinename")?;
+    let emm = context.emm()?;
+    let known = emm.read()?.media_server(name)?.plugin.clone();
+    let plugin = plugin(given, known)?;
+    emm.change(|database, _| database.set_plugin(name, plugin))?;
+    Ok("Command completed successfully.\n".into())
+}
+
+fn delete(context: &Context, given: &Given) -> Result<String, CommandError> {
+    media_only(given)?;
+    let name = given.need("-machinename")?;
+    context.emm()?.change(|database, credentials| database.remove_media_server(name, credentials))?;
+    Ok("Command completed successfully.\n".into())
+}
+
+fn list(context: &Context, given: &Given) -> Result<String, CommandError> {
+    context.existing()?;
+    let mut text = "The following hosts were found:\n".to_owned();
+    for server in context.emm()?.read()?.media_servers().iter() {
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "media           {}", server.name);
+        if given.has("-verbose") {
+            let plugin = &server.plugin;
+            let _ = writeln!(text, "        plug-in: {}", plugin.library.display());
+            if let Some(library) = &plugin.library_mt {
+                let _ = writeln!(text, "        plug-in, multi-threaded: {}", library.display());
+            }
+            let _ = writeln!(text, "        plug-in configuration: {}", plugin.config.display());
+        }
+    }
+    Ok(text + "Command completed successfully.\n")
+}

@@ -1,0 +1,168 @@
+//! The enterprise media manager's database: media servers, storage servers, disk pools and volumes, storage units and
+//! groups, storage lifecycle policies, and credentials.
+//!
+//! Two files below `<home>/emm`, each replaced whole under one lock: `emm.json`, and `credentials.json`, which only its
+//! owner can read. Any process may be killed at any moment: the next one finds the old content or the new one. Readers
+//! take no lock. `settings.json` beside them overrides defaults ([`Settings`]).
+//!
+//! [`Emm::change`] is the one way to change anything: its closure works on a copy, and nothing is written when it
+//! fails.
+
+mod credentials;
+mod database;
+mod error;
+mod model;
+#[cfg(test)]
+mod reference_tests;
+mod settings;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+mod units;
+
+pub use credentials::CredentialStore;
+pub use database::{Database, NewPool, NewServer, PoolValues, StateChange};
+pub use error::{EmmError, Kind};
+pub use model::{
+    Credentials, DiskPool, DiskVolume, LifecyclePolicy, MediaServer, Operation, PluginInstall, Secret,
+    Selection, ServerReport, State, States, StorageServer, StorageType, StorageUnit, StorageUnitGroup,
+    UseFor, VolumeReport, server_key,
+};
+pub use settings::{FlagRule, Settings};
+pub use table::Table;
+pub use units::UnitValues;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use store::{Lock, Step};
+
+/// Format of the files; one with another is refused.
+const FORMAT: u32 = 1;
+
+/// The database of one NetBackup home.
+#[derive(Debug, Clone)]
+pub struct Emm {
+    dir: PathBuf,
+}
+
+/// A file: its format, and what is in it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document<T> {
+    format: u32,
+    content: T,
+}
+
+impl Emm {
+    /// Opens the database of a NetBackup home. Creates its directory, for its owner only, when missing.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn open(home: &Path) -> Result<Self, EmmError> {
+        let dir = home.join("emm");
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        made.map_err(EmmError::io("make", &dir))?;
+        Ok(Self { dir })
+    }
+
+    /// Defaults, with what `settings.json` overrides.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or has a key or value that does not exist.
+    pub fn settings(&self) -> Result<Settings, EmmError> {
+        let path = self.dir.join("settings.json");
+        let Some(text) = store::read(&path)? else { return Ok(Settings::default()) };
+        serde_json::from_slice(&text).map_err(|error| EmmError::Damaged { path, what: error.to_string() })
+    }
+
+    /// The database as it is now.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn read(&self) -> Result<Database, EmmError> {
+        load(&self.database_path())
+    }
+
+    /// The credentials as they are now.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn credentials(&self) -> Result<CredentialStore, EmmError> {
+        load(&self.credentials_path())
+    }
+
+    /// Changes the database: all that `change` does, or nothing when it fails. Durable when it returns. Waits for
+    /// other processes' changes; `change` itself must not wait for anything.
+    ///
+    /// # Errors
+    /// What `change` returns, or when a file cannot be read or written.
+    pub fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Database, &CredentialStore) -> Result<T, EmmError>,
+    ) -> Result<T, EmmError> {
+        self.change_stepwise(change, &mut |_| ())
+    }
+
+    /// Changes the credentials, as [`Self::change`].
+    ///
+    /// # Errors
+    /// What `change` returns, or when a file cannot be read or written.
+    pub fn change_credentials<T>(
+        &self,
+        change: impl FnOnce(&mut CredentialStore, &Database) -> Result<T, EmmError>,
+    ) -> Result<T, EmmError> {
+        let lock = Lock::take(&self.dir)?;
+        let (mut credentials, database) = (self.credentials()?, self.read()?);
+        let made = change(&mut credentials, &database)?;
+        save(&lock, &self.credentials_path(), 0o600, credentials, &mut |_| ())?;
+        Ok(made)
+    }
+
+    fn change_stepwise<T>(
+        &self,
+        change: impl FnOnce(&mut Database, &CredentialStore) -> Result<T, EmmError>,
+        step: &mut dyn FnMut(Step),
+    ) -> Result<T, EmmError> {
+        let lock = Lock::take(&self.dir)?;
+        let (mut database, credentials) = (self.read()?, self.credentials()?);
+        step(Step::Locked);
+        let made = change(&mut database, &credentials)?;
+        save(&lock, &self.database_path(), 0o644, database, step)?;
+        Ok(made)
+    }
+
+    fn database_path(&self) -> PathBuf {
+        self.dir.join("emm.json")
+    }
+
+    fn credentials_path(&self) -> PathBuf {
+        self.dir.join("credentials.json")
+    }
+}
+
+fn load<T: DeserializeOwned + Default>(path: &Path) -> Result<T, EmmError> {
+    let Some(text) = store::read(path)? else { return Ok(T::default()) };
+    let damaged = |what: String| EmmError::Damaged { path: path.into(), what };
+    let document: Document<T> = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    if document.format == FORMAT {
+        Ok(document.content)
+    } else {
+        Err(damaged(format!("format {} (this program writes {FORMAT})", document.format)))
+    }
+}
+
+fn save<T: Serialize>(
+    lock: &Lock,
+    path: &Path,
+    mode: u32,
+    content: T,
+    step: &mut dyn FnMut(Step),
+) -> Result<(), EmmError> {
+    let document = Document { format: FORMAT, content };
+    let text = serde_json::to_vec_pretty(&document)
+        .map_err(|error| EmmError::io("encode", path)(std::io::Error::from(error)))?;
+    store::replace(lock, path, &text, mode, step)
+}
