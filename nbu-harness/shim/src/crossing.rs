@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use nbu_trace::{Call, Value};
+use nbu_trace::{Begun, Ended, Value};
 use ost_abi::{Api, ENTRY_POINTS, STS_EOK, STS_EPLUGIN, c_int};
 
 use crate::argument::{Argument, Arguments};
@@ -27,7 +27,6 @@ pub(crate) struct Crossing {
     process: Option<&'static Process>,
     entry: usize,
     started: Instant,
-    arguments: Vec<Value>,
     struck: Struck,
     /// The length that the host gave, before anything changed it.
     asked: Option<u64>,
@@ -37,14 +36,7 @@ impl Crossing {
     /// A call has come.
     pub(crate) fn begin(entry: usize) -> Self {
         let process = catch_unwind(Process::current).ok();
-        Self {
-            process,
-            entry,
-            started: Instant::now(),
-            arguments: Vec::new(),
-            struck: Struck::default(),
-            asked: None,
-        }
+        Self { process, entry, started: Instant::now(), struck: Struck::default(), asked: None }
     }
 
     /// The wrapped plug-in's entry points; none if there is no plug-in.
@@ -59,11 +51,18 @@ impl Crossing {
     pub(crate) unsafe fn before(&mut self, arguments: Named<'_, '_>) -> Option<c_int> {
         let guarded = catch_unwind(AssertUnwindSafe(|| {
             let process = self.process?;
-            if process.recorder.is_some() {
+            if let Some(recorder) = &process.recorder {
                 let mut handles = process.handles.lock().unwrap_or_else(PoisonError::into_inner);
                 // SAFETY: the caller's promise.
                 let values = arguments.iter().map(|(_, argument)| unsafe { argument.before(&mut handles) });
-                self.arguments = values.collect();
+                let arguments = values.collect();
+                drop(handles);
+                recorder.begin(&Begun {
+                    thread: thread_number(process),
+                    entry: self.entry,
+                    start_ns: recorder.since_began(self.started),
+                    arguments,
+                });
             }
             self.asked = Arguments(arguments).number("length").map(|length| *length);
             // SAFETY: the caller's promise.
@@ -121,19 +120,10 @@ impl Crossing {
         ENTRY_POINTS.get(self.entry).copied().unwrap_or_default()
     }
 
-    fn record(&mut self, process: &Process, code: c_int, results: Vec<Value>) {
+    fn record(&self, process: &Process, code: c_int, results: Vec<Value>) {
         let Some(recorder) = &process.recorder else { return };
-        let duration = self.started.elapsed();
-        let start_ns = recorder.since_began(self.started);
-        recorder.write(&Call {
-            thread: thread_number(process),
-            entry: self.entry,
-            start_ns,
-            duration_ns: u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX),
-            code,
-            arguments: std::mem::take(&mut self.arguments),
-            results,
-        });
+        let duration_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        recorder.end(&Ended { thread: thread_number(process), duration_ns, code, results });
     }
 }
 

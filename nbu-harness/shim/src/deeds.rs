@@ -85,6 +85,12 @@ impl Defective {
             (Own::LostByFork, "stspi_create_image" | "stspi_open_image") => {
                 FORKED.load(Ordering::Relaxed).then_some(STS_EINVAL)
             }
+            (Own::IncludesElsewhere, "stspi_include_in_image") => {
+                if let Some(offset) = arguments.number("source_offset") {
+                    *offset = offset.saturating_sub(STS_BLOCK_SIZE);
+                }
+                None
+            }
             (Own::LosesABlock, "stspi_write_image") => {
                 // SAFETY: the caller's promise.
                 unsafe { lose_a_block(arguments) };

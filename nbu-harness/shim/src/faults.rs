@@ -196,6 +196,7 @@ fn crash(signal: c_int) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::argument::Argument;
 
     #[test]
     fn orders_that_cannot_be_carried_out_are_refused_and_others_pick_their_process() {
@@ -205,5 +206,27 @@ mod tests {
         assert_eq!(read(order).unwrap().armed.len(), 2);
         assert!(read("{}").unwrap_err().contains("NBU_SHIM_FAULTS"));
         assert!(read(r#"[{"call": "no_such", "effect": "busy"}]"#).unwrap_err().contains("stspi_no_such"));
+    }
+
+    #[test]
+    fn a_call_that_closes_is_made_incomplete_and_others_are_not_made() {
+        let faults = Faults::read(
+            r#"[{"call": "close_image", "effect": "busy"}, {"call": "flush_image", "effect": "busy"}]"#,
+            "bptm",
+            None,
+        )
+        .unwrap();
+        let strike = |call: &str, flags: &mut u32| {
+            let entry = ENTRY_POINTS.iter().position(|known| *known == call).unwrap();
+            let mut arguments: [(&'static str, &mut dyn Argument); 1] = [("flags", flags)];
+            // SAFETY: there is no pointer among the arguments.
+            unsafe { faults.strike(entry, &mut Arguments(&mut arguments)) }
+        };
+        let mut flags = STS_CLOSEF_IH_COMPLETE;
+        let struck = strike("stspi_close_image", &mut flags);
+        assert_eq!((struck.answer, struck.made, flags), (Some(STS_EBUSY), true, 0));
+        let struck = strike("stspi_flush_image", &mut flags);
+        assert_eq!((struck.answer, struck.made), (Some(STS_EBUSY), false));
+        assert_eq!(strike("stspi_close_image", &mut flags), Struck::default(), "once only");
     }
 }

@@ -1,17 +1,17 @@
 //! Writes the trace of this process.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{fs, io};
 
-use nbu_trace::{Call, EXTENSION, Header, Writer};
+use nbu_trace::{Begun, EXTENSION, Ended, Header, Writer};
 use ost_abi::ENTRY_POINTS;
 
 /// Where the trace is in its life.
 #[derive(Debug)]
 enum Output {
-    /// No call has ended yet.
+    /// No call has come yet.
     Unopened,
     /// Being written.
     Open(Writer),
@@ -46,8 +46,18 @@ impl Recorder {
         u64::try_from(at.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Writes a call. A trace that cannot be written must not fail a backup: that is said once, on standard error.
-    pub(crate) fn write(&self, call: &Call) {
+    /// Writes that a call has come. A trace that cannot be written must not fail a backup: that is said once, on standard
+    /// error.
+    pub(crate) fn begin(&self, call: &Begun) {
+        self.with_writer(|writer| writer.begin(call));
+    }
+
+    /// Writes that a call has returned.
+    pub(crate) fn end(&self, ended: &Ended) {
+        self.with_writer(|writer| writer.end(ended));
+    }
+
+    fn with_writer(&self, write: impl FnOnce(&mut Writer) -> io::Result<()>) {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         if let Output::Unopened = *output {
             let name = format!("{}-{}-{}", self.header.process, self.header.pid, self.header.started_unix_ns);
@@ -62,7 +72,7 @@ impl Recorder {
             };
         }
         if let Output::Open(writer) = &mut *output
-            && let Err(error) = writer.write(call)
+            && let Err(error) = write(writer)
         {
             eprintln!("nbu-shim: the trace ends here: {error}");
             *output = Output::GivenUp;

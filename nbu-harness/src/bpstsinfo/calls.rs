@@ -5,7 +5,7 @@
 use super::{Answer, LsuFacts, OpenQuery, PluginFacts, Query, ServerFacts};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use ost_abi::{
-    Api, STS_EOK, STS_LOG_INFO, STS_UNKNOWN, STSPI_INTERFACE_VERSION, bstsp_lsu_list_handle_s,
+    Api, STS_EOK, STS_LOG_INFO, STS_LSUF_WORM, STS_UNKNOWN, STSPI_INTERFACE_VERSION, bstsp_lsu_list_handle_s,
     bstsp_server_handle_s, sts_cred_v7_t, sts_lsu_info_t, sts_lsu_name_t, sts_lsu_t, sts_server_info_t,
     sts_session_def_v7_t, stspi_plugin_info_t,
 };
@@ -189,6 +189,8 @@ fn lsu_facts(api: &Api, server: *mut bstsp_server_handle_s, name: &str) -> LsuFa
     // SAFETY: `lsu` holds an open server and a terminated name; `info` has the size it says.
     let code = unsafe { (api.stspi_get_lsu_prop_byname)(&raw const lsu, &raw mut info) };
     let known = |figure: u64| (code == STS_EOK && figure != STS_UNKNOWN).then_some(figure);
+    // The two mean nothing for an LSU without locks.
+    let lock = |seconds| known(seconds).filter(|_| info.media & STS_LSUF_WORM != 0);
     LsuFacts {
         name: name.into(),
         code,
@@ -198,8 +200,8 @@ fn lsu_facts(api: &Api, server: *mut bstsp_server_handle_s, name: &str) -> LsuFa
         save_as: info.save_as,
         block_size: info.block_size,
         max_transfer: info.max_transfer,
-        worm_min: info.worm_min,
-        worm_max: info.worm_max,
+        worm_min: lock(info.worm_min).filter(|seconds| *seconds > 0),
+        worm_max: lock(info.worm_max),
     }
 }
 

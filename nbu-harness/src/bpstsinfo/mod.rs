@@ -137,10 +137,10 @@ pub struct LsuFacts {
     pub block_size: u64,
     /// Largest transfer.
     pub max_transfer: u64,
-    /// Shortest lock of an image in seconds; 0 without locks.
-    pub worm_min: u64,
-    /// Longest lock of an image in seconds; 0 without locks.
-    pub worm_max: u64,
+    /// Shortest lock of an image in seconds; `None` for any, and without locks.
+    pub worm_min: Option<u64>,
+    /// Longest lock of an image in seconds; `None` for any, and without locks.
+    pub worm_max: Option<u64>,
 }
 
 /// Runs this program as `bpstsinfo` if its arguments say so, and returns the exit code.

@@ -79,8 +79,6 @@ pub struct Surroundings {
     pub exe: PathBuf,
     /// The plug-in under test.
     pub plugin: PathBuf,
-    /// Environment variables for the processes that load it.
-    pub plugin_env: BTreeMap<String, String>,
     /// Where the working directory is made.
     pub base: PathBuf,
     /// Whether the working directory stays.
@@ -89,6 +87,8 @@ pub struct Surroundings {
     pub sysroot: Option<PathBuf>,
     /// Which pass over the checks it is, from 1.
     pub pass: u32,
+    /// Environment variables for the processes that load the plug-in.
+    pub plugin_env: BTreeMap<String, String>,
 }
 
 /// What came of an attempt.

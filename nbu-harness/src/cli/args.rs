@@ -14,10 +14,21 @@ const EXIT_CODES: &str = "Exit codes:
   3  the surroundings could not be set up (cluster, disk, input data) or the evidence is missing: there is no verdict
 130  SIGINT, 143  SIGTERM: jobs were cancelled and working directories removed; a second signal ends it at once";
 
+/// The commands that [`crate::commands`] takes before this command line is looked at.
+const COMMANDS: &str = "NetBackup's commands, each with -help; they work on the NetBackup home of --home or
+NBU_HARNESS_HOME, and exit with NetBackup statuses:
+  nbemmcmd, nbdevconfig, tpconfig, bpstuadd, bpsturep, bpstudel, nbstl  set up media servers, storage, units
+  nbdevquery, bpstulist, bpstsinfo                                      list them, and what a plug-in says
+  bpdbjobs, bpimagelist, bpflist                                        list jobs, backups and files";
+
+fn after_help() -> String {
+    format!("{COMMANDS}\n\n{EXIT_CODES}")
+}
+
 /// NetBackup's side of a backup, without NetBackup: its processes, jobs and catalogue, replaying scenarios against an
 /// OpenStorage plug-in.
 #[derive(Debug, Parser)]
-#[command(name = "nbu-harness", version, after_help = EXIT_CODES)]
+#[command(name = "nbu-harness", version, after_help = after_help())]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -89,12 +100,12 @@ pub struct RunArgs {
     /// Where catalogue, data and restored files go [default: the temporary directory].
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
-    /// Change the scenarios' seeds by this number; 0 leaves them as they are written.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
     /// Record every call of the plug-in, of every process, into this directory: input of `replay`.
     #[arg(long, value_name = "DIR")]
     pub trace: Option<PathBuf>,
+    /// Change the scenarios' seeds by this number; 0 leaves them as they are written.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
     /// Keep the working directory.
     #[arg(long)]
     pub keep: bool,
@@ -137,6 +148,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_command_of_netbackup() {
+        let help = Cli::command().render_help().to_string();
+        for command in crate::commands::COMMANDS {
+            assert!(
+                help.contains(&format!("{},", command.name)) || help.contains(&format!("{} ", command.name))
+            );
+        }
     }
 
     #[test]

@@ -148,6 +148,10 @@ fn run_scenarios(args: &RunArgs) -> Exit {
         Ok(plugin) => plugin,
         Err(exit) => return exit,
     };
+    if let Some(dir) = args.trace.as_deref().filter(|dir| super::replay::has_traces(dir)) {
+        let text = format_args!("{} has traces of another run: name an empty directory", dir.display());
+        return bad_input(&text);
+    }
     let progress = Progress::new(std::io::stderr().is_terminal(), interrupt);
     let mut worst = Exit::Pass;
     for (file, scenario) in scenarios {

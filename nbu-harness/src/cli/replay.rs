@@ -8,7 +8,7 @@ use crate::replay::{self, Options, ReplayError, Timing};
 use crate::scenario;
 use crate::shim;
 use clap::Args;
-use nbu_trace::orders;
+use nbu_trace::{EXTENSION, orders};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,12 @@ pub struct ReplayArgs {
     /// Print everything as JSON on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Whether a directory has traces: those of two runs would be replayed as one.
+pub(super) fn has_traces(dir: &Path) -> bool {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    files.into_iter().any(|file| file.path().extension().is_some_and(|extension| extension == EXTENSION))
 }
 
 /// Gets every process of a run recorded: returns the library to load in the plug-in's place.

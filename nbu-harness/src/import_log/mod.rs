@@ -1,6 +1,6 @@
 //! Makes a scenario of a log of bptm: what it says of buffers, delays, fragments, sizes and statuses.
 //!
-//! [`lines`](self) of two makers are understood: NetBackup's, with time, process id in brackets and severity in angles in
+//! Lines of two makers are understood: NetBackup's, with time, process id in brackets and severity in angles in
 //! front, and those of this harness, as `run --details` prints them. A log says little of a policy and nothing of the data:
 //! what could not be derived stands in comments of the scenario, with what to put there.
 

@@ -37,6 +37,7 @@ fn netbackups_lines_become_a_scenario_that_says_what_it_does_not_know() {
     assert_eq!(scenario.buffers.number_data_buffers_disk, 64);
     assert_eq!((scenario.buffers.parent_delay_ms, scenario.buffers.child_delay_ms), (30, 20));
     assert_eq!(scenario.unit().max_fragment, ByteSize(2 << 30));
+    assert!(!yaml.contains("fragments that were not the last"), "all of them had the same size: {yaml}");
     assert_eq!(scenario.unit().max_concurrent_jobs, 2, "they overlap in time");
     assert_eq!(scenario.client, "fs-01");
     let kb: Vec<u64> = scenario

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::nbu::{HeaderOrder, Installation, ScheduleType, Source};
@@ -159,7 +158,7 @@ pub struct Unit {
 }
 
 /// How a storage unit group chooses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitSelection {
     /// The first in the list that is available.

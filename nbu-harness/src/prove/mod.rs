@@ -2,7 +2,7 @@
 //! the check is there to find ([`nbu_trace::defects`]), and has to fail and to say why. Checks that have nothing to do with
 //! the defect have to pass.
 //!
-//! Some checks judge what the harness itself does. No plug-in can make them fail; [`own`] alters what was recorded, or what
+//! Some checks judge what the harness itself does. No plug-in can make them fail; `own` alters what was recorded, or what
 //! they are given, and the judge has to notice.
 
 mod own;

@@ -176,9 +176,9 @@ fn after(
 }
 
 /// The names in a call's arguments, for people.
-pub(super) fn about(call: &Call, context: &Context) -> String {
+pub(super) fn about(arguments: &[Value], context: &Context) -> String {
     let mut names = Vec::new();
-    for argument in &call.arguments {
+    for argument in arguments {
         match argument {
             Value::Text(_) => names.extend(argument.as_text()),
             Value::Fields(fields) => names.extend(fields.iter().filter_map(Value::as_text)),

@@ -1,8 +1,8 @@
 //! Replays traces: the recorded calls of every process, made again on any plug-in, in the recorded order.
 //!
-//! Each recorded process becomes a process of its own ([`process`]). One that began after another had ended begins after
+//! Each recorded process becomes a process of its own (`process`). One that began after another had ended begins after
 //! it here too; others run side by side. Within a process every recorded thread is a thread, and a call waits for all
-//! calls of other threads that had ended before it began ([`player`]). Names, sizes, offsets and flags are the recorded
+//! calls of other threads that had ended before it began (`player`). Names, sizes, offsets and flags are the recorded
 //! ones; data follows from its offset ([`nbu_trace::pattern`]) and is checked when it is read back.
 
 mod argument;

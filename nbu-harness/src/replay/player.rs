@@ -5,7 +5,7 @@ use super::process::Order;
 use super::report::{Difference, LIST, Played};
 use super::{pace, wait_for};
 use crate::nbu::Library;
-use nbu_trace::{Call, Trace};
+use nbu_trace::{Begun, Call, Trace};
 use ost_abi::Api;
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -87,7 +87,12 @@ pub(super) fn play(order: &Order, trace: &Trace) -> Result<Played, String> {
         };
         threads.into_iter().map(join).collect()
     });
-    let mut whole = Played { process, cut_bytes: trace.cut_bytes, ..Played::default() };
+    let name = |call: &Begun| {
+        let about = call::about(&call.arguments, &context);
+        format!("{} {about}", trace.header.entry_point(call.entry)).trim_end().to_owned()
+    };
+    let unfinished = trace.unfinished.iter().map(name).collect();
+    let mut whole = Played { process, unfinished, cut_bytes: trace.cut_bytes, ..Played::default() };
     for part in parts {
         whole.join(part?);
     }
@@ -130,7 +135,7 @@ fn one(
                 thread: turn.call.thread,
                 call: turn.number,
                 entry: entry.to_owned(),
-                about: call::about(turn.call, context),
+                about: call::about(&turn.call.arguments, context),
                 recorded: turn.call.code,
                 replayed: answer.code,
             });

@@ -94,6 +94,8 @@ pub struct Played {
     pub checked_bytes: u64,
     /// Reads that gave other bytes than were written.
     pub wrong_reads: Vec<String>,
+    /// Calls that had not returned when the recording ended; they are not made.
+    pub unfinished: Vec<String>,
     /// Bytes at the trace's end that were no whole record.
     pub cut_bytes: usize,
     /// Times by entry point.
@@ -158,6 +160,9 @@ pub fn table(replayed: &Replayed, width: Option<u16>) -> String {
         }
         for wrong in &process.wrong_reads {
             let _ = write!(text, "\nWRONG DATA {}: {wrong}", process.process);
+        }
+        for call in &process.unfinished {
+            let _ = write!(text, "\n{}: its recording ends in the call {call}", process.process);
         }
         if process.cut_bytes > 0 {
             let _ = write!(text, "\n{}: the trace ends in the middle of a record", process.process);

@@ -174,6 +174,17 @@ pub fn job_table(jobs: &[JobRecord], colour: bool, width: Option<u16>) -> String
     text
 }
 
+/// NetBackup's name of a job type.
+pub(crate) const fn kind_name(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Backup => "Backup",
+        JobKind::Restore => "Restore",
+        JobKind::Verify => "Verify",
+        JobKind::Duplicate => "Duplicate",
+        JobKind::ImageCleanup => "Image cleanup",
+    }
+}
+
 /// NetBackup's name of a job state.
 pub(crate) const fn state_name(state: JobState) -> &'static str {
     match state {
@@ -183,17 +194,6 @@ pub(crate) const fn state_name(state: JobState) -> &'static str {
         JobState::Done => "Done",
         JobState::Suspended => "Suspended",
         JobState::Incomplete => "Incomplete",
-    }
-}
-
-/// NetBackup's name of a job type.
-pub(crate) const fn kind_name(kind: JobKind) -> &'static str {
-    match kind {
-        JobKind::Backup => "Backup",
-        JobKind::Restore => "Restore",
-        JobKind::Verify => "Verify",
-        JobKind::Duplicate => "Duplicate",
-        JobKind::ImageCleanup => "Image cleanup",
     }
 }
 

@@ -122,7 +122,7 @@ pub(super) struct Storage {
     /// LSUs to provide, each an S3 view of the cluster.
     #[serde(default)]
     pub(super) lsus: Vec<LsuFile>,
-    /// Media servers; without any, one that is called `media1`.
+    /// Names of the media servers; default `ms1`.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) media_servers: Vec<Spanned<String>>,
@@ -165,12 +165,12 @@ pub(super) struct Unit {
     /// The unit's label.
     #[schemars(with = "String")]
     pub(super) label: Spanned<String>,
-    /// Its LSU; one that `lsus` does not have is provided by nobody. Not together with `pool`.
+    /// The one LSU of its pool; one that `lsus` does not have is provided by nobody. Give this or `pool`.
     pub(super) lsu: Option<String>,
     /// Its disk pool.
     #[schemars(with = "Option<String>")]
     pub(super) pool: Option<Spanned<String>>,
-    /// Media servers that may use it; without any, all of them.
+    /// Media servers that may use it; default: all of them.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub(super) media: Vec<Spanned<String>>,
@@ -195,10 +195,10 @@ pub(super) struct Policy {
     /// The client's name.
     #[serde(default = "Policy::default_client")]
     pub(super) client: String,
-    /// The schedule's name.
+    /// Name of the schedule that backups by hand belong to; default: the first of `schedules`, or `full`.
     #[schemars(with = "Option<String>")]
     pub(super) schedule: Option<Spanned<String>>,
-    /// Label of the storage unit that it writes to.
+    /// Label of the storage unit or group that it writes to.
     #[schemars(with = "String")]
     pub(super) storage: Spanned<String>,
     /// Where the header image comes.
@@ -237,13 +237,13 @@ pub(super) enum StepFile {
     Restore(RestoreFile),
     /// Verifies every backup made so far.
     Verify(CopyStep),
-    /// Expires every backup made so far.
+    /// Expires every backup made so far, or one copy of each.
     Expire(CopyStep),
-    /// Makes another copy of every backup made so far.
+    /// Duplicates every backup made so far.
     Duplicate(DuplicateFile),
-    /// Makes a full backup of a full and its incremental backups.
+    /// Makes a synthetic full backup of every stream.
     Synthetic(SyntheticStep),
-    /// Changes the client's data.
+    /// Changes what the client has.
     Change(#[schemars(with = "ChangeStep")] Spanned<ChangeStep>),
     /// Takes space of an LSU from outside, so that only some of its quota is left.
     Fill(#[schemars(with = "FillStep")] Spanned<FillStep>),
@@ -253,15 +253,25 @@ pub(super) enum StepFile {
     PluginFault(#[schemars(with = "PluginFaultFile")] Spanned<PluginFaultFile>),
     /// Ends all misbehaviour.
     Heal(Nothing),
+    /// Lets the virtual clock go on for this long: what schedules and timers bring happens.
     Advance(Milliseconds),
+    /// Kills a process or a server with SIGKILL.
     Kill(#[schemars(with = "KillFile")] Spanned<KillFile>),
+    /// Stops a media server and all processes of its jobs where they are.
     Pause(#[schemars(with = "PauseFile")] Spanned<PauseFile>),
+    /// Lets a paused media server go on.
     Unpause(#[schemars(with = "PauseFile")] Spanned<PauseFile>),
+    /// The operator cancels the job of the next step that makes this fragment.
     Cancel(OrderFile),
+    /// The operator suspends the job of the next step that makes this fragment.
     Suspend(OrderFile),
+    /// Resumes every job that is suspended or incomplete.
     Resume(Nothing),
+    /// Runs every job again that has failed, as a new one.
     Restart(Nothing),
+    /// Starts a server again that was killed.
     Start(#[schemars(with = "StartFile")] Spanned<StartFile>),
+    /// Marks a disk volume up or down.
     Volume(#[schemars(with = "VolumeStep")] Spanned<VolumeStep>),
 }
 
@@ -274,9 +284,9 @@ pub(super) struct Nothing {}
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RestoreFile {
-    /// Which copy is read; none: the primary one.
+    /// Which copy; default: the primary one.
     pub(super) copy: Option<u32>,
-    /// Of which backups.
+    /// Which backups.
     pub(super) images: ImageChoice,
     /// This many files of each backup, each in a job of its own: 1 to 1000, picked by the seed, first and last included.
     #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]

@@ -9,7 +9,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use serde_saphyr::Spanned;
-use std::borrow::Cow;
 use std::fmt;
 
 /// The processes that load the plug-in.
@@ -44,14 +43,24 @@ const fn once() -> u64 {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum EffectFile {
-    Error(ErrorCode),
+    Error(#[schemars(schema_with = "code_schema")] ErrorCode),
     Short(ByteSize),
     Delay(Milliseconds),
     Hang,
     Busy,
     StaleHandle,
-    Crash(Signal),
+    Crash(#[schemars(schema_with = "signal_schema")] Signal),
     Corrupt(u64),
+}
+
+fn code_schema(_: &mut SchemaGenerator) -> Schema {
+    let symbols: Vec<&str> = STS_ERRORS.iter().map(|error| error.symbol).collect();
+    json_schema!({ "description": "An error code, by its symbol or number.", "anyOf": [{ "enum": symbols }, { "type": "integer" }] })
+}
+
+fn signal_schema(_: &mut SchemaGenerator) -> Schema {
+    let names = SIGNALS.map(|(name, _)| name);
+    json_schema!({ "description": "The signal that ends the process.", "enum": names })
 }
 
 /// A code by its number or symbol.
@@ -61,30 +70,6 @@ struct ErrorCode(i32);
 /// A signal by its name.
 #[derive(Debug)]
 struct Signal(i32);
-
-impl JsonSchema for ErrorCode {
-    fn schema_name() -> Cow<'static, str> {
-        "ErrorCode".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let symbols: Vec<&str> = STS_ERRORS.iter().map(|error| error.symbol).collect();
-        json_schema!({
-            "description": "An error code by its number or symbol",
-            "anyOf": [{"type": "integer"}, {"enum": symbols}, {"type": "string", "pattern": "^-?[0-9]+$"}],
-        })
-    }
-}
-
-impl JsonSchema for Signal {
-    fn schema_name() -> Cow<'static, str> {
-        "Signal".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"description": "A signal by its name", "enum": SIGNALS.map(|(name, _)| name)})
-    }
-}
 
 struct CodeVisitor;
 

@@ -234,6 +234,11 @@ macro_rules! described_as_text {
     };
 }
 
+described_as_text!(TimeOfDay, "TimeOfDay", {
+    "description": "Hours and minutes in UTC: 22:00",
+    "type": "string",
+    "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+});
 described_as_text!(ByteSize, "Size", {
     "description": "A size in bytes: 262144, 512k, 64m, 1g, 2t (powers of 1024)",
     "anyOf": [
@@ -245,11 +250,6 @@ described_as_text!(Milliseconds, "Duration", {
     "description": "A duration with its unit: 15ms, 30s, 10m, 1h, 7d",
     "type": "string",
     "pattern": "^[0-9]+(ms|s|m|h|d)$",
-});
-described_as_text!(TimeOfDay, "TimeOfDay", {
-    "description": "A time of day in UTC: 22:00",
-    "type": "string",
-    "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
 });
 described_as_text!(Comparison, "Comparison", {
     "description": "A number to compare with: 3, >=3, <= 512m",

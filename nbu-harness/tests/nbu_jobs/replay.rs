@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use nbu_harness::nbu::Selection;
 use nbu_harness::shim;
-use nbu_trace::{Call, Header, Value as Recorded, Writer, orders};
+use nbu_trace::{Begun, Ended, Header, Value as Recorded, Writer, orders};
 use ost_abi::ENTRY_POINTS;
 use serde_json::Value;
 
@@ -127,8 +127,8 @@ fn two_threads() -> Rig {
     let mut add = |thread: u64, name: &str, arguments: Vec<Recorded>, results: Vec<Recorded>| {
         let entry = ENTRY_POINTS.iter().position(|known| *known == name).unwrap();
         at += 10;
-        let call = Call { thread, entry, start_ns: at, duration_ns: 10, code: 0, arguments, results };
-        writer.write(&call).unwrap();
+        writer.begin(&Begun { thread, entry, start_ns: at, arguments }).unwrap();
+        writer.end(&Ended { thread, duration_ns: 10, code: 0, results }).unwrap();
     };
     let lsu = || Recorded::Fields(vec![Recorded::Handle(1), Recorded::text("lsu0")]);
     let image = Recorded::Fields(vec![Recorded::Number(7), Recorded::text("a_1_C1_F1"), Recorded::text("p")]);

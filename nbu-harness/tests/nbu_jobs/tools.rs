@@ -65,3 +65,24 @@ fn a_check_is_not_proven_while_others_fall_too() {
     let unknown = harness(&["prove", "--plugin", plugin.to_str().unwrap(), "--filter", "XYZ"]);
     assert_eq!(unknown.status.code(), Some(2));
 }
+
+#[test]
+fn a_run_is_traced_into_a_directory_without_other_traces() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("old.nbutrace"), "").unwrap();
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/NBU-BKP-002.yaml");
+    let (trace, plugin) = (dir.path().to_str().unwrap(), plugin());
+    let output = harness(&["run", scenario, "--plugin", plugin.to_str().unwrap(), "--trace", trace]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("traces of another run"), "{output:?}");
+    let empty = dir.path().join("new");
+    // The plug-in is of another storage type, so the backup fails; its calls are recorded all the same.
+    let trace = empty.to_str().unwrap();
+    let output = harness(&["run", scenario, "--plugin", plugin.to_str().unwrap(), "--trace", trace]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let files: Vec<_> = std::fs::read_dir(empty).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let recorded = nbu_trace::Trace::read(&files[0]).unwrap();
+    let last = recorded.calls.iter().rfind(|call| recorded.entry(call) == "stspi_claim").unwrap();
+    assert_eq!(last.code, ost_abi::STS_ECLAIM);
+}

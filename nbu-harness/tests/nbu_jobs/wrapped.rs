@@ -117,3 +117,23 @@ fn a_cancelled_job_stays_cancelled_when_bptm_hangs_and_has_to_be_killed() {
     assert!(result.log.iter().any(|line| line.contains("did not stop in time")), "{:?}", result.log);
     rig.assert_nothing_left();
 }
+
+#[test]
+fn the_trace_of_a_crash_names_the_call_that_it_was_in() {
+    let mut rig = wrapped();
+    rig.plugin_env(orders::TRACE, rig.path("trace").display().to_string());
+    rig.plugin_env(
+        orders::FAULTS,
+        r#"[{"call": "write_image", "effect": {"crash": 11}, "skip": 20, "process": "bptm"}]"#,
+    );
+    let result = rig.backup(&rig.request(1, synthetic(16)));
+    assert_status(&result, 82);
+    let traces = traces(&rig);
+    let bptm = traces.iter().find(|trace| trace.header.process == "bptm").unwrap();
+    assert_eq!((bptm.cut_bytes, bptm.unfinished.len()), (0, 1));
+    let call = &bptm.unfinished[0];
+    assert_eq!(bptm.header.entry_point(call.entry), "stspi_write_image");
+    // The twenty-first write: the fifth of the second fragment of sixteen.
+    assert_eq!((&call.arguments[0], &call.arguments[4]), (&Value::Handle(3), &Value::Number(4 * 262_144)));
+    rig.assert_nothing_left();
+}

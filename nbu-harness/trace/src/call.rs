@@ -1,4 +1,4 @@
-//! The two kinds of records: what a trace is of, and one call.
+//! The records: what a trace is of, calls that come and calls that return.
 
 use crate::encoding::{Malformed, Reader, put_bytes, put_number};
 use crate::value::{Value, decode_all, encode_all, unzigzag, zigzag};
@@ -19,6 +19,11 @@ pub struct Header {
 }
 
 impl Header {
+    /// The name of an entry point by its index; empty if the trace has none.
+    pub fn entry_point(&self, entry: usize) -> &str {
+        self.entry_points.get(entry).map_or("", String::as_str)
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_number(out, u64::from(self.pid));
         put_bytes(out, self.process.as_bytes());
@@ -67,32 +72,105 @@ impl Call {
     pub const fn end_ns(&self) -> u64 {
         self.start_ns.saturating_add(self.duration_ns)
     }
+}
 
+/// A call that has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// As [`Call::thread`].
+    pub thread: u64,
+    /// As [`Call::entry`].
+    pub entry: usize,
+    /// As [`Call::start_ns`].
+    pub start_ns: u64,
+    /// As [`Call::arguments`].
+    pub arguments: Vec<Value>,
+}
+
+impl Begun {
+    /// The call, when it has returned.
+    pub fn ended(self, ended: Ended) -> Call {
+        Call {
+            thread: self.thread,
+            entry: self.entry,
+            start_ns: self.start_ns,
+            duration_ns: ended.duration_ns,
+            code: ended.code,
+            arguments: self.arguments,
+            results: ended.results,
+        }
+    }
+}
+
+/// The return of the call that its thread is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// As [`Call::thread`].
+    pub thread: u64,
+    /// As [`Call::duration_ns`].
+    pub duration_ns: u64,
+    /// As [`Call::code`].
+    pub code: i32,
+    /// As [`Call::results`].
+    pub results: Vec<Value>,
+}
+
+/// A record behind the header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Record {
+    Begun(Begun),
+    Ended(Ended),
+}
+
+impl Record {
+    pub(crate) fn decode(bytes: &[u8], header: &Header) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let record = match reader.byte()? {
+            BEGUN => Self::Begun(Begun {
+                thread: reader.number()?,
+                entry: usize::try_from(reader.number()?)
+                    .ok()
+                    .filter(|entry| *entry < header.entry_points.len())
+                    .ok_or(Malformed("a call of an entry point that the trace does not name"))?,
+                start_ns: reader.number()?,
+                arguments: decode_all(&mut reader)?,
+            }),
+            ENDED => Self::Ended(Ended {
+                thread: reader.number()?,
+                duration_ns: reader.number()?,
+                code: i32::try_from(unzigzag(reader.number()?))
+                    .map_err(|_| Malformed("a code beyond 32 bits"))?,
+                results: decode_all(&mut reader)?,
+            }),
+            _ => return Err(Malformed("a record of an unknown kind")),
+        };
+        whole(&reader)?;
+        Ok(record)
+    }
+}
+
+/// First byte of a [`Begun`].
+const BEGUN: u8 = 1;
+/// First byte of an [`Ended`].
+const ENDED: u8 = 2;
+
+impl Begun {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(BEGUN);
         put_number(out, self.thread);
         put_number(out, self.entry as u64);
         put_number(out, self.start_ns);
+        encode_all(&self.arguments, out);
+    }
+}
+
+impl Ended {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(ENDED);
+        put_number(out, self.thread);
         put_number(out, self.duration_ns);
         put_number(out, zigzag(i64::from(self.code)));
-        encode_all(&self.arguments, out);
         encode_all(&self.results, out);
-    }
-
-    pub(crate) fn decode(bytes: &[u8], header: &Header) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(bytes);
-        let thread = reader.number()?;
-        let entry = usize::try_from(reader.number()?)
-            .ok()
-            .filter(|entry| *entry < header.entry_points.len())
-            .ok_or(Malformed("a call of an entry point that the trace does not name"))?;
-        let start_ns = reader.number()?;
-        let duration_ns = reader.number()?;
-        let code =
-            i32::try_from(unzigzag(reader.number()?)).map_err(|_| Malformed("a code beyond 32 bits"))?;
-        let arguments = decode_all(&mut reader)?;
-        let results = decode_all(&mut reader)?;
-        whole(&reader)?;
-        Ok(Self { thread, entry, start_ns, duration_ns, code, arguments, results })
     }
 }
 

@@ -68,6 +68,8 @@ pub enum Own {
     SaysAllWritten,
     /// Takes more than a GiB of memory.
     Hoards,
+    /// Includes ranges that begin a block before those that it is told.
+    IncludesElsewhere,
 }
 
 /// A plug-in with one defect.
@@ -225,6 +227,31 @@ pub const DEFECTS: &[Defect] = &[
     defect("does-not-log-in-again", "FLT-006", "status 83", once("stspi_get_lsu_prop_byname", STS_EAUTH, 1)),
     defect("gives-up-opening", "FLT-007", "status 83", once("stspi_open_image", STS_ESOCKET, 0)),
     defect("hands-on-wrong-bytes", "FLT-008", "came back with wrong bytes", READS_WRONG),
+    defect("pretends-to-copy", "DUP-001", "jobs:", always("stspi_copy_image", FaultEffect::Error(STS_EOK))),
+    defect(
+        "cannot-copy-extents",
+        "DUP-002",
+        "(Duplicate",
+        always("stspi_copy_extent", FaultEffect::Error(STS_EPLUGIN)),
+    ),
+    own("loses-a-block-of-copies", "DUP-003", "data.restore", Own::LosesABlock),
+    defect("copies-what-is-disabled", "DUP-004", "(Duplicate", Deed::Configured(&[("disable", "")])),
+    defect("keeps-half-copies", "DUP-005", "storage.no_orphans", PRETENDS_TO_DELETE),
+    own("includes-elsewhere", "SYN-001", "data.restore", Own::IncludesElsewhere),
+    defect("reads-wrong-components", "SYN-002", "data.restore", READS_WRONG),
+    defect(
+        "cannot-include",
+        "SYN-003",
+        "(Backup",
+        always("stspi_include_in_image", FaultEffect::Error(STS_EPLUGIN)),
+    ),
+    own("includes-elsewhere-of-base", "ACC-001", "data.restore", Own::IncludesElsewhere),
+    defect(
+        "cannot-include-base",
+        "ACC-002",
+        "(Backup",
+        always("stspi_include_in_image", FaultEffect::Error(STS_EPLUGIN)),
+    ),
     defect("keeps-after-write-error", "ABI-001", "storage.no_orphans", PRETENDS_TO_DELETE),
     own("says-all-written", "ABI-002", "status 84", Own::SaysAllWritten),
     defect("reads-wrong-after-error", "ABI-003", "came back with wrong bytes", READS_WRONG),

@@ -16,6 +16,6 @@ pub mod pattern;
 mod trace;
 mod value;
 
-pub use call::{Call, Header};
+pub use call::{Begun, Call, Ended, Header};
 pub use trace::{EXTENSION, Trace, TraceError, VERSION, Writer};
 pub use value::Value;

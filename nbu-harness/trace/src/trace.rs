@@ -1,13 +1,14 @@
 //! A trace as a file: a mark, the version, then records with their length in front.
 //!
 //! Each record goes to the system in one write, so that a process that is killed leaves a trace that is whole up to the
-//! last call that had returned.
+//! last call that had returned, and names the call that it was in.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::call::{Call, Header};
+use crate::call::{Begun, Call, Ended, Header, Record};
 use crate::encoding::{Reader, put_number};
 
 /// The format's version; another one is refused.
@@ -78,12 +79,21 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Writes one call.
+    /// Writes that a call has come. Its thread makes no other before this one has returned.
     ///
     /// # Errors
-    /// What the system says. The trace is whole up to the call before.
-    pub fn write(&mut self, call: &Call) -> io::Result<()> {
+    /// What the system says. The trace is whole up to the record before.
+    pub fn begin(&mut self, call: &Begun) -> io::Result<()> {
         call.encode(&mut self.record);
+        self.send()
+    }
+
+    /// Writes that the call that the thread is in has returned.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn end(&mut self, ended: &Ended) -> io::Result<()> {
+        ended.encode(&mut self.record);
         self.send()
     }
 
@@ -104,6 +114,8 @@ pub struct Trace {
     pub header: Header,
     /// Its calls in the order in which they ended.
     pub calls: Vec<Call>,
+    /// Calls that had not returned when the trace ended: where the process was killed, crashed or hung.
+    pub unfinished: Vec<Begun>,
     /// Bytes of a last record that is not whole: its process ended while it was written.
     pub cut_bytes: usize,
 }
@@ -128,6 +140,7 @@ impl Trace {
         let mut reader = Reader::new(body);
         let mut header: Option<Header> = None;
         let mut calls = Vec::new();
+        let mut open: BTreeMap<u64, Begun> = BTreeMap::new();
         let mut cut_bytes = 0;
         while !reader.is_empty() {
             let left = reader.left();
@@ -139,16 +152,25 @@ impl Trace {
             };
             match &header {
                 None => header = Some(Header::decode(record).map_err(|e| damaged(e.0))?),
-                Some(header) => calls.push(Call::decode(record, header).map_err(|e| damaged(e.0))?),
+                Some(header) => match Record::decode(record, header).map_err(|e| damaged(e.0))? {
+                    Record::Begun(begun) => {
+                        open.insert(begun.thread, begun);
+                    }
+                    Record::Ended(ended) => {
+                        let begun = open.remove(&ended.thread);
+                        let begun = begun.ok_or_else(|| damaged("a call returns that never came"))?;
+                        calls.push(begun.ended(ended));
+                    }
+                },
             }
         }
         let header = header.ok_or_else(not_a_trace)?;
-        Ok(Self { header, calls, cut_bytes })
+        Ok(Self { header, calls, unfinished: open.into_values().collect(), cut_bytes })
     }
 
     /// The name of a call's entry point.
     pub fn entry(&self, call: &Call) -> &str {
-        self.header.entry_points.get(call.entry).map_or("", String::as_str)
+        self.header.entry_point(call.entry)
     }
 }
 
@@ -217,8 +239,11 @@ mod tests {
         let mut writer = Writer::create(&path, &header()).unwrap();
         let length = || usize::try_from(std::fs::metadata(&path).unwrap().len()).unwrap();
         let mut ends = vec![length()];
-        for call in calls {
-            writer.write(call).unwrap();
+        for call in calls.iter().cloned() {
+            let Call { thread, entry, start_ns, duration_ns, code, arguments, results } = call;
+            writer.begin(&Begun { thread, entry, start_ns, arguments }).unwrap();
+            ends.push(length());
+            writer.end(&Ended { thread, duration_ns, code, results }).unwrap();
             ends.push(length());
         }
         (std::fs::read(&path).unwrap(), ends)
@@ -235,13 +260,18 @@ mod tests {
         ) {
             let (bytes, ends) = written(&calls);
             let whole = Trace::parse(Path::new("a"), &bytes).unwrap();
-            prop_assert_eq!(&whole, &Trace { header: header(), calls: calls.clone(), cut_bytes: 0 });
+            let expected = Trace { header: header(), calls: calls.clone(), unfinished: Vec::new(), cut_bytes: 0 };
+            prop_assert_eq!(&whole, &expected);
 
             let cut = ends[0] + at.index(bytes.len() - ends[0] + 1);
             let left = Trace::parse(Path::new("a"), &bytes[..cut]).unwrap();
-            let expected = ends.iter().filter(|end| **end <= cut).count() - 1;
-            prop_assert_eq!(&left.calls[..], &calls[..expected]);
-            prop_assert_eq!(left.cut_bytes, cut - ends[expected]);
+            let records = ends.iter().filter(|end| **end <= cut).count() - 1;
+            prop_assert_eq!(&left.calls[..], &calls[..records / 2]);
+            prop_assert_eq!(left.cut_bytes, cut - ends[records]);
+            let inside: Vec<u64> = left.unfinished.iter().map(|begun| begun.start_ns).collect();
+            let expected: Vec<u64> =
+                calls.get(records / 2).filter(|_| records % 2 == 1).map(|call| call.start_ns).into_iter().collect();
+            prop_assert_eq!(inside, expected);
         }
 
         /// No bytes, however broken, do worse than an error.

@@ -4,6 +4,7 @@ mod abi;
 mod answers;
 mod copies;
 mod flows;
+mod jobs;
 mod resources;
 
 use super::check::{Check, Proof, Requirement};
@@ -63,6 +64,15 @@ embedded!(
     "NBU-ABI-007",
     "NBU-ABI-008",
     "NBU-ABI-009",
+    "NBU-JOB-001",
+    "NBU-JOB-002",
+    "NBU-JOB-003",
+    "NBU-JOB-004",
+    "NBU-JOB-005",
+    "NBU-JOB-006",
+    "NBU-JOB-007",
+    "NBU-JOB-008",
+    "NBU-CON-001",
 );
 
 /// A check that every plug-in has to pass and that `--quick` runs too.
@@ -127,7 +137,8 @@ const fn whole(
 /// All checks, in the order in which they are reported.
 pub fn catalogue() -> &'static [Check] {
     static ALL: LazyLock<Vec<Check>> = LazyLock::new(|| {
-        [answers::CHECKS, flows::CHECKS, copies::CHECKS, abi::CHECKS, resources::CHECKS].concat()
+        [answers::CHECKS, flows::CHECKS, copies::CHECKS, abi::CHECKS, jobs::CHECKS, resources::CHECKS]
+            .concat()
     });
     &ALL
 }
