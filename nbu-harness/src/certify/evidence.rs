@@ -1,7 +1,8 @@
 //! From what was seen to an outcome: answers, findings of scenarios, what processes and scenarios left.
 
 use super::attempt::ScenarioRun;
-use super::probes::Seen;
+use super::check::Proof;
+use super::probes::{self, Seen};
 use super::resources::LeakKind;
 use super::verdict::Outcome;
 use crate::judge::Finding;
@@ -11,10 +12,7 @@ use crate::nbu::Footprint;
 const PRINTED: usize = 10;
 
 /// A probe that holds every time the plug-in was asked; the first time that it does not is what counts.
-pub(super) fn every_time(
-    seen: &[Seen],
-    probe: impl Fn(&Seen) -> Result<String, String>,
-) -> Result<String, String> {
+fn every_time(seen: &[Seen], probe: impl Fn(&Seen) -> Result<String, String>) -> Result<String, String> {
     let mut text = Err("the plug-in was asked nothing".to_owned());
     for (index, seen) in seen.iter().enumerate() {
         match probe(seen) {
@@ -52,6 +50,32 @@ pub(super) fn pick(findings: &[Finding], aspects: &[&str]) -> (Outcome, String) 
     }
 }
 
+/// The verdict on checks of answers; none for others.
+pub(crate) fn of_answers(proof: Proof, seen: &[Seen]) -> Option<(Outcome, String)> {
+    let found = match proof {
+        Proof::Answers(probe) => every_time(seen, probe),
+        Proof::Alike(probe) => probe(seen),
+        Proof::Capability(name) => every_time(seen, |seen| probes::capability_works(seen, name)),
+        _ => return None,
+    };
+    Some(match found {
+        Ok(text) => (Outcome::Pass, text),
+        Err(text) => (Outcome::Fail, text),
+    })
+}
+
+/// The verdict on checks of what was left; none for others.
+pub(crate) fn of_runs<'r>(
+    proof: Proof,
+    runs: impl Iterator<Item = &'r ScenarioRun>,
+) -> Option<(Outcome, String)> {
+    match proof {
+        Proof::Footprint(part) => Some(footprints(runs, part)),
+        Proof::Leaks(kinds) => Some(leaks(runs, kinds)),
+        _ => None,
+    }
+}
+
 fn listed(mut lines: Vec<String>) -> String {
     let more = lines.len().saturating_sub(PRINTED);
     lines.truncate(PRINTED);
@@ -62,7 +86,7 @@ fn listed(mut lines: Vec<String>) -> String {
 }
 
 /// Whether the plug-in left nothing of one kind in the processes that loaded it.
-pub(super) fn footprints<'r>(
+fn footprints<'r>(
     runs: impl Iterator<Item = &'r ScenarioRun>,
     part: fn(&Footprint) -> &[String],
 ) -> (Outcome, String) {
@@ -83,10 +107,7 @@ pub(super) fn footprints<'r>(
 }
 
 /// Whether scenarios left nothing of some kinds.
-pub(super) fn leaks<'r>(
-    runs: impl Iterator<Item = &'r ScenarioRun>,
-    kinds: &[LeakKind],
-) -> (Outcome, String) {
+fn leaks<'r>(runs: impl Iterator<Item = &'r ScenarioRun>, kinds: &[LeakKind]) -> (Outcome, String) {
     let (mut scenarios, mut left) = (0, Vec::new());
     for run in runs {
         scenarios += 1;

@@ -5,8 +5,7 @@ mod baseline;
 mod catalogue;
 mod check;
 mod environment;
-mod evidence;
-mod flow_checks;
+pub(crate) mod evidence;
 pub(crate) mod probes;
 mod resources;
 mod suite;
@@ -48,10 +47,6 @@ pub struct Options {
     pub sysroot: Option<PathBuf>,
     /// Less data and fewer checks, for developers: never a certification.
     pub quick: bool,
-    /// Environment variables for the processes that load the plug-in.
-    pub plugin_env: BTreeMap<String, String>,
-    /// In place of the time that scenarios give their jobs: for proofs that the limit is minded.
-    pub limit: Option<Milliseconds>,
     /// What the scenarios' seeds are changed by; 0 leaves them as they are written.
     pub seed: u64,
     /// How often every check is run; none: again and again, to be used with `until_failure`.
@@ -62,6 +57,10 @@ pub struct Options {
     pub baseline: Option<(PathBuf, Baseline)>,
     /// Only these checks, by the file name of the plug-in; none for all.
     pub rerun: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// Environment variables for the processes that load the plug-in.
+    pub plugin_env: BTreeMap<String, String>,
+    /// In place of the time that scenarios give their jobs: for proofs that the limit is minded.
+    pub limit: Option<Milliseconds>,
     /// The program that every NetBackup process is: normally this one.
     pub exe: PathBuf,
     /// Where catalogue, data and restored files go; removed afterwards. Default: the system's temporary directory.
@@ -77,13 +76,13 @@ impl Options {
             synthetic_size: ByteSize(1 << 30),
             sysroot: None,
             quick: false,
-            plugin_env: BTreeMap::new(),
-            limit: None,
             seed: 0,
             passes: Some(NonZeroU32::MIN),
             until_failure: false,
             baseline: None,
             rerun: None,
+            plugin_env: BTreeMap::new(),
+            limit: None,
             exe,
             work_dir: None,
         }

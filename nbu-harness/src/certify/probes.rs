@@ -61,7 +61,7 @@ pub struct Seen {
 
 impl Seen {
     /// Names of the capabilities that the server claims.
-    pub(super) fn claims(&self) -> Vec<String> {
+    pub(crate) fn claims(&self) -> Vec<String> {
         let claimed =
             self.right.server.as_ref().map(|server| server.capabilities.as_slice()).unwrap_or_default();
         let name = |index: &u32| STS_CAPABILITIES.iter().find(|row| row.index == *index).map(|row| row.name);
@@ -75,7 +75,7 @@ pub(crate) fn probe_scenario() -> Result<Scenario, SetupError> {
 }
 
 /// Starts a cluster and asks everything several times, each time in new processes.
-pub(super) fn look(
+pub(crate) fn look(
     exe: &Path,
     plugin: &Path,
     environment: &BTreeMap<String, String>,
@@ -279,7 +279,7 @@ pub(super) fn wrong_password(seen: &Seen) -> Finding {
 }
 
 /// Every time the same, but for how long it took.
-pub(super) fn alike(seen: &[Seen]) -> Finding {
+pub(crate) fn alike(seen: &[Seen]) -> Finding {
     let timeless = |answer: &Answer| Answer { open_ms: 0, log: Vec::new(), ..answer.clone() };
     let Some((first, others)) = seen.split_first() else { return Err("nothing was asked".into()) };
     for (index, other) in others.iter().enumerate() {
@@ -319,6 +319,9 @@ pub(super) fn capability_works(seen: &Seen, name: &str) -> Finding {
     let answer = opened(seen)?;
     let server = answer.server.as_ref().ok_or("the server has no properties")?;
     let row = STS_CAPABILITIES.iter().find(|row| row.name == name).ok_or("no such capability")?;
+    if !answer.by_name.as_ref().is_some_and(|by_name| by_name.capabilities.contains(&row.index)) {
+        return Err(format!("{name} is claimed by handle and not by name"));
+    }
     if server.flags & row.server_flags != row.server_flags {
         let missing = row.server_flags & !server.flags;
         return Err(format!("{name} is claimed and the server's flags {missing:#x} are not set"));

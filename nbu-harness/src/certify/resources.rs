@@ -95,6 +95,15 @@ impl Before {
 
     fn memory_left(&self, processes: &BTreeSet<u32>) -> Vec<String> {
         let (now, creators) = shared_memory();
+        self.left_of(now, &creators, processes)
+    }
+
+    fn left_of(
+        &self,
+        now: BTreeSet<String>,
+        creators: &BTreeMap<String, u32>,
+        processes: &BTreeSet<u32>,
+    ) -> Vec<String> {
         let new = now.into_iter().filter(|name| !self.memory.contains(name));
         let ours = new.filter(|name| match creators.get(name) {
             // System V: the kernel knows who made it.
@@ -147,20 +156,21 @@ fn name_and_parent(stat: &str) -> Option<(&str, i32)> {
 fn shared_memory() -> (BTreeSet<String>, BTreeMap<String, u32>) {
     let files = std::fs::read_dir(POSIX_MEMORY).into_iter().flatten().flatten();
     let mut names: BTreeSet<String> = files.map(|file| file.path().display().to_string()).collect();
-    let mut creators = BTreeMap::new();
-    let table = std::fs::read_to_string(SYSTEM_V_MEMORY).unwrap_or_default();
-    for line in table.lines().skip(1) {
-        // Key, id, permissions, size, creator.
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        if let [_, id, _, bytes, creator, ..] = fields[..]
-            && let Ok(creator) = creator.parse()
-        {
-            let name = format!("System V segment {id} of {bytes} bytes");
-            names.insert(name.clone());
-            creators.insert(name, creator);
-        }
-    }
+    let creators = segments(&std::fs::read_to_string(SYSTEM_V_MEMORY).unwrap_or_default());
+    names.extend(creators.keys().cloned());
     (names, creators)
+}
+
+/// System V segments of the kernel's table, each with the process that made it.
+fn segments(table: &str) -> BTreeMap<String, u32> {
+    let line = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        // Key, id, permissions, size, creator.
+        [_, id, _, bytes, creator, ..] => {
+            Some((format!("System V segment {id} of {bytes} bytes"), creator.parse().ok()?))
+        }
+        _ => None,
+    };
+    table.lines().skip(1).filter_map(line).collect()
 }
 
 /// Whether any process has this file mapped or open.
@@ -182,6 +192,19 @@ mod tests {
         assert_eq!(name_and_parent("12 (bptm) S 7 12 1 0"), Some(("bptm", 7)));
         assert_eq!(name_and_parent("12 (a) S 9 (b) R 7 12 1 0"), Some(("a) S 9 (b", 7)));
         assert_eq!(name_and_parent(""), None);
+    }
+
+    #[test]
+    fn a_segment_is_left_when_a_process_of_the_run_made_it() {
+        let table = "       key      shmid perms                  size  cpid  lpid nattch   uid\n\
+                     \u{20}        0          3   600                  4096    12    12      0     0\n\
+                     \u{20}        0          4   600                  8192    99    99      1     0\n";
+        let found = segments(table);
+        assert_eq!(found["System V segment 3 of 4096 bytes"], 12);
+        assert_eq!(found["System V segment 4 of 8192 bytes"], 99);
+        let before = Before { held: Held::default(), children: BTreeSet::new(), memory: BTreeSet::new() };
+        let left = before.left_of(found.keys().cloned().collect(), &found, &BTreeSet::from([12]));
+        assert_eq!(left, ["System V segment 3 of 4096 bytes"]);
     }
 
     #[test]

@@ -67,7 +67,10 @@ pub(super) fn run(
             suite.capabilities = seen.first().map(Seen::claims).unwrap_or_default();
         }
         let Bench { mut ran, order, phases, .. } = bench;
-        suite.phases.extend(phases);
+        // Passes without end must not fill the memory.
+        if pass == 1 || bad || !options.until_failure {
+            suite.phases.extend(phases);
+        }
         if pass == 1 || bad {
             suite.runs.extend(order.iter().filter_map(|id| ran.remove(id)?.ok().map(|(run, _)| run)));
         }
@@ -151,20 +154,16 @@ impl Bench<'_> {
             }
         }
         Ok(match check.proof {
-            Proof::Answers(probe) => self.of_answers(|seen| evidence::every_time(seen, probe))?,
-            Proof::Alike(probe) => self.of_answers(probe)?,
-            Proof::Capability(name) => self
-                .of_answers(|seen| evidence::every_time(seen, |seen| probes::capability_works(seen, name)))?,
+            Proof::Answers(_) | Proof::Alike(_) | Proof::Capability(_) => match self.seen()? {
+                Ok(seen) => evidence::of_answers(check.proof, seen).unwrap_or_else(unjudged),
+                Err(error) => (Outcome::Error, error.clone()),
+            },
             Proof::Scenario { id, aspects } => match self.scenario(id)? {
                 Ok(run) => evidence::pick(&run.findings, aspects),
                 Err(error) => (Outcome::Error, error),
             },
-            Proof::Footprint(part) => match self.scenario(MAIN)?.map(|_| ()) {
-                Ok(()) => evidence::footprints(self.runs(), part),
-                Err(error) => (Outcome::Error, error),
-            },
-            Proof::Leaks(kinds) => match self.scenario(MAIN)?.map(|_| ()) {
-                Ok(()) => evidence::leaks(self.runs(), kinds),
+            Proof::Footprint(_) | Proof::Leaks(_) => match self.scenario(MAIN)?.map(|_| ()) {
+                Ok(()) => evidence::of_runs(check.proof, self.runs()).unwrap_or_else(unjudged),
                 Err(error) => (Outcome::Error, error),
             },
             Proof::NotAPlugin(kind) => self.not_a_plugin(check.id, kind)?,
@@ -173,19 +172,6 @@ impl Bench<'_> {
 
     fn runs(&self) -> impl Iterator<Item = &ScenarioRun> {
         self.order.iter().filter_map(|id| self.ran.get(id)?.as_ref().ok()).map(|(run, _)| run)
-    }
-
-    fn of_answers(
-        &mut self,
-        probe: impl FnOnce(&[Seen]) -> Result<String, String>,
-    ) -> Result<Judged, CertifyError> {
-        Ok(match self.seen()? {
-            Ok(seen) => match probe(seen) {
-                Ok(text) => (Outcome::Pass, text),
-                Err(text) => (Outcome::Fail, text),
-            },
-            Err(error) => (Outcome::Error, error.clone()),
-        })
     }
 
     fn base(&self) -> PathBuf {
@@ -198,8 +184,8 @@ impl Bench<'_> {
             let no_dir = |source| CertifyError::WorkDir { path: self.base(), source };
             let dir = attempt::work_dir(&self.base(), false).map_err(no_dir)?;
             self.observer.note("asking the plug-in about itself, the server and its LSUs");
-            let environment = &self.options.plugin_env;
-            let seen = probes::look(&self.options.exe, &self.library.path, environment, dir.path());
+            let (exe, environment) = (&self.options.exe, &self.options.plugin_env);
+            let seen = probes::look(exe, &self.library.path, environment, dir.path());
             let took = started.elapsed();
             let set_up = seen.as_ref().map(|_| ()).map_err(ToString::to_string);
             let removed = dir.close().map_err(|error| format!("the working directory stays behind: {error}"));
@@ -218,8 +204,8 @@ impl Bench<'_> {
             base: self.base(),
             keep: false,
             sysroot: self.options.sysroot.clone(),
-            pass: self.pass,
             plugin_env: self.options.plugin_env.clone(),
+            pass: self.pass,
         };
         let mut attempt = attempt::attempt(scenario, &around, self.observer)
             .map_err(|source| CertifyError::WorkDir { path: around.base, source })?;
@@ -279,6 +265,11 @@ impl Bench<'_> {
             Err(error) => (Outcome::Error, error.to_string()),
         })
     }
+}
+
+/// A check that nothing judges is no pass.
+fn unjudged() -> Judged {
+    (Outcome::Error, "nothing judges this check".into())
 }
 
 /// Real input is replaced by generated trees of the same number of streams.

@@ -70,14 +70,14 @@ pub enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Make a scenario of a log of bptm: buffers, delays, fragments, sizes, statuses.
-    #[command(after_help = EXIT_CODES)]
-    ImportLog(super::import_log::ImportLogArgs),
     /// Print the JSON schema of scenario files, or of results.json.
     Schema(SchemaArgs),
     /// Read a certification bundle back: every sum, and that its files agree with each other.
     #[command(after_help = EXIT_CODES)]
     VerifyBundle(BundleArgs),
+    /// Make a scenario of a log of bptm: buffers, delays, fragments, sizes, statuses.
+    #[command(after_help = EXIT_CODES)]
+    ImportLog(super::import_log::ImportLogArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

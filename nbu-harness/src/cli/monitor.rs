@@ -11,7 +11,7 @@ type Column = (&'static str, usize, bool);
 const COLUMNS: [Column; 13] = [
     ("Job Id", 6, true),
     ("Type", 13, false),
-    ("State", 6, false),
+    ("State", 10, false),
     ("Status", 6, true),
     ("Policy", 12, false),
     ("Client", 10, false),
@@ -46,7 +46,15 @@ impl MonitoredJob {
     /// Takes in what has happened.
     pub(super) fn heed(&mut self, event: &JobEvent) {
         match event {
-            JobEvent::State(state) => self.state = *state,
+            JobEvent::State(state) => {
+                // Active again: another try.
+                if *state == JobState::Active
+                    && matches!(self.state, JobState::Requeued | JobState::Incomplete)
+                {
+                    self.tries += 1;
+                }
+                self.state = *state;
+            }
             JobEvent::Progress { bytes, total_bytes, .. } => {
                 self.bytes = *bytes;
                 self.total_bytes = total_bytes.or(self.total_bytes);
@@ -58,28 +66,20 @@ impl MonitoredJob {
     /// What an active job is doing, in the Activity Monitor's words.
     const fn operation(&self) -> &'static str {
         match (self.state, self.kind, self.bytes) {
-            (JobState::Active, JobKind::Backup | JobKind::Restore | JobKind::Verify, 0) => "Connect",
+            (JobState::Active, JobKind::ImageCleanup, _) => "Running",
+            (JobState::Active, _, 0) => "Connect",
             (JobState::Active, JobKind::Backup, _) => "Write",
             (JobState::Active, JobKind::Restore, _) => "Restore",
             (JobState::Active, JobKind::Verify, _) => "Verify",
             (JobState::Active, JobKind::Duplicate, _) => "Duplicate",
             (JobState::Active, JobKind::Import | JobKind::ReplicationImport, _) => "Import",
             (JobState::Active, JobKind::Replication, _) => "Duplicate to remote master",
-            (JobState::Active, JobKind::ImageCleanup, _) => "Running",
-            (
-                JobState::Queued
-                | JobState::Requeued
-                | JobState::Done
-                | JobState::Suspended
-                | JobState::Incomplete,
-                ..,
-            ) => "",
+            _ => "",
         }
     }
 
     /// Its line, `elapsed` after it became active.
     pub(super) fn line(&self, elapsed: Duration) -> String {
-        let state = state_name(self.state);
         let kilobytes = self.bytes / 1024;
         let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
         let percent = self.total_bytes.filter(|total| *total > 0).map(|total| {
@@ -89,7 +89,7 @@ impl MonitoredJob {
         let cells = [
             self.id.to_string(),
             kind_name(self.kind).into(),
-            state.into(),
+            state_name(self.state).into(),
             self.status.map_or(String::new(), |status| status.to_string()),
             self.policy.clone(),
             self.client.clone(),
@@ -154,6 +154,10 @@ mod tests {
         job.heed(&JobEvent::Progress { bytes: 20 << 20, files: 2, total_bytes: None });
         job.heed(&JobEvent::Quiet);
         lines.push(job.line(Duration::from_secs(2)));
+        job.heed(&JobEvent::State(JobState::Requeued));
+        lines.push(job.line(Duration::from_secs(3)));
+        job.heed(&JobEvent::State(JobState::Active));
+        lines.push(job.line(Duration::from_secs(4)));
         job.heed(&JobEvent::State(JobState::Done));
         job.status = Some(0);
         lines.push(job.line(Duration::from_secs(3725)));

@@ -269,15 +269,17 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     });
 }
 
+type Change = fn(&mut Record);
+
 #[test]
 fn what_cannot_be_looked_at_is_unknown_and_what_is_wrong_is_not() {
-    let found = |change: fn(&mut Record), aspect: &str| {
+    let found = |change: Change, aspect: &str| {
         let mut record = good();
         change(&mut record);
         let findings = judge(&record);
         findings.into_iter().find(|finding| finding.aspect == aspect).unwrap()
     };
-    let blind: [(&str, fn(&mut Record)); 3] = [
+    let blind: [(&str, Change); 3] = [
         ("storage.empty", |r| r.storage = None),
         ("storage.no_orphans", |r| r.steps[1].after = None),
         ("storage.all_vips_used", |r| r.vips = None),

@@ -1,21 +1,26 @@
 //! Checks whose cause lies in the harness: what they judge is altered, and they have to fail.
 
 use super::{MAIN, Options, Proof, ProveError, certification};
-use crate::certify::{self, probes};
+use crate::certify::probes::{self, Seen};
+use crate::certify::{self, Leak, LeakKind, Outcome, ScenarioRun, evidence};
 use crate::engine::{self, Observer, Record, SetupError};
 use crate::judge::{self, Finding};
-use crate::nbu::JobKind;
+use crate::nbu::{Footprint, JobKind};
 
 /// How one of these checks is proven.
 enum Way {
     /// The record of a good run of the main scenario is altered; the aspect that has to fail, and what it has to say.
     Record(fn(&mut Record), &'static str, &'static str),
+    /// Answers of the plug-in are altered; what the check has to say.
+    Answers(fn(&mut [Seen]), &'static str),
     /// The plug-in itself where a library that is none is expected: the job succeeds, which has to be noticed.
     WorkingPlugin(&'static str),
 }
 
 /// The checks, what is altered, and how.
-const CHECKS: [(&str, &str, Way); 5] = [
+const CHECKS: [(&str, &str, Way); 7] = [
+    ("SRV-008", "answers: another list of LSUs the second time", Way::Answers(other_list, "the 2. time")),
+    ("CAP-001", "answers: a capability that no host knows", Way::Answers(unknown_claim, "no host knows")),
     ("LOD-005", "a plug-in where none is expected", Way::WorkingPlugin("libstspiMissing.so")),
     ("LOD-006", "a plug-in where another library is expected", Way::WorkingPlugin("stspi_init")),
     (
@@ -44,28 +49,87 @@ fn read_more(record: &mut Record) {
     restores.for_each(|job| job.result.bytes_read += 64 << 20);
 }
 
+fn other_list(seen: &mut [Seen]) {
+    seen.iter_mut().skip(1).for_each(|seen| seen.right.lsus.clear());
+}
+
+fn unknown_claim(seen: &mut [Seen]) {
+    let servers = seen.iter_mut().filter_map(|seen| seen.right.server.as_mut());
+    servers.for_each(|server| server.capabilities.push(400));
+}
+
+/// A capability is claimed by handle and not by name.
+fn half_claimed(seen: &mut [Seen], name: &str) {
+    let row = ost_abi::STS_CAPABILITIES.iter().find(|row| row.name == name);
+    for (seen, row) in seen.iter_mut().zip(std::iter::repeat(row)) {
+        let (Some(row), Some(server), Some(by_name)) = (row, &mut seen.right.server, &mut seen.right.by_name)
+        else {
+            continue;
+        };
+        server.capabilities.push(row.index);
+        server.flags |= row.server_flags;
+        by_name.capabilities.retain(|index| *index != row.index);
+    }
+}
+
+/// Something of every kind is left.
+fn leave(run: &mut ScenarioRun) {
+    let left = Footprint {
+        left_descriptors: vec!["7 socket:[1]".into()],
+        left_threads: vec!["12 io".into()],
+        ..Footprint::default()
+    };
+    if let Some(job) = run.record.jobs.first_mut() {
+        job.result.footprints.push(left);
+    }
+    let kinds = [LeakKind::Descriptor, LeakKind::Thread, LeakKind::Process, LeakKind::SharedMemory];
+    run.leaks.extend(kinds.map(|kind| Leak { kind, what: format!("a {kind:?} that is left") }));
+}
+
 /// Proves these checks; a good run of the main scenario is made at most once.
 pub(super) struct Own<'a> {
     options: &'a Options,
     observer: &'a dyn Observer,
-    good: Option<Record>,
+    good: Option<ScenarioRun>,
+    seen: Option<Vec<Seen>>,
 }
 
 impl<'a> Own<'a> {
     pub(super) const fn new(options: &'a Options, observer: &'a dyn Observer) -> Self {
-        Self { options, observer, good: None }
+        Self { options, observer, good: None, seen: None }
     }
 
     /// The proof for a check that has no defect.
     pub(super) fn prove(&mut self, check: &'static str) -> Result<Proof, ProveError> {
+        let proof = certify::catalogue().iter().find(|other| other.id == check).map(|check| check.proof);
+        match proof {
+            Some(proof @ certify::Proof::Capability(name)) => {
+                let altered = "answers: claimed by handle and not by name";
+                return self.of_answers(
+                    check,
+                    proof,
+                    altered,
+                    &|seen| half_claimed(seen, name),
+                    "not by name",
+                );
+            }
+            Some(proof @ (certify::Proof::Footprint(_) | certify::Proof::Leaks(_))) => {
+                return self.of_left(check, proof);
+            }
+            _ => {}
+        }
         let Some((_, altered, way)) = CHECKS.iter().find(|(id, ..)| *id == check) else {
             let detail = "there is no defect for it in the table: nothing shows that it can fail".to_owned();
             return Ok(Proof { check, defect: "", found: false, reason: false, others: Vec::new(), detail });
         };
         self.observer.note(&format!("{check}: {altered}"));
         match way {
+            Way::Answers(alter, says) => {
+                let proof = proof.unwrap_or(certify::Proof::Alike(probes::alike));
+                self.of_answers(check, proof, altered, alter, says)
+            }
             Way::Record(alter, aspect, says) => {
-                let good = self.good_run()?;
+                let good = &self.good_run()?.record;
                 let before = judge::judge(good);
                 let mut record = good.clone();
                 alter(&mut record);
@@ -79,16 +143,55 @@ impl<'a> Own<'a> {
         }
     }
 
-    fn good_run(&mut self) -> Result<&Record, ProveError> {
+    fn good_run(&mut self) -> Result<&ScenarioRun, ProveError> {
         if self.good.is_none() {
             let options = certification(self.options, vec!["BKP-001".to_owned()], true, None)?;
             let verdict = certify::run(&options, self.observer)?;
             let mut runs = verdict.suites.into_iter().flat_map(|suite| suite.runs);
             let run = runs.find(|run| run.record.scenario.id == MAIN);
             let missing = || SetupError::Impossible(format!("{MAIN} was not run"));
-            self.good = Some(run.ok_or_else(missing)?.record);
+            self.good = Some(run.ok_or_else(missing)?);
         }
         self.good.as_ref().ok_or_else(|| SetupError::Impossible(format!("{MAIN} was not run")).into())
+    }
+
+    /// A check of answers: it has to hold, or not to be asked for, and to fail on the altered ones.
+    fn of_answers(
+        &mut self,
+        check: &'static str,
+        proof: certify::Proof,
+        altered: &'static str,
+        alter: &dyn Fn(&mut [Seen]),
+        says: &str,
+    ) -> Result<Proof, ProveError> {
+        if self.seen.is_none() {
+            let base = self.options.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+            let dir = tempfile::Builder::new().prefix("nbu-harness-").tempdir_in(&base);
+            let dir = dir.map_err(SetupError::io("make a directory in", &base))?;
+            let (exe, plugin) = (&self.options.exe, &self.options.plugin);
+            self.seen = Some(probes::look(exe, plugin, &std::collections::BTreeMap::new(), dir.path())?);
+        }
+        let mut seen = self.seen.clone().unwrap_or_default();
+        let claimed = match proof {
+            certify::Proof::Capability(name) => {
+                seen.iter().all(|seen| seen.claims().iter().any(|claim| claim == name))
+            }
+            _ => true,
+        };
+        let before = evidence::of_answers(proof, &seen);
+        alter(&mut seen);
+        let after = evidence::of_answers(proof, &seen);
+        Ok(of_outcomes(check, altered, before.filter(|_| claimed), after, says))
+    }
+
+    /// A check of what is left: it has to hold, and to fail when something of its kind is.
+    fn of_left(&mut self, check: &'static str, proof: certify::Proof) -> Result<Proof, ProveError> {
+        let good = self.good_run()?;
+        let before = evidence::of_runs(proof, std::iter::once(good));
+        let mut altered = good.clone();
+        leave(&mut altered);
+        let after = evidence::of_runs(proof, std::iter::once(&altered));
+        Ok(of_outcomes(check, "record: something is left", before, after, MAIN))
     }
 
     /// The check of a library that is no plug-in, with one that is.
@@ -106,6 +209,27 @@ impl<'a> Own<'a> {
             plugin_env: std::collections::BTreeMap::new(),
         };
         Ok(judge::judge(&engine::run(&scenario, &options, self.observer)?))
+    }
+}
+
+/// A check that held before, where it was judged, and failed for the stated reason.
+fn of_outcomes(
+    check: &'static str,
+    altered: &'static str,
+    before: Option<(Outcome, String)>,
+    after: Option<(Outcome, String)>,
+    says: &str,
+) -> Proof {
+    let held = before.is_none_or(|(outcome, _)| outcome == Outcome::Pass);
+    let (outcome, detail) = after.unwrap_or((Outcome::NotRun, "nothing was judged".to_owned()));
+    let found = held && outcome == Outcome::Fail;
+    Proof {
+        check,
+        defect: altered,
+        found,
+        reason: found && detail.contains(says),
+        others: Vec::new(),
+        detail,
     }
 }
 

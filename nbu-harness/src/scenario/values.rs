@@ -247,9 +247,9 @@ described_as_text!(ByteSize, "Size", {
     ],
 });
 described_as_text!(Milliseconds, "Duration", {
-    "description": "A duration with its unit: 15ms, 30s, 10m, 1h",
+    "description": "A duration with its unit: 15ms, 30s, 10m, 1h, 7d",
     "type": "string",
-    "pattern": "^[0-9]+(ms|s|m|h)$",
+    "pattern": "^[0-9]+(ms|s|m|h|d)$",
 });
 described_as_text!(Comparison, "Comparison", {
     "description": "A number to compare with: 3, >=3, <= 512m",

@@ -35,6 +35,13 @@ fn a_descriptor_and_a_thread_that_outlive_stspi_terminate_are_named() {
     assert!(left.ends_with(" /dev/null"), "{left}");
     assert!(footprint.left_threads.is_empty());
 
+    // A backup hands a descriptor on to bptm's child; a verify keeps all, so that the one more shows in the counts.
+    let verify = rig.verify(&result.backup_id);
+    let [counted] = &verify.footprints[..] else { panic!("{:?}", verify.footprints) };
+    assert_eq!(counted.descriptors_after, counted.descriptors_before + 1);
+    let told = format!("after stspi_terminate: {} descriptors, ", counted.descriptors_after);
+    assert!(verify.log.iter().any(|line| line.contains(&told)), "{told}: {:?}", verify.log);
+
     rig.plugin_env("FAKE_OST_LEAK", "thread");
     let result = rig.backup(&rig.request(2, synthetic(1)));
     assert_status(&result, 0);

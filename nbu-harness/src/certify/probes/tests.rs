@@ -89,6 +89,7 @@ fn every_probe_fails_on_what_it_is_there_to_find() {
     fails(&["threads"], |s| s.right.plugin.as_mut().unwrap().thread_model = 0);
     fails(&["opens"], |s| s.right.close_code = Some(2_060_005));
     fails(&["properties"], |s| s.right.by_name.as_mut().unwrap().flags = 0);
+    fails(&["properties", "capability"], |s| s.right.by_name.as_mut().unwrap().capabilities.clear());
     fails(&["list", "capacity", "used"], |s| {
         s.right.lsus.pop();
     });
@@ -110,6 +111,12 @@ fn every_probe_fails_on_what_it_is_there_to_find() {
 fn a_claimed_capability_has_its_flags_too() {
     let mut seen = good();
     seen.right.optional_calls.push("stspi_open_target_server".into());
+    let said = capability_works(&seen, "copy_extent").unwrap_err();
+    assert!(said.contains("not by name"), "{said}");
+    for name in ["copy_extent", "events"] {
+        let index = STS_CAPABILITIES.iter().find(|row| row.name == name).unwrap().index;
+        seen.right.by_name.as_mut().unwrap().capabilities.push(index);
+    }
     assert!(capability_works(&seen, "copy_extent").is_ok());
     let events = STS_CAPABILITIES.iter().find(|row| row.name == "events").unwrap();
     seen.right.optional_calls.extend(events.calls.iter().map(|call| (*call).to_owned()));

@@ -1,11 +1,12 @@
 //! `report.html`: one file without network or script that shows everything a certification found.
 //!
-//! `markup` turns text into HTML, `chart` figures into SVG, `scenario` has the section of one run; the page is put together
+//! `markup` turns text into HTML, `chart` figures into SVG, `scenario` has the section of one run, `trouble` what went wrong in it; the page is put together
 //! here.
 
 mod chart;
 mod markup;
 mod scenario;
+mod trouble;
 
 use super::phase_name;
 use crate::certify::{CheckName, CheckResult, Delta, Outcome, Suite, Verdict};

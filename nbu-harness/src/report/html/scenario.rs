@@ -2,17 +2,16 @@
 
 use super::chart::{self, Bar, Row, Series};
 use super::markup::{anchor, badge, duration, status_class, table, text};
+use super::trouble;
 use crate::certify::{JobTimes, ScenarioRun};
-use crate::engine::{FaultOutcome, JobRecord};
+use crate::engine::JobRecord;
 use crate::nbu::JobKind;
-use crate::report::kind_name;
-use crate::scenario::Step;
+use crate::report::{kind_name, state_name};
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// Most rows of one chart, most log lines shown for one job of a fault.
+/// Most rows of one chart.
 const ROWS: usize = 60;
-const LOG_LINES: usize = 12;
 
 /// The anchor of a run.
 pub(super) fn name(plugin: &str, run: &ScenarioRun) -> String {
@@ -44,9 +43,9 @@ pub(super) fn section(plugin: &str, run: &ScenarioRun) -> String {
     out += &charts(run);
     out += "<h3>Jobs</h3>\n";
     out += &jobs(run);
-    if !record.faults.is_empty() {
+    if trouble::any(run) {
         out += "<h3>What each fault caused</h3>\n";
-        out += &faults(run);
+        out += &trouble::table_of(run);
     }
     out += "<h3>Expectations</h3>\n";
     out += &expectations(run);
@@ -109,7 +108,7 @@ fn progress(run: &ScenarioRun, job: &JobRecord) -> Option<Vec<(u64, u64)>> {
     Some(points)
 }
 
-fn job_name(job: &JobRecord) -> String {
+pub(super) fn job_name(job: &JobRecord) -> String {
     format!("{} {} (stream {})", job.result.job_id, kind_name(job.result.kind), job.stream)
 }
 
@@ -152,6 +151,7 @@ fn jobs(run: &ScenarioRun) -> String {
         "#job",
         "type",
         "state",
+        "#tries",
         "#status",
         "what",
         "#files",
@@ -173,7 +173,8 @@ fn jobs(run: &ScenarioRun) -> String {
             vec![
                 result.job_id.to_string(),
                 kind_name(result.kind).into(),
-                "Done".into(),
+                state_name(job.state).into(),
+                job.tries.len().to_string(),
                 badge(status_class(result.status), &result.status.to_string()),
                 format!("<span class=\"wide\">{}</span>", text(&result.text)),
                 result.files.to_string(),
@@ -196,71 +197,6 @@ fn log(lines: &[String]) -> String {
         lines.len(),
         text(&lines.join("\n"))
     )
-}
-
-/// Each fault with the jobs that ran while it stood, how they ended, and the lines that speak of trouble.
-fn faults(run: &ScenarioRun) -> String {
-    let mut rows = Vec::new();
-    let mut taken = vec![false; run.record.scenario.run.len()];
-    for outcome in &run.record.faults {
-        let at = run.record.scenario.run.iter().enumerate().position(|(index, step)| {
-            !taken[index] && matches!(step, Step::Fault(fault) if *fault == outcome.fault)
-        });
-        if let Some(at) = at {
-            taken[at] = true;
-        }
-        let jobs = affected(run, at.unwrap_or(0));
-        let ends: Vec<String> = jobs
-            .iter()
-            .map(|job| {
-                let status = badge(status_class(job.result.status), &job.result.status.to_string());
-                format!("{} {status} {}", text(&job_name(job)), text(&job.result.text))
-            })
-            .collect();
-        let lines: Vec<String> = jobs.iter().flat_map(|job| troubles(job)).collect();
-        let lines = match lines.len() {
-            0 => "<span class=\"quiet\">none: the plug-in mastered it silently</span>".to_owned(),
-            _ => format!(
-                "<details><summary>{} lines</summary><pre>{}</pre></details>",
-                lines.len(),
-                text(&lines.join("\n"))
-            ),
-        };
-        rows.push(vec![text(&described(outcome)), outcome.hits.to_string(), ends.join("<br>"), lines]);
-    }
-    let caption = "Each fault with the jobs of the steps after it, up to the one that heals it";
-    table(
-        caption,
-        &["fault", "#requests hit", "jobs while it stood, and their status", "log lines of trouble"],
-        &rows,
-    )
-}
-
-fn described(outcome: &FaultOutcome) -> String {
-    let Ok(Value::Object(fields)) = serde_json::to_value(outcome.fault) else {
-        return format!("{:?}", outcome.fault);
-    };
-    let known = fields.iter().filter(|(_, value)| !value.is_null());
-    let words = known.map(|(key, value)| match value {
-        Value::String(word) => format!("{key}: {word}"),
-        value => format!("{key}: {value}"),
-    });
-    words.collect::<Vec<_>>().join(", ")
-}
-
-/// Jobs of the steps after a fault, up to the step that heals it.
-fn affected(run: &ScenarioRun, at: usize) -> Vec<&JobRecord> {
-    let steps = &run.record.scenario.run;
-    let healed =
-        steps.iter().skip(at).position(|step| matches!(step, Step::Heal)).map_or(steps.len(), |n| at + n);
-    run.record.jobs.iter().filter(|job| job.step > at && job.step < healed).collect()
-}
-
-/// Lines of a job from severity 8 (warning) on.
-fn troubles(job: &JobRecord) -> Vec<String> {
-    let serious = |line: &&String| ["<8>", "<16>", "<32>"].iter().any(|mark| line.contains(mark));
-    let lines = job.result.log.iter().filter(serious).take(LOG_LINES);
-    lines.map(|line| format!("job {}: {line}", job.result.job_id)).collect()
 }
 
 fn expectations(run: &ScenarioRun) -> String {
@@ -317,10 +253,10 @@ fn flatten(path: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn run() -> ScenarioRun {
+    pub(in super::super) fn run() -> ScenarioRun {
         let record = crate::judge::tests::good();
         let times = |job_id, from| JobTimes {
             job_id,
@@ -361,22 +297,5 @@ mod tests {
         leaking.leaks.push(crate::certify::Leak { kind: crate::certify::LeakKind::Process, what });
         let html = section("lib.so", &leaking);
         assert!(html.contains(">FAIL<") && html.contains("Process 12 bptm"), "{html}");
-    }
-
-    #[test]
-    fn a_fault_is_shown_with_the_jobs_of_the_steps_after_it_up_to_the_one_that_heals_it() {
-        let mut run = run();
-        let fault = run.record.faults[0].fault;
-        run.record.scenario.run = vec![Step::Fault(fault), Step::Restart, Step::Heal, Step::Restart];
-        for (job, step) in run.record.jobs.iter_mut().zip([1, 3]) {
-            job.step = step;
-            job.result.log = vec!["<16> 1:bptm:7:x: went wrong".into(), "<4> 1:bptm:7:x: fine".into()];
-        }
-        run.record.jobs.truncate(2);
-        let first = run.record.jobs[0].result.job_id;
-        let ids: Vec<u64> = affected(&run, 0).iter().map(|job| job.result.job_id).collect();
-        assert_eq!(ids, [first]);
-        let html = faults(&run);
-        assert!(html.contains("went wrong") && !html.contains("fine"), "{html}");
     }
 }
