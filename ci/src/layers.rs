@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::step::{self, FEATURES, Failure};
 
 /// Each crate and the crates of the workspace that its code (not its tests) may use.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("ost-abi", &[]),
     ("vast-client", &[]),
     ("image-store", &["vast-client"]),
@@ -14,7 +14,10 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("stspi-vast-st", &["ost-plugin"]),
     ("stspi-vast-mt", &["ost-plugin"]),
     ("vast-sim", &[]),
-    ("nbu-harness", &["ost-abi", "vast-sim"]),
+    ("nbu-trace", &["ost-abi"]),
+    ("nbu-discard", &["ost-abi", "nbu-trace"]),
+    ("nbu-shim", &["ost-abi", "nbu-trace"]),
+    ("nbu-harness", &["ost-abi", "nbu-trace", "vast-sim"]),
     ("ci", &[]),
 ];
 

@@ -33,6 +33,9 @@ enum Command {
     /// Builds the plug-ins and the harness in release mode, then runs `nbu-harness certify`. Anything after `--` goes
     /// to it as it is; `cargo ci certify -- --help` says what there is.
     Certify {
+        /// Do not certify: show that every check fails on a plug-in with the defect that it is there to find.
+        #[arg(long)]
+        prove: bool,
         /// Arguments for `nbu-harness certify`.
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -82,7 +85,7 @@ fn workspace() -> PathBuf {
 fn main() -> ExitCode {
     let root = workspace();
     let result = match Cli::parse().command {
-        Command::Certify { arguments } => release::certify(&root, &arguments),
+        Command::Certify { prove, arguments } => release::certify(&root, prove, &arguments),
         Command::Clients { only, python } => clients::run(&root, only.as_deref(), python.as_deref()),
         Command::Page => page::run(&root),
         Command::Test { only } => test::run(&root, only.as_deref()),

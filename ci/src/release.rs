@@ -11,7 +11,7 @@ const PLUGINS: [&str; 2] = ["libstspiVastData.so", "libstspiVastDataMT.so"];
 /// Builds the plug-ins and the harness; returns the folder they are in.
 fn build(root: &Path) -> Result<PathBuf, Failure> {
     println!("building the plug-ins and the harness (release)");
-    let packages = ["stspi-vast-st", "stspi-vast-mt", "nbu-harness"];
+    let packages = ["stspi-vast-st", "stspi-vast-mt", "nbu-harness", "nbu-shim", "nbu-discard"];
     let mut arguments = vec!["build", "--release", "--locked"];
     for package in packages {
         arguments.extend(["-p", package]);
@@ -41,9 +41,9 @@ fn harness(root: &Path, subcommand: &str, arguments: &[String]) -> Result<(), Fa
     step::run(command.args(arguments))
 }
 
-/// `cargo ci certify`.
-pub(crate) fn certify(root: &Path, arguments: &[String]) -> Result<(), Failure> {
-    harness(root, "certify", arguments)
+/// `cargo ci certify`, and with `prove` whether its checks can fail.
+pub(crate) fn certify(root: &Path, prove: bool, arguments: &[String]) -> Result<(), Failure> {
+    harness(root, if prove { "prove" } else { "certify" }, arguments)
 }
 
 /// `cargo ci bench`.

@@ -33,7 +33,7 @@ const STEPS: [Step; 12] = [
         let arguments = ["bench", "-p", "vast-sim", "--bench", "throughput", "--locked", "--", "--gate"];
         step::run(&mut cargo(root, &arguments))
     }),
-    ("certification", |root| release::certify(root, &[])),
+    ("certification", |root| release::certify(root, false, &[])),
 ];
 
 /// The toolchain's own parts that a minimal installation lacks.

@@ -7,6 +7,7 @@ fn main() -> ExitCode {
     // NetBackup's processes fork: they must get their turn before any thread is started.
     let code = nbu_harness::nbu::dispatch(args_os())
         .or_else(|| nbu_harness::bpstsinfo::dispatch(args_os()))
+        .or_else(|| nbu_harness::replay::dispatch(args_os()))
         .or_else(|| nbu_harness::commands::dispatch(args_os()));
     if let Some(code) = code {
         exit(code);

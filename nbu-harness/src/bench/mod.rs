@@ -4,6 +4,7 @@
 //! (requests, peak memory) hardly vary at all. Data is synthetic: no disk is involved on either side.
 
 mod control;
+mod overhead;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -17,11 +18,12 @@ use crate::data::GenData;
 use crate::engine::{Observer, SetupError, Stand};
 use crate::nbu::{
     BackupRequest, ExpireRequest, HeaderOrder, Installation, JobControl, JobResult, RestoreRequest,
-    Selection, Source, StorageUnit, backup, expire, restore,
+    ScheduleType, Selection, Source, StorageUnit, backup, expire, restore,
 };
 use crate::scenario::Scenario;
 use control::{Control, Direction};
 
+pub use overhead::{Overhead, Parts, overhead, overhead_text};
 pub use table::table;
 
 /// Streams of one measurement.
@@ -52,6 +54,9 @@ pub enum BenchError {
     /// The surroundings could not be set up.
     #[error(transparent)]
     SetUp(#[from] SetupError),
+    /// A library of the harness is missing.
+    #[error(transparent)]
+    Library(#[from] crate::shim::Missing),
     /// The plain HTTP control failed.
     #[error("control: {0}")]
     Control(String),
@@ -190,6 +195,7 @@ impl Bench {
         let backup_round = Round { took, control: put, requests: between - before, peak: peak(&results) };
         let (took, results) = self.at_once("restore", &requests, |request| {
             let request = RestoreRequest {
+                copy: None,
                 job_id: self.job(),
                 backup_id: request.backup_id(),
                 storage_unit: self.unit.clone(),
@@ -202,9 +208,11 @@ impl Bench {
             Round { took, control: get, requests: self.requests() - between, peak: peak(&results) };
         self.at_once("expire", &requests, |request| {
             let request = ExpireRequest {
+                copy: None,
                 job_id: self.job(),
                 backup_id: request.backup_id(),
                 storage_unit: self.unit.clone(),
+                leftovers_of: None,
             };
             expire(&self.installation, &request, &mut |_| go_on())
         })?;
@@ -224,11 +232,15 @@ impl Bench {
             client: format!("bench{job_id}"),
             policy: "bench".to_owned(),
             schedule: "full".to_owned(),
+            schedule_type: ScheduleType::Full,
+            stream: 1,
             backup_time: 1_700_000_000 + job_id,
             source: Source::Synthetic(data),
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
+            accelerator: None,
             abort_after: None,
+            earlier_tries: 0,
         }
     }
 

@@ -173,27 +173,19 @@ pub fn dispatch(args: impl IntoIterator<Item = std::ffi::OsString>) -> Option<i3
     }
 }
 
-/// Asks a plug-in in a process of its own, which is killed after `patience`.
+/// Asks a plug-in in a process of its own, with more environment variables, which is killed after `patience`.
 ///
 /// # Errors
 /// A sentence: the process did not start, crashed, hung or answered nonsense.
-pub fn ask(exe: &Path, config: &Path, query: &Query, patience: Duration) -> Result<Answer, String> {
-    ask_with_env(exe, config, &BTreeMap::new(), query, patience)
-}
-
-/// As [`ask`], with more environment variables for the process.
-///
-/// # Errors
-/// A sentence: the process did not start, crashed, hung or answered nonsense.
-pub fn ask_with_env(
+pub fn ask(
     exe: &Path,
     config: &Path,
-    env: &BTreeMap<String, String>,
+    environment: &BTreeMap<String, String>,
     query: &Query,
     patience: Duration,
 ) -> Result<Answer, String> {
     let mut command = Command::new(exe);
-    command.args([NAME, MARK]).envs(env).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.args([NAME, MARK]).envs(environment).stdin(Stdio::piped()).stdout(Stdio::piped());
     if !config.as_os_str().is_empty() {
         command.env("VAST_OST_CONFIG", config);
     }

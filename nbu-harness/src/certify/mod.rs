@@ -2,7 +2,7 @@
 
 mod catalogue;
 mod environment;
-mod probes;
+pub(crate) mod probes;
 mod suite;
 mod verdict;
 
@@ -12,7 +12,8 @@ pub use verdict::{CheckResult, Outcome, ScenarioRun, Suite, Verdict};
 
 use crate::engine::Observer;
 use crate::nbu::library_file;
-use crate::scenario::ByteSize;
+use crate::scenario::{ByteSize, Milliseconds};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -32,6 +33,10 @@ pub struct Options {
     pub sysroot: Option<PathBuf>,
     /// Less data and fewer checks, for developers: never a certification.
     pub quick: bool,
+    /// Environment variables for the processes that load the plug-in.
+    pub plugin_env: BTreeMap<String, String>,
+    /// In place of the time that scenarios give their jobs: for proofs that the limit is minded.
+    pub limit: Option<Milliseconds>,
     /// The program that every NetBackup process is: normally this one.
     pub exe: PathBuf,
     /// Where catalogue, data and restored files go; removed afterwards. Default: the system's temporary directory.
@@ -47,6 +52,8 @@ impl Options {
             synthetic_size: ByteSize(1 << 30),
             sysroot: None,
             quick: false,
+            plugin_env: BTreeMap::new(),
+            limit: None,
             exe,
             work_dir: None,
         }

@@ -7,6 +7,7 @@ use ost_abi::{
     STS_EAUTH, STS_ECLAIM, STS_ENOENT, STS_ENOTSUP, STS_EOK, STS_SRV_DISK, STSPI_INTERFACE_VERSION,
     STSPI_THREADS_MULTI, STSPI_THREADS_SINGLE,
 };
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,12 +58,17 @@ pub struct Seen {
 }
 
 /// The scenario behind these checks.
-pub(super) fn probe_scenario() -> Result<Scenario, SetupError> {
+pub(crate) fn probe_scenario() -> Result<Scenario, SetupError> {
     scenario::parse("probes", SCENARIO).map_err(|error| SetupError::Impossible(error.to_string()))
 }
 
 /// Starts a cluster and asks.
-pub(super) fn look(exe: &Path, plugin: &Path, dir: &Path) -> Result<Seen, SetupError> {
+pub(super) fn look(
+    exe: &Path,
+    plugin: &Path,
+    environment: &BTreeMap<String, String>,
+    dir: &Path,
+) -> Result<Seen, SetupError> {
     let scenario = probe_scenario()?;
     let stand = Stand::start(&scenario, dir)?;
     let unit = stand.storage_unit(scenario.unit());
@@ -77,7 +83,7 @@ pub(super) fn look(exe: &Path, plugin: &Path, dir: &Path) -> Result<Seen, SetupE
                 unknown_lsu: "no-such-lsu".into(),
             }),
         };
-        crate::bpstsinfo::ask(exe, stand.plugin_config(), &query, PATIENCE)
+        crate::bpstsinfo::ask(exe, stand.plugin_config(), environment, &query, PATIENCE)
             .unwrap_or_else(|error| Answer { load_error: Some(error), ..Answer::default() })
     };
     let right = ask(&unit.password);

@@ -121,7 +121,7 @@ impl Bench<'_> {
         if self.seen.is_none() {
             let dir = self.work_dir()?;
             self.observer.note("asking the plug-in about itself, the server and its LSUs");
-            let seen = probes::look(&self.options.exe, self.plugin, dir.path());
+            let seen = probes::look(&self.options.exe, self.plugin, &self.options.plugin_env, dir.path());
             self.seen = Some(seen.map_err(|error| error.to_string()));
         }
         Ok(self.seen.get_or_insert_with(|| Err("nothing was asked".into())))
@@ -133,7 +133,7 @@ impl Bench<'_> {
             plugin: plugin.to_path_buf(),
             work_dir: dir.to_path_buf(),
             sysroot: self.options.sysroot.clone(),
-            plugin_env: BTreeMap::new(),
+            plugin_env: self.options.plugin_env.clone(),
         }
     }
 
@@ -163,6 +163,9 @@ impl Bench<'_> {
         let text = embedded_scenarios().iter().find(|(other, _)| *other == id).map_or("", |(_, text)| text);
         let mut scenario =
             crate::scenario::parse(id, text).map_err(|error| SetupError::Impossible(error.to_string()))?;
+        if let (Some(limit), Some(given)) = (self.options.limit, &mut scenario.expect.all_jobs_done_within) {
+            *given = limit;
+        }
         if id == "NBU-BKP-001" {
             if self.options.quick {
                 make_quick(&mut scenario);

@@ -44,6 +44,12 @@ pub enum Command {
     /// Measure backup and restore rates as ratios to plain HTTP in the same run.
     #[command(after_help = EXIT_CODES)]
     Bench(BenchArgs),
+    /// Show that every check of the certification fails on a plug-in with the defect that it is there to find.
+    #[command(after_help = EXIT_CODES)]
+    Prove(super::prove::ProveArgs),
+    /// Make the calls of a recorded run again, on any plug-in, and compare.
+    #[command(after_help = EXIT_CODES)]
+    Replay(super::replay::ReplayArgs),
     /// Check scenario files without running them.
     #[command(after_help = EXIT_CODES)]
     Check {
@@ -61,6 +67,9 @@ pub enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Make a scenario of a log of bptm: buffers, delays, fragments, sizes, statuses.
+    #[command(after_help = EXIT_CODES)]
+    ImportLog(super::import_log::ImportLogArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -83,6 +92,9 @@ pub struct RunArgs {
     /// Where catalogue, data and restored files go [default: the temporary directory].
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
+    /// Record every call of the plug-in, of every process, into this directory: input of `replay`.
+    #[arg(long, value_name = "DIR")]
+    pub trace: Option<PathBuf>,
     /// Keep the working directory.
     #[arg(long)]
     pub keep: bool,
@@ -121,6 +133,9 @@ pub struct CertifyArgs {
     /// Less data and fewer checks, for developers. Never a certification.
     #[arg(long)]
     pub quick: bool,
+    /// Do not certify: show that the checks fail on plug-ins with defects, made of these plug-ins.
+    #[arg(long)]
+    pub prove: bool,
     /// Print everything as JSON on standard output.
     #[arg(long)]
     pub json: bool,
@@ -133,8 +148,11 @@ pub struct CertifyArgs {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Plug-in library to measure; may be given several times.
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    #[arg(long, value_name = "PATH", required_unless_present = "overhead", num_args = 1..)]
     pub plugin: Vec<PathBuf>,
+    /// Measure the harness itself: one stream into a plug-in that keeps nothing, beside a plain memory copy.
+    #[arg(long, conflicts_with = "plugin")]
+    pub overhead: bool,
     /// Bytes of one measurement, all streams together.
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     pub size: ByteSize,

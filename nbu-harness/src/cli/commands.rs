@@ -21,10 +21,14 @@ pub(super) fn run(cli: &Cli) -> Exit {
     match &cli.command {
         Command::Run(args) => run_scenarios(args),
         Command::Certify(args) if args.list => list(),
+        Command::Certify(args) if args.prove => super::prove::certify(args),
         Command::Certify(args) => certify(args),
+        Command::Prove(args) => super::prove::run(args),
         Command::Bench(args) => measure(args),
+        Command::Replay(args) => super::replay::run(args),
         Command::Check { files, json } => check(files, *json),
         Command::Explain { files } => explain(files),
+        Command::ImportLog(args) => super::import_log::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "nbu-harness", &mut script);
@@ -35,13 +39,13 @@ pub(super) fn run(cli: &Cli) -> Exit {
 }
 
 /// Prints to standard output; a reader that went away is no error of ours.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
 }
 
 /// Colour and width of standard output.
-fn look() -> (bool, Option<u16>) {
+pub(super) fn look() -> (bool, Option<u16>) {
     let terminal = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let width = rustix::termios::tcgetwinsize(std::io::stdout())
         .ok()
@@ -93,18 +97,18 @@ fn explain(files: &[PathBuf]) -> Exit {
     Exit::Pass
 }
 
-fn set_up(error: &dyn std::fmt::Display) -> Exit {
+pub(super) fn set_up(error: &dyn std::fmt::Display) -> Exit {
     complain(&format!("error: {error}"));
     Exit::SetUp
 }
 
-fn bad_input(error: &dyn std::fmt::Display) -> Exit {
+pub(super) fn bad_input(error: &dyn std::fmt::Display) -> Exit {
     complain(&format!("error: {error}"));
     Exit::BadInput
 }
 
 /// The end that a signal asked for.
-fn interrupted(interrupt: &Interrupt) -> Exit {
+pub(super) fn interrupted(interrupt: &Interrupt) -> Exit {
     let (name, exit) = match interrupt.signal() {
         Some(2) => ("SIGINT", Exit::Interrupted),
         _ => ("SIGTERM", Exit::Terminated),
@@ -171,12 +175,20 @@ fn run_scenario(
         Ok(dir) => dir,
         Err(error) => return set_up(&format_args!("{}: {error}", base.display())),
     };
+    let mut environment = std::collections::BTreeMap::new();
+    let plugin = match &args.trace {
+        None => plugin.to_path_buf(),
+        Some(dir) => match super::replay::record(dir, exe, plugin, &mut environment) {
+            Ok(wrapping) => wrapping,
+            Err(error) => return set_up(&error),
+        },
+    };
     let options = engine::Options {
         exe: exe.to_path_buf(),
-        plugin: plugin.to_path_buf(),
+        plugin,
         work_dir: dir.path().to_path_buf(),
         sysroot: args.sysroot.clone(),
-        plugin_env: std::collections::BTreeMap::new(),
+        plugin_env: environment,
     };
     let record = match engine::run(scenario, &options, progress) {
         Ok(record) => record,
@@ -242,6 +254,23 @@ fn measure(args: &BenchArgs) -> Exit {
         work_dir: args.work_dir.clone().unwrap_or_else(std::env::temp_dir),
     };
     let progress = Progress::new(std::io::stderr().is_terminal(), interrupt.clone());
+    if args.overhead {
+        return match bench::overhead(&options, &progress) {
+            Ok(figures) if args.json => match serde_json::to_string_pretty(&figures) {
+                Ok(text) => {
+                    print(&text);
+                    Exit::Pass
+                }
+                Err(error) => set_up(&error),
+            },
+            Ok(figures) => {
+                print(&bench::overhead_text(&figures));
+                Exit::Pass
+            }
+            Err(_) if interrupt.signal().is_some() => interrupted(&interrupt),
+            Err(error) => set_up(&error),
+        };
+    }
     match bench::run(&options, &progress) {
         Ok(figures) if args.json => match serde_json::to_string_pretty(&figures) {
             Ok(text) => {

@@ -2,8 +2,11 @@
 
 mod args;
 mod commands;
+mod import_log;
 mod interrupt;
 mod progress;
+mod prove;
+mod replay;
 
 pub use args::Cli;
 pub use interrupt::Interrupt;

@@ -1,7 +1,7 @@
 //! Asking the plug-in of a media server about a storage server, through a process of its own.
 
 use super::{CommandError, Context};
-use crate::bpstsinfo::{Answer, OpenQuery, Query, ServerFacts, ask_with_env};
+use crate::bpstsinfo::{Answer, OpenQuery, Query, ServerFacts};
 use crate::emm::{Credentials, MediaServer, ServerReport, Settings, VolumeReport};
 use ost_abi::{STS_EAUTH, STS_EOK, sts_error_text};
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub(super) fn answer(
     let patience = Duration::from_secs(settings.plugin_patience_seconds);
     let install = &media_server.plugin;
     let where_to = format!("media server {}, plug-in {}", media_server.name, plugin.display());
-    let answer = ask_with_env(&context.exe, &install.config, &install.env, &query, patience)
+    let answer = crate::bpstsinfo::ask(&context.exe, &install.config, &install.env, &query, patience)
         .map_err(|error| CommandError { status: SERVER_DOWN, text: format!("{where_to}: {error}") })?;
     if let Some(error) = &answer.load_error {
         let text = format!("{where_to}: {error}: check -plugin of nbemmcmd");

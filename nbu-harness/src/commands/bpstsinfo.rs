@@ -5,7 +5,7 @@
 use super::ask::answer;
 use super::options::{Given, Opt, Verb, needed, optional};
 use super::{CommandError, Context};
-use crate::bpstsinfo::{Answer, LsuFacts, Query, ServerFacts, ask_with_env};
+use crate::bpstsinfo::{Answer, LsuFacts, Query, ServerFacts, ask};
 use crate::emm::{MediaServer, server_key};
 use ost_abi::{STS_CAPABILITIES, STS_EOK, STSPI_THREADS_MULTI, sts_error_text};
 use std::fmt::Write;
@@ -58,7 +58,7 @@ fn plugins(context: &Context, given: &Given) -> Result<String, CommandError> {
         for library in [Some(&install.library), install.library_mt.as_ref()].into_iter().flatten() {
             let query = Query { plugin: library.clone(), claim: Vec::new(), open: None };
             let patience = Duration::from_secs(settings.plugin_patience_seconds);
-            let answer = ask_with_env(&context.exe, &install.config, &install.env, &query, patience);
+            let answer = ask(&context.exe, &install.config, &install.env, &query, patience);
             let mut block = Block::new(&format!("Plug-in of {}:", host.name));
             block.line("Library", library.display());
             match answer.map(|answer| (answer.plugin, answer.load_error)) {

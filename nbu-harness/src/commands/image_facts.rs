@@ -3,7 +3,7 @@
 
 use crate::emm::Database;
 use crate::jobs_db::ScheduleType;
-use crate::nbu::ImageRecord;
+use crate::nbu::{self, CopyRecord, ImageRecord};
 
 /// A backup.
 #[derive(Debug, Clone)]
@@ -49,33 +49,24 @@ pub(super) fn facts(image: &ImageRecord, database: &Database) -> ImageFacts {
         client: image.client.clone(),
         policy: image.policy.clone(),
         schedule: image.schedule.clone(),
-        schedule_type: ScheduleType::Full,
+        schedule_type: match image.schedule_type {
+            nbu::ScheduleType::Full => ScheduleType::Full,
+            nbu::ScheduleType::Differential => ScheduleType::DifferentialIncremental,
+            nbu::ScheduleType::Cumulative => ScheduleType::CumulativeIncremental,
+        },
         backup_time: image.backup_time,
         job_id: image.job_id,
-        stream: 0,
+        stream: image.stream,
         kbytes: image.stream_bytes.div_ceil(1024),
         files: image.files,
         status: image.status,
-        primary_copy: image.copy,
-        copies: vec![copy(
-            image.copy,
-            &image.storage_server,
-            &image.lsu,
-            image.buffer_size,
-            image.fragments.iter().map(|fragment| (fragment.number, fragment.kbytes())).collect(),
-            database,
-        )],
+        primary_copy: image.primary_copy,
+        copies: image.copies.iter().map(|one| copy(one, database)).collect(),
     }
 }
 
-fn copy(
-    number: u32,
-    storage_server: &str,
-    lsu: &str,
-    block_size: u32,
-    fragments: Vec<(u32, u64)>,
-    database: &Database,
-) -> CopyFacts {
+fn copy(one: &CopyRecord, database: &Database) -> CopyFacts {
+    let (storage_server, lsu) = (one.storage_server.as_str(), one.lsu.as_str());
     let mut pools = database.disk_pools().iter().filter(|pool| pool.storage_server == storage_server);
     let (pool, media_id) = pools
         .find_map(|pool| pool.volume(lsu).map(|volume| (pool.name.as_str(), volume.media_id.clone())))
@@ -83,11 +74,11 @@ fn copy(
     let server = database.storage_servers().find(storage_server);
     let (server_type, name) = storage_server.split_once(':').unwrap_or(("", storage_server));
     CopyFacts {
-        number,
+        number: one.number,
         media_id,
         volume: format!("1;{server_type};{name};{};{lsu};0", pool.unwrap_or("*NULL*")),
         host: server.map_or("*NULL*", |server| server.media_server.as_str()).to_owned(),
-        block_size,
-        fragments,
+        block_size: one.buffer_size,
+        fragments: one.fragments.iter().map(|fragment| (fragment.number, fragment.kbytes())).collect(),
     }
 }

@@ -1,13 +1,15 @@
 //! What gets backed up: synthetic streams, generated trees and files that change while they are read.
 
 pub mod changing;
+pub mod generation;
 pub mod oddities;
 pub mod synthetic;
 pub mod sysroot;
 pub mod tree;
 
 pub use changing::{ChangingFile, Mutator};
-pub use synthetic::{GenData, SyntheticStream};
+pub use generation::{TreeChange, change_tree};
+pub use synthetic::{GenData, History, SyntheticStream};
 pub use tree::{GeneratedTree, TreeSpec};
 
 use std::io;

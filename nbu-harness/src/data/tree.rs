@@ -1,7 +1,7 @@
 //! The generated tree: ordinary files from a seed, and next to them everything that a file system allows and backup
 //! programs get wrong.
 
-use super::{ChangingFile, DataError, SyntheticStream, oddities};
+use super::{ChangingFile, DataError, History, SyntheticStream, oddities};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::Write;
@@ -65,6 +65,7 @@ impl TreeSpec {
                 seed: random.next(),
                 bytes: u64::try_from(share).unwrap_or(self.bytes),
                 percent_random: if i % 3 == 0 { 100 } else { 40 },
+                history: History::default(),
             };
             write_stream(&path, &stream, &mut buffer)?;
             let seconds = 1_500_000_000 + i64::from(random.below(100_000_000));

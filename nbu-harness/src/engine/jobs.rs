@@ -1,31 +1,38 @@
-//! The jobs of a step: started as the storage unit allows, watched, compared with what the oracle knows.
+//! The jobs of a step: what is submitted, what is made of the records, compared with what the oracle knows.
 
-use super::record::{ChangedFile, FaultOutcome, ImageFacts, JobRecord};
-use super::sources::{Content, HASH_THREADS, Prepared};
-use super::{Observer, SetupError, Stand};
-use crate::data::{ChangingFile, GenData, Mutator};
+use super::domain::{Domain, Ran, schedules};
+use super::expected::{Expected, LIST, bytes_in_stream, pick, remove_tree};
+use super::record::{ChangedFile, ImageFacts, JobRecord};
+use super::sources::{Content, Prepared};
+use super::watch::{Late, Misfortunes};
+use super::{Observer, Options, SetupError, Stand};
+use crate::data::{ChangingFile, Mutator};
+use crate::nbu::order::JobRequest;
 use crate::nbu::{
-    self, BackupRequest, Catalog, ExpireRequest, Installation, JobControl, JobEvent, JobKind, JobResult,
-    PathBytes, RestoreRequest, Selection, StorageUnit, VerifyRequest,
+    Accelerator, Catalog, ExpireRequest, Installation, JobState, PathBytes, RestoreRequest, ScheduleType,
+    Selection, StorageUnit, VerifyRequest,
 };
-use crate::oracle::{CompareOptions, Comparison, Difference, Kind, Snapshot, compare};
-use crate::scenario::{BackupStep, Fault, RestoreSelection, RestoreStep, Scenario};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-
-/// Differences kept for the report.
-const LIST: usize = 50;
+use crate::oracle::Comparison;
+use crate::primary::config::{Policy, Schedule};
+use crate::primary::{Job, JobOrder, Submission, submissions};
+use crate::scenario::{
+    BackupStep, CopyStep, ImageChoice, Milliseconds, RestoreSelection, RestoreStep, Scenario,
+};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 
 /// A backup that is in the catalogue.
 #[derive(Debug, Clone)]
 pub(super) struct Backup {
     pub(super) backup_id: String,
-    stream: usize,
+    pub(super) stream: usize,
+    /// Storage unit that it was written to.
+    pub(super) unit: String,
+    /// What its restore must give.
+    pub(super) content: Arc<Content>,
+    /// An incremental backup is no whole: restores leave it out.
+    pub(super) full: bool,
 }
 
 /// What a backup step did.
@@ -33,75 +40,73 @@ pub(super) struct BackupOutcome {
     pub(super) made: Vec<Backup>,
     pub(super) images: Vec<ImageFacts>,
     pub(super) changed: Vec<ChangedFile>,
-    pub(super) never_struck: Vec<FaultOutcome>,
 }
 
 /// What a restore step found.
 pub(super) struct RestoreOutcome {
     pub(super) full: Option<Comparison>,
     pub(super) single: Option<Comparison>,
-    pub(super) never_struck: Vec<FaultOutcome>,
 }
 
 /// All jobs of a run.
 pub(super) struct Jobs<'a> {
-    scenario: &'a Scenario,
-    stand: &'a Stand,
-    installation: &'a Installation,
+    pub(super) scenario: &'a Scenario,
+    pub(super) installation: &'a Installation,
     observer: &'a dyn Observer,
-    unit: StorageUnit,
-    /// Backup time of the next job; they must differ.
-    next_time: u64,
-    next_id: u64,
-    records: Vec<JobRecord>,
-}
-
-/// One job to run.
-struct Job {
-    id: u64,
-    stream: usize,
-    kind: JobKind,
-    name: String,
-    wanted_bytes: Option<u64>,
-    action: Action,
-}
-
-enum Action {
-    Backup(Box<BackupRequest>),
-    Restore(Box<RestoreRequest>),
-    Verify(Box<VerifyRequest>),
-    Expire(Box<ExpireRequest>),
+    pub(super) domain: Domain<'a>,
+    policy: Policy,
+    pub(super) records: Vec<JobRecord>,
+    pub(super) misfortunes: Misfortunes,
 }
 
 impl<'a> Jobs<'a> {
     pub(super) fn new(
         scenario: &'a Scenario,
+        options: &Options,
+        prepared: &[Prepared],
         stand: &'a Stand,
         installation: &'a Installation,
         observer: &'a dyn Observer,
-    ) -> Self {
-        let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default();
-        let unit = stand.storage_unit(scenario.unit());
-        Self {
-            scenario,
-            stand,
-            installation,
-            observer,
-            unit,
-            next_time: now,
-            next_id: 1,
-            records: Vec::new(),
-        }
+    ) -> Result<Self, SetupError> {
+        let policy = Policy {
+            name: scenario.policy.clone(),
+            client: scenario.client.clone(),
+            storage: scenario.policy_storage.clone(),
+            streams: prepared.iter().map(|stream| stream.source.clone()).collect(),
+            header: scenario.header,
+            schedules: schedules(&scenario.schedules),
+            limit_jobs: scenario.limit_jobs,
+            priority: scenario.priority,
+        };
+        let domain = Domain::start(scenario, options, installation, policy.clone(), stand, observer)?;
+        let (records, misfortunes) = (Vec::new(), Misfortunes::default());
+        Ok(Self { scenario, installation, observer, domain, policy, records, misfortunes })
     }
 
     pub(super) fn into_records(self) -> Vec<JobRecord> {
         self.records
     }
 
-    fn job(&mut self, stream: usize, kind: JobKind, name: String, action: impl FnOnce(u64) -> Action) -> Job {
-        let id = self.next_id;
-        self.next_id += 1;
-        Job { id, stream, kind, name, wanted_bytes: None, action: action(id) }
+    /// Keeps what is not about the jobs themselves; returns those.
+    pub(super) fn taken(&mut self, ran: Ran) -> Vec<JobRecord> {
+        self.misfortunes.add(ran.struck);
+        self.misfortunes.add(ran.never_struck);
+        // A resumed job is the one it was.
+        self.records.retain(|known| !ran.jobs.iter().any(|job| job.result.job_id == known.result.job_id));
+        ran.jobs
+    }
+
+    /// The schedule that a backup by hand belongs to: the policy's own for that, or one of the type.
+    fn schedule(&self, kind: ScheduleType) -> Schedule {
+        let own = self.policy.schedules.iter().find(|one| one.name == self.scenario.schedule);
+        let of_type = || self.policy.schedules.iter().find(|one| one.kind == kind);
+        let found = own.filter(|one| one.kind == kind).or_else(of_type).cloned();
+        found.unwrap_or_else(|| Schedule {
+            name: self.scenario.schedule.clone(),
+            kind,
+            frequency: 0,
+            windows: Vec::new(),
+        })
     }
 
     pub(super) fn backup(
@@ -109,29 +114,60 @@ impl<'a> Jobs<'a> {
         step_index: usize,
         step: &BackupStep,
         prepared: &[Prepared],
-        late: &[Fault],
+        late: Vec<Late>,
     ) -> Result<BackupOutcome, SetupError> {
-        let mut jobs = Vec::new();
-        for stream in prepared {
-            let request = BackupRequest {
-                job_id: 0,
-                client: self.scenario.client.clone(),
-                policy: self.scenario.policy.clone(),
-                schedule: self.scenario.schedule.clone(),
-                backup_time: self.next_time,
-                source: stream.source.clone(),
-                storage_unit: self.unit.clone(),
-                header_order: self.scenario.header,
-                abort_after: step.abort_after.map(|bytes| bytes.0),
-            };
-            self.next_time += 1;
-            let name = stream.facts.source.clone();
-            jobs.push(self.job(stream.facts.number, JobKind::Backup, name, |id| {
-                Action::Backup(Box::new(BackupRequest { job_id: id, ..request }))
-            }));
+        let schedule = self.schedule(step.schedule);
+        let mut asked = submissions(&self.policy, &schedule, step.tries, None);
+        for (submission, stream) in asked.iter_mut().zip(prepared) {
+            submission.name.clone_from(&stream.facts.source);
+            if let JobRequest::Backup(request) = &mut submission.request {
+                request.abort_after = step.abort_after.map(|bytes| bytes.0);
+                let forced_rescan = step.forced_rescan;
+                let accelerator = Accelerator { forced_rescan, ..Accelerator::default() };
+                request.accelerator = step.accelerator.then_some(accelerator);
+            }
         }
         let mutators = start_mutators(prepared)?;
-        let (results, never_struck) = self.run_all(step_index, jobs, late);
+        let ran = self.domain.run(step_index, asked, late)?;
+        self.backed_up(ran, mutators, prepared)
+    }
+
+    /// Lets the clock go on, and with it what is due.
+    pub(super) fn advance(
+        &mut self,
+        step_index: usize,
+        time: Milliseconds,
+        prepared: &[Prepared],
+        late: Vec<Late>,
+    ) -> Result<BackupOutcome, SetupError> {
+        let mutators = start_mutators(prepared)?;
+        let ran = self.domain.advance(step_index, time, late)?;
+        self.backed_up(ran, mutators, prepared)
+    }
+
+    /// Resumes or restarts the jobs that can be.
+    pub(super) fn order(
+        &mut self,
+        step_index: usize,
+        order: JobOrder,
+        prepared: &[Prepared],
+        late: Vec<Late>,
+    ) -> Result<BackupOutcome, SetupError> {
+        let concerned = |job: &Job| match order {
+            JobOrder::Resume => matches!(job.state, JobState::Suspended | JobState::Incomplete),
+            _ => job.is_done() && job.status.is_some_and(|status| status > 1),
+        };
+        let ran = self.domain.order(step_index, order, &concerned, late)?;
+        self.backed_up(ran, Vec::new(), prepared)
+    }
+
+    fn backed_up(
+        &mut self,
+        ran: Ran,
+        mutators: Vec<(usize, ChangingFile, Mutator)>,
+        prepared: &[Prepared],
+    ) -> Result<BackupOutcome, SetupError> {
+        let results = self.taken(ran);
         let mut changed = Vec::new();
         for (stream, file, mutator) in mutators {
             let rewrites = mutator.stop()?;
@@ -144,45 +180,99 @@ impl<'a> Jobs<'a> {
         let (mut made, mut images) = (Vec::new(), Vec::new());
         for job in &results {
             if let Some(image) = catalog.image(&job.result.backup_id)? {
-                made.push(Backup { backup_id: image.backup_id.clone(), stream: job.stream });
+                if let Some(stream) = prepared.iter().find(|stream| stream.facts.number == job.stream) {
+                    made.push(Backup {
+                        backup_id: image.backup_id.clone(),
+                        stream: job.stream,
+                        unit: job.unit.clone(),
+                        content: Arc::clone(&stream.content),
+                        full: image.schedule_type == ScheduleType::Full,
+                    });
+                }
                 images.push(ImageFacts { stream: job.stream, image, made: job.result.images.clone() });
             }
         }
         self.records.extend(results);
-        Ok(BackupOutcome { made, images, changed, never_struck })
+        Ok(BackupOutcome { made, images, changed })
     }
 
-    pub(super) fn verify(&mut self, step_index: usize, backups: &[Backup]) {
-        let unit = self.unit.clone();
-        let jobs = backups.iter().map(|backup| {
-            let (backup_id, storage_unit) = (backup.backup_id.clone(), unit.clone());
-            self.job(backup.stream, JobKind::Verify, backup.backup_id.clone(), |job_id| {
-                Action::Verify(Box::new(VerifyRequest { job_id, backup_id, storage_unit }))
-            })
-        });
-        let jobs = jobs.collect();
-        let (results, _) = self.run_all(step_index, jobs, &[]);
-        self.records.extend(results);
+    /// A job about a backup, for nbjm.
+    fn about(&self, backup: &Backup, name: String, request: JobRequest) -> Submission {
+        self.asked(backup.unit.clone(), backup.stream, name, request)
     }
 
-    /// Expires all backups; returns the ids of those that are gone.
-    pub(super) fn expire(&mut self, step_index: usize, backups: &[Backup]) -> BTreeSet<String> {
-        let unit = self.unit.clone();
-        let jobs = backups.iter().map(|backup| {
-            let (backup_id, storage_unit) = (backup.backup_id.clone(), unit.clone());
-            self.job(backup.stream, JobKind::ImageCleanup, backup.backup_id.clone(), |job_id| {
-                Action::Expire(Box::new(ExpireRequest { job_id, backup_id, storage_unit }))
-            })
+    /// A job for nbjm, with storage of a unit or group.
+    pub(super) fn asked(
+        &self,
+        storage: String,
+        stream: usize,
+        name: String,
+        request: JobRequest,
+    ) -> Submission {
+        Submission {
+            request,
+            policy: self.scenario.policy.clone(),
+            client: self.scenario.client.clone(),
+            schedule: String::new(),
+            schedule_type: ScheduleType::Full,
+            storage,
+            media_server: None,
+            name,
+            stream,
+            io_streams: 1,
+            tries: 1,
+            priority: self.scenario.priority,
+            window_closes: None,
+        }
+    }
+
+    pub(super) fn verify(
+        &mut self,
+        step_index: usize,
+        step: &CopyStep,
+        backups: &[Backup],
+    ) -> Result<(), SetupError> {
+        let copy = step.copy;
+        let jobs = chosen(backups, step.images).map(|backup| {
+            let (backup_id, storage_unit) = (backup.backup_id.clone(), nowhere());
+            let request = JobRequest::Verify(VerifyRequest { job_id: 0, backup_id, copy, storage_unit });
+            self.about(backup, backup.backup_id.clone(), request)
         });
-        let jobs = jobs.collect();
-        let (results, _) = self.run_all(step_index, jobs, &[]);
-        let gone = results
-            .iter()
-            .filter(|job| job.result.status == 0)
-            .map(|job| job.result.backup_id.clone())
-            .collect();
+        let ran = self.domain.run(step_index, jobs.collect(), Vec::new())?;
+        let results = self.taken(ran);
         self.records.extend(results);
-        gone
+        Ok(())
+    }
+
+    /// Expires all backups, or one copy of each; returns the ids of those that are gone.
+    pub(super) fn expire(
+        &mut self,
+        step_index: usize,
+        step: &CopyStep,
+        backups: &[Backup],
+    ) -> Result<BTreeSet<String>, SetupError> {
+        let copy = step.copy;
+        let jobs = chosen(backups, step.images).map(|backup| {
+            let request = JobRequest::Expire(ExpireRequest {
+                job_id: 0,
+                backup_id: backup.backup_id.clone(),
+                copy,
+                storage_unit: nowhere(),
+                leftovers_of: None,
+            });
+            self.about(backup, backup.backup_id.clone(), request)
+        });
+        let ran = self.domain.run(step_index, jobs.collect(), Vec::new())?;
+        let results = self.taken(ran);
+        let catalog = Catalog::open(&self.installation.work_dir)?;
+        let mut gone = BTreeSet::new();
+        for job in &results {
+            if catalog.image(&job.result.backup_id)?.is_none() {
+                gone.insert(job.result.backup_id.clone());
+            }
+        }
+        self.records.extend(results);
+        Ok(gone)
     }
 
     pub(super) fn restore(
@@ -190,13 +280,18 @@ impl<'a> Jobs<'a> {
         step_index: usize,
         step: &RestoreStep,
         backups: &[Backup],
-        prepared: &[Prepared],
         target: &Path,
-        late: &[Fault],
+        late: Vec<Late>,
     ) -> Result<RestoreOutcome, SetupError> {
-        let plans = self.plan_restores(step, backups, prepared, target)?;
-        let (jobs, expected): (Vec<Job>, Vec<Expected<'_>>) = plans.into_iter().unzip();
-        let (results, never_struck) = self.run_all(step_index, jobs, late);
+        let plans = self.plan_restores(step, backups, target)?;
+        let (wanted, plans): (Vec<Option<u64>>, Vec<_>) =
+            plans.into_iter().map(|plan| (plan.wanted_bytes, (plan.submission, plan.expected))).unzip();
+        let (jobs, expected): (Vec<Submission>, Vec<Expected<'_>>) = plans.into_iter().unzip();
+        let ran = self.domain.run(step_index, jobs, late)?;
+        let mut results = self.taken(ran);
+        for (record, wanted) in results.iter_mut().zip(wanted) {
+            record.wanted_bytes = wanted;
+        }
         self.observer.note("comparing what was restored with what was backed up");
         let mut total: Option<Comparison> = None;
         for (result, expected) in results.iter().zip(&expected) {
@@ -211,268 +306,92 @@ impl<'a> Jobs<'a> {
         }
         self.records.extend(results);
         Ok(match step.selection {
-            RestoreSelection::All => RestoreOutcome { full: total, single: None, never_struck },
-            _ => RestoreOutcome { full: None, single: total, never_struck },
+            RestoreSelection::All => RestoreOutcome { full: total, single: None },
+            _ => RestoreOutcome { full: None, single: total },
         })
     }
 
     fn plan_restores<'p>(
-        &mut self,
+        &self,
         step: &RestoreStep,
-        backups: &[Backup],
-        prepared: &'p [Prepared],
+        backups: &'p [Backup],
         target: &Path,
-    ) -> Result<Vec<(Job, Expected<'p>)>, SetupError> {
+    ) -> Result<Vec<RestorePlan<'p>>, SetupError> {
         let mut plans = Vec::new();
         let catalog = Catalog::open(&self.installation.work_dir)?;
-        for backup in backups {
-            let Some(stream) = prepared.iter().find(|stream| stream.facts.number == backup.stream) else {
-                continue;
-            };
+        for backup in chosen(backups, step.images).filter(|backup| backup.full) {
             let choices: Vec<Option<Vec<PathBytes>>> = match &step.selection {
                 RestoreSelection::All => vec![None],
                 RestoreSelection::Files(files) => {
                     vec![Some(files.iter().map(|path| PathBytes::from_text(path)).collect())]
                 }
                 RestoreSelection::SingleFiles(count) => {
-                    let picked = pick(&stream.content, *count, self.scenario.seed);
+                    let picked = pick(&backup.content, *count, self.scenario.seed);
                     picked.into_iter().map(|path| Some(vec![path])).collect()
                 }
             };
             for paths in choices {
                 let destination = target.join(format!("{}-{}", backup.backup_id, plans.len()));
-                let selection = paths.clone().map_or(Selection::All, Selection::Files);
-                let (backup_id, storage_unit) = (backup.backup_id.clone(), self.unit.clone());
-                let request_destination = destination.clone();
                 let name = match &paths {
                     None => backup.backup_id.clone(),
                     Some(paths) => paths.iter().map(PathBytes::to_string).collect::<Vec<_>>().join(" "),
                 };
-                let mut job = self.job(backup.stream, JobKind::Restore, name, |job_id| {
-                    Action::Restore(Box::new(RestoreRequest {
-                        job_id,
-                        backup_id,
-                        storage_unit,
-                        destination: request_destination,
-                        selection,
-                    }))
+                let request = JobRequest::Restore(RestoreRequest {
+                    job_id: 0,
+                    backup_id: backup.backup_id.clone(),
+                    copy: step.copy,
+                    storage_unit: nowhere(),
+                    destination: destination.clone(),
+                    selection: paths.clone().map_or(Selection::All, Selection::Files),
                 });
-                if let Some(paths) = &paths {
-                    job.wanted_bytes = Some(bytes_in_stream(&catalog, &backup.backup_id, paths)?);
-                }
-                plans.push((job, Expected { content: &stream.content, destination, paths }));
+                let mut submission = self.about(backup, name, request);
+                submission.media_server.clone_from(&step.media);
+                let wanted_bytes = match &paths {
+                    None => None,
+                    Some(paths) => Some(bytes_in_stream(&catalog, &backup.backup_id, paths)?),
+                };
+                let expected = Expected { content: &backup.content, destination, paths };
+                plans.push(RestorePlan { submission, wanted_bytes, expected });
             }
         }
         Ok(plans)
     }
-
-    /// Runs jobs, as many at a time as the storage unit allows, and returns them in order.
-    fn run_all(&self, step: usize, jobs: Vec<Job>, late: &[Fault]) -> (Vec<JobRecord>, Vec<FaultOutcome>) {
-        for job in &jobs {
-            self.observer.job_queued(job.id, job.kind, &job.name);
-        }
-        let at_a_time = self.scenario.unit().max_concurrent_jobs.min(jobs.len()).max(1);
-        let queue = Mutex::new(VecDeque::from(jobs));
-        let done = Mutex::new(BTreeMap::new());
-        let late = Mutex::new(late.to_vec());
-        std::thread::scope(|scope| {
-            for _ in 0..at_a_time {
-                scope.spawn(|| {
-                    while !self.observer.interrupted() {
-                        let Some(job) = lock(&queue).pop_front() else { break };
-                        let record = self.run_one(step, &job, &late);
-                        self.observer.job_done(&record);
-                        lock(&done).insert(job.id, record);
-                    }
-                });
-            }
-        });
-        let never_struck = lock(&late).iter().map(|fault| FaultOutcome { fault: *fault, hits: 0 }).collect();
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (done.into_values().collect(), never_struck)
-    }
-
-    /// Injects the faults that were waiting for this line of a job's details: the creation of a certain fragment.
-    fn strike(&self, line: &str, late: &Mutex<Vec<Fault>>) {
-        let Some((_, image)) = line.split_once("created image ") else { return };
-        let made = image.trim_end().rsplit_once("_F").and_then(|(_, number)| number.parse::<u32>().ok());
-        let due: Vec<Fault> = {
-            let mut late = lock(late);
-            let (due, rest) = late.iter().copied().partition(|fault| fault.fragment == made);
-            *late = rest;
-            due
-        };
-        for fault in due {
-            if let Err(error) = self.stand.inject(&fault) {
-                self.observer.note(&format!("a fault could not be injected: {error}"));
-            }
-        }
-    }
-
-    fn run_one(&self, step: usize, job: &Job, late: &Mutex<Vec<Fault>>) -> JobRecord {
-        let mut watch = |event: &JobEvent| {
-            if let JobEvent::Log(line) = event {
-                self.strike(line, late);
-            }
-            self.observer.job_event(job.id, event);
-            if self.observer.interrupted() { JobControl::Cancel } else { JobControl::Continue }
-        };
-        let result = match &job.action {
-            Action::Backup(request) => nbu::backup(self.installation, request, &mut watch),
-            Action::Restore(request) => nbu::restore(self.installation, request, &mut watch),
-            Action::Verify(request) => nbu::verify(self.installation, request, &mut watch),
-            Action::Expire(request) => nbu::expire(self.installation, request, &mut watch),
-        };
-        let unit = self.scenario.unit().label.clone();
-        JobRecord { step, stream: job.stream, unit, wanted_bytes: job.wanted_bytes, result }
-    }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// A restore job, and what it must give.
+struct RestorePlan<'p> {
+    submission: Submission,
+    wanted_bytes: Option<u64>,
+    expected: Expected<'p>,
+}
+
+/// The backups that a step is about. The latest one of each stream is the one that was made last.
+pub(super) fn chosen(backups: &[Backup], images: ImageChoice) -> impl Iterator<Item = &Backup> {
+    backups
+        .iter()
+        .enumerate()
+        .filter(move |(index, backup)| {
+            let later = backups.iter().skip(index + 1).any(|other| other.stream == backup.stream);
+            match images {
+                ImageChoice::All => true,
+                ImageChoice::Latest => !later,
+                ImageChoice::Older => later,
+            }
+        })
+        .map(|(_, backup)| backup)
+}
+
+/// The storage of a job that has not been given any yet.
+pub(super) fn nowhere() -> StorageUnit {
+    StorageUnit::new("", "", "", "")
 }
 
 fn start_mutators(prepared: &[Prepared]) -> Result<Vec<(usize, ChangingFile, Mutator)>, SetupError> {
     let mut mutators = Vec::new();
     for stream in prepared {
-        if let Content::Tree { root, changing: Some(file), .. } = &stream.content {
+        if let Content::Tree { root, changing: Some(file), .. } = &*stream.content {
             mutators.push((stream.facts.number, file.clone(), Mutator::start(root, file)?));
         }
     }
     Ok(mutators)
-}
-
-/// Bytes of the stream that these files take, headers included.
-fn bytes_in_stream(catalog: &Catalog, backup_id: &str, paths: &[PathBytes]) -> Result<u64, SetupError> {
-    let mut bytes = 0;
-    for record in catalog.files(backup_id)? {
-        let record = record?;
-        if paths.contains(&record.path) {
-            bytes += record.end() - record.start;
-        }
-    }
-    Ok(bytes)
-}
-
-/// Picks regular files of a stream: the first, the last and others by the seed. Files with several names are left out,
-/// since one of them alone is not the whole story, and so are files that change.
-fn pick(content: &Content, count: u32, seed: u64) -> Vec<PathBytes> {
-    let candidates: Vec<PathBytes> = match content {
-        Content::Tree { before, changing, .. } => {
-            let volatile = changing.as_ref().map(|file| file.relative_path.as_os_str().as_bytes());
-            let single = before.iter().filter(|(path, entry)| {
-                matches!(entry.kind, Kind::File(_)) && entry.hard_links.is_none() && Some(*path) != volatile
-            });
-            single.map(|(path, _)| PathBytes::from(path)).collect()
-        }
-        Content::Synthetic(data) => data.files().map(|(name, _)| PathBytes::from(name.as_str())).collect(),
-    };
-    let mut random = crate::data::tree::Random::new(seed);
-    let last = candidates.len().saturating_sub(1);
-    let mut chosen = BTreeSet::new();
-    for n in 0..count.min(u32::try_from(candidates.len()).unwrap_or(u32::MAX)) {
-        chosen.insert(match n {
-            0 => 0,
-            1 => last,
-            _ => usize::try_from(random.next() % candidates.len() as u64).unwrap_or_default(),
-        });
-    }
-    chosen.into_iter().filter_map(|index| candidates.get(index).cloned()).collect()
-}
-
-/// What a restore must give.
-struct Expected<'p> {
-    content: &'p Content,
-    destination: PathBuf,
-    /// The chosen files; none for all.
-    paths: Option<Vec<PathBytes>>,
-}
-
-impl Expected<'_> {
-    fn compare(&self, result: &JobResult) -> Result<Comparison, SetupError> {
-        match self.content {
-            Content::Tree { before, changing, .. } => self.compare_tree(before, changing.as_ref(), result),
-            Content::Synthetic(data) => Ok(compare_synthetic(data, self.paths.as_deref(), result)),
-        }
-    }
-
-    fn compare_tree(
-        &self,
-        before: &Snapshot,
-        changing: Option<&ChangingFile>,
-        result: &JobResult,
-    ) -> Result<Comparison, SetupError> {
-        if !self.destination.is_dir() {
-            let mut none = Comparison { paths: before.paths().count(), ..Comparison::default() };
-            let found = format!("nothing: the job ended with status {}", result.status);
-            none.push(difference(&result.backup_id, "missing", "a restored tree", &found), LIST);
-            return Ok(none);
-        }
-        let found = Snapshot::take(&self.destination, HASH_THREADS)?;
-        let Some(paths) = &self.paths else {
-            let volatile = changing.map(|file| file.relative_path.as_os_str().as_bytes().to_vec());
-            let options = CompareOptions {
-                list: LIST,
-                volatile: volatile.into_iter().collect(),
-                ..CompareOptions::default()
-            };
-            let mut compared = compare(before, &found, &options);
-            if let Some(file) = changing
-                && let Err(text) = file.accepts(&self.destination.join(&file.relative_path))
-            {
-                let path = file.relative_path.display().to_string();
-                compared.push(difference(&path, "content", "one that the file held", &text), LIST);
-            }
-            return Ok(compared);
-        };
-        // A single file comes with the directories above it, whose attributes are not part of the selection.
-        let chosen: BTreeSet<&[u8]> = paths.iter().map(|path| path.0.as_slice()).collect();
-        let files_found = found.filtered(|path| {
-            chosen.contains(path) || found.get(path).is_some_and(|entry| entry.kind != Kind::Directory)
-        });
-        let options = CompareOptions { list: LIST, ..CompareOptions::default() };
-        Ok(compare(&before.filtered(|path| chosen.contains(path)), &files_found, &options))
-    }
-}
-
-/// Synthetic files are checked while they are restored; what is left to do is to see that all of them were there.
-fn compare_synthetic(data: &GenData, paths: Option<&[PathBytes]>, result: &JobResult) -> Comparison {
-    let files = paths.map_or(data.max_files, |paths| paths.len() as u64);
-    let bytes = files * data.kb_size * 1024;
-    let mut compared =
-        Comparison { paths: usize::try_from(files).unwrap_or(usize::MAX), bytes, ..Comparison::default() };
-    for bad in &result.bad_ranges {
-        let found = format!("other bytes from {} to {}", bad.from, bad.to);
-        compared.push(difference(&bad.path.to_string(), "content", "the generated bytes", &found), LIST);
-    }
-    if result.files < files || result.kbytes < bytes / 1024 {
-        let expected = format!("{files} files, {} KiB", bytes / 1024);
-        let found = format!("{} files, {} KiB", result.files, result.kbytes);
-        compared.push(difference(&result.backup_id, "missing", &expected, &found), LIST);
-    }
-    compared
-}
-
-fn difference(path: &str, what: &'static str, expected: &str, found: &str) -> Difference {
-    Difference { path: path.into(), what, expected: expected.into(), found: found.into() }
-}
-
-/// Removes a restored tree, directories without write permission included.
-fn remove_tree(root: &Path) -> Result<(), SetupError> {
-    if !rustix::process::geteuid().is_root() {
-        open_directories(root)?;
-    }
-    fs::remove_dir_all(root).map_err(SetupError::io("remove", root))
-}
-
-fn open_directories(dir: &Path) -> Result<(), SetupError> {
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
-        .map_err(SetupError::io("change the mode of", dir))?;
-    for child in fs::read_dir(dir).map_err(SetupError::io("list", dir))? {
-        let child = child.map_err(SetupError::io("list", dir))?;
-        if child.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_directories(&dir.join(OsStr::new(&child.file_name())))?;
-        }
-    }
-    Ok(())
 }

@@ -1,16 +1,23 @@
 //! Replays a scenario: provides its cluster and data, runs its jobs, and records everything that can be judged later.
 //! It judges nothing itself.
 
+mod domain;
+mod expected;
+mod flows;
 mod jobs;
+mod pause;
+mod plugin_faults;
 mod record;
 mod run;
 mod sources;
 mod stand;
+mod watch;
 
 pub use record::{
-    ChangedFile, FaultOutcome, ImageFacts, JobRecord, Record, StepRecord, StorageState, StreamFacts,
-    VipRequests,
+    ChangedFile, FaultOutcome, ImageFacts, JobRecord, KillOutcome, OrderOutcome, PauseOutcome,
+    PluginFaultOutcome, Record, StepRecord, StorageState, StreamFacts, VipRequests,
 };
+pub(crate) use run::elapsed_ms;
 pub use run::{Options, run};
 pub use stand::Stand;
 
@@ -42,6 +49,12 @@ pub enum SetupError {
         /// The operating system's answer.
         source: std::io::Error,
     },
+    /// The domain does not do what it is told.
+    #[error(transparent)]
+    Primary(#[from] crate::primary::PrimaryError),
+    /// The wrapping plug-in is not there.
+    #[error(transparent)]
+    Shim(#[from] crate::shim::Missing),
     /// The scenario asks for something that its cluster or data cannot give.
     #[error("{0}")]
     Impossible(String),

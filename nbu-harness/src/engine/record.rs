@@ -1,8 +1,10 @@
 //! What a run leaves behind: facts, for expectations, checks and reports.
 
-use crate::nbu::{ImageRecord, JobKind, JobResult};
+use crate::nbu::{ImageRecord, JobKind, JobResult, JobState};
 use crate::oracle::Comparison;
-use crate::scenario::{Fault, Scenario};
+use crate::primary::Try;
+use crate::scenario::{Fault, KillStep, OrderStep, PauseStep, Scenario};
+use nbu_trace::orders::FaultOrder;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -23,6 +25,14 @@ pub struct Record {
     pub vms: BTreeMap<String, u64>,
     /// What became of the injected faults.
     pub faults: Vec<FaultOutcome>,
+    /// What became of the kills.
+    pub kills: Vec<KillOutcome>,
+    /// What became of the pauses.
+    pub pauses: Vec<PauseOutcome>,
+    /// What became of the operator's orders.
+    pub orders: Vec<OrderOutcome>,
+    /// What became of the calls that were to go wrong.
+    pub plugin_faults: Vec<PluginFaultOutcome>,
     /// What the cluster holds at the end; none for an external cluster.
     pub storage: Option<StorageState>,
     /// Wall time of the whole run in milliseconds.
@@ -64,7 +74,15 @@ pub struct JobRecord {
     pub unit: String,
     /// For restores of single files: bytes of the stream that the files take, headers included.
     pub wanted_bytes: Option<u64>,
-    /// What it reported.
+    /// State at the end of its step.
+    pub state: JobState,
+    /// Its attempts.
+    pub tries: Vec<Try>,
+    /// Its parent job.
+    pub parent: Option<u64>,
+    /// Why it got no storage.
+    pub reason: Option<String>,
+    /// What its last try reported.
     pub result: JobResult,
 }
 
@@ -85,6 +103,8 @@ pub struct StepRecord {
     pub single: Option<Comparison>,
     /// For backups: images in the catalogue after it.
     pub images: Vec<ImageFacts>,
+    /// For duplications: backups and how many copies each has after it.
+    pub copies: Vec<(String, u64)>,
     /// For backups: files that were changed while they were read.
     pub changed: Vec<ChangedFile>,
 }
@@ -140,6 +160,42 @@ pub struct FaultOutcome {
     /// The fault.
     pub fault: Fault,
     /// How often it struck.
+    pub hits: u64,
+}
+
+/// What became of a kill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KillOutcome {
+    /// What was to be killed.
+    pub kill: KillStep,
+    /// How often it was.
+    pub hits: u64,
+}
+
+/// What became of a pause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PauseOutcome {
+    /// What was paused, or went on.
+    pub pause: PauseStep,
+    /// How many processes that concerned.
+    pub hits: u64,
+}
+
+/// What became of an operator's order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderOutcome {
+    /// The order.
+    pub order: OrderStep,
+    /// How often it was given.
+    pub hits: u64,
+}
+
+/// What became of calls of the plug-in that were to go wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PluginFaultOutcome {
+    /// The fault.
+    pub fault: FaultOrder,
+    /// How often it struck, in all processes.
     pub hits: u64,
 }
 

@@ -1,11 +1,14 @@
 //! The steps of a scenario, one after the other.
 
-use super::jobs::{Backup, Jobs};
-use super::record::{FaultOutcome, Record, StepRecord};
+use super::jobs::{Backup, BackupOutcome, Jobs};
+use super::plugin_faults::PluginFaults;
+use super::record::{KillOutcome, Record, StepRecord};
 use super::sources::{self, Prepared};
+use super::watch::{Late, never};
 use super::{Observer, SetupError, Stand};
-use crate::nbu::{Installation, Timeouts};
-use crate::scenario::{Fault, Scenario, Step};
+use crate::nbu::Installation;
+use crate::primary::JobOrder;
+use crate::scenario::{Scenario, Step, Victim, VolumeState};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -41,13 +44,13 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     let mut runner = Runner {
         scenario,
         stand: &stand,
-        prepared: &prepared,
-        jobs: Jobs::new(scenario, &stand, &installation, observer),
+        jobs: Jobs::new(scenario, options, &prepared, &stand, &installation, observer)?,
+        prepared,
+        plugin_faults: PluginFaults::new(installation.clone()),
         backups: Vec::new(),
         steps: Vec::new(),
         pending: Vec::new(),
         work_dir: &options.work_dir,
-        never_struck: Vec::new(),
     };
     for step in &scenario.run {
         runner.step(step)?;
@@ -56,16 +59,21 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
         }
     }
     let mut faults = stand.fault_outcomes();
-    faults.append(&mut runner.never_struck);
-    faults.extend(runner.pending.iter().map(|fault| FaultOutcome { fault: *fault, hits: 0 }));
+    let mut misfortunes = std::mem::take(&mut runner.jobs.misfortunes);
+    misfortunes.add(never(runner.pending));
+    faults.append(&mut misfortunes.faults);
     let record = Record {
         scenario: scenario.clone(),
-        streams: prepared.iter().map(|stream| stream.facts.clone()).collect(),
+        streams: runner.prepared.iter().map(|stream| stream.facts.clone()).collect(),
         steps: runner.steps,
         jobs: runner.jobs.into_records(),
         vips: stand.vip_requests(),
         vms: stand.vms_requests(),
         faults,
+        kills: misfortunes.kills,
+        pauses: misfortunes.pauses,
+        orders: misfortunes.orders,
+        plugin_faults: runner.plugin_faults.outcomes()?,
         storage: stand.storage_state(),
         elapsed_ms: elapsed_ms(started),
     };
@@ -77,7 +85,7 @@ fn installation(scenario: &Scenario, options: &Options, stand: &Stand) -> Instal
     Installation {
         plugin_env: options.plugin_env.clone(),
         data_buffers: scenario.buffers,
-        timeouts: Timeouts::default(),
+        timeouts: scenario.timeouts,
         fork_point: scenario.fork,
         ..Installation::new(
             options.exe.clone(),
@@ -88,23 +96,22 @@ fn installation(scenario: &Scenario, options: &Options, stand: &Stand) -> Instal
     }
 }
 
-pub(super) fn elapsed_ms(since: Instant) -> u64 {
+pub(crate) fn elapsed_ms(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 struct Runner<'a> {
     scenario: &'a Scenario,
     stand: &'a Stand,
-    prepared: &'a [Prepared],
+    prepared: Vec<Prepared>,
     jobs: Jobs<'a>,
+    plugin_faults: PluginFaults,
     /// Backups that are in the catalogue.
     backups: Vec<Backup>,
     steps: Vec<StepRecord>,
-    /// Faults that wait for a job of the next step to make a certain fragment.
-    pending: Vec<Fault>,
+    /// Faults and kills that wait for a job of the next step to make a certain fragment.
+    pending: Vec<Late>,
     work_dir: &'a Path,
-    /// Faults whose job ended before they were due.
-    never_struck: Vec<FaultOutcome>,
 }
 
 impl Runner<'_> {
@@ -118,39 +125,88 @@ impl Runner<'_> {
             full: None,
             single: None,
             images: Vec::new(),
+            copies: Vec::new(),
             changed: Vec::new(),
         };
         let index = self.steps.len();
         match step {
             Step::Backup(step) => {
                 let late = std::mem::take(&mut self.pending);
-                let outcome = self.jobs.backup(index, step, self.prepared, &late)?;
-                self.backups.extend(outcome.made);
-                record.images = outcome.images;
-                record.changed = outcome.changed;
-                self.never_struck.extend(outcome.never_struck);
+                let outcome = self.jobs.backup(index, step, &self.prepared, late)?;
+                self.backed_up(outcome, &mut record);
+            }
+            Step::Advance(time) => {
+                let late = std::mem::take(&mut self.pending);
+                let outcome = self.jobs.advance(index, *time, &self.prepared, late)?;
+                self.backed_up(outcome, &mut record);
             }
             Step::Restore(step) => {
                 let late = std::mem::take(&mut self.pending);
                 let target = self.work_dir.join(format!("restore-{index}"));
-                let outcome = self.jobs.restore(index, step, &self.backups, self.prepared, &target, &late)?;
+                let outcome = self.jobs.restore(index, step, &self.backups, &target, late)?;
                 (record.full, record.single) = (outcome.full, outcome.single);
-                self.never_struck.extend(outcome.never_struck);
             }
-            Step::Verify => self.jobs.verify(index, &self.backups),
-            Step::Expire => {
-                let gone = self.jobs.expire(index, &self.backups);
+            Step::Verify(step) => self.jobs.verify(index, step, &self.backups)?,
+            Step::Change(step) => {
+                let mtime = self.jobs.domain.tick()?;
+                for (stream, prepared) in self.scenario.streams.iter().zip(&mut self.prepared) {
+                    prepared.change(&stream.source, step, mtime)?;
+                }
+            }
+            Step::Synthetic(step) => {
+                let made = self.jobs.synthesize(index, step, &self.prepared)?;
+                record.images = made.images;
+                self.backups.extend(made.made);
+            }
+            Step::Duplicate(step) => record.copies = self.jobs.duplicate(index, step, &self.backups)?,
+            Step::Expire(step) => {
+                let gone = self.jobs.expire(index, step, &self.backups)?;
                 self.backups.retain(|backup| !gone.contains(&backup.backup_id));
             }
             Step::Fill(step) => self.stand.fill(step)?,
-            Step::Fault(fault) if fault.fragment.is_some() => self.pending.push(*fault),
+            Step::Fault(fault) if fault.fragment.is_some() => self.pending.push(Late::Fault(*fault)),
             Step::Fault(fault) => self.stand.inject(fault)?,
-            Step::Heal => self.stand.heal(),
+            Step::PluginFault(order) => {
+                let installation = self.plugin_faults.arm(order)?;
+                self.jobs.domain.reinstall(&installation)?;
+            }
+            Step::Heal => {
+                self.stand.heal();
+                let installation = self.plugin_faults.heal();
+                self.jobs.domain.reinstall(&installation)?;
+            }
+            Step::Kill(kill) => match (&kill.victim, kill.fragment) {
+                (Victim::Server(name), None) => {
+                    let hits = u64::from(self.jobs.domain.kill(name)?);
+                    self.jobs.misfortunes.kills.push(KillOutcome { kill: kill.clone(), hits });
+                }
+                _ => self.pending.push(Late::Kill(kill.clone())),
+            },
+            Step::Pause(pause) if pause.fragment.is_none() => {
+                let outcome = self.jobs.domain.pause(pause)?;
+                self.jobs.misfortunes.pauses.extend(outcome);
+            }
+            Step::Pause(pause) => self.pending.push(Late::Pause(pause.clone())),
+            Step::Order(order) => self.pending.push(Late::Order(*order)),
+            Step::Resume | Step::Restart => {
+                let order = if *step == Step::Resume { JobOrder::Resume } else { JobOrder::Restart };
+                let late = std::mem::take(&mut self.pending);
+                let outcome = self.jobs.order(index, order, &self.prepared, late)?;
+                self.backed_up(outcome, &mut record);
+            }
+            Step::Start(name) => self.jobs.domain.start_again(name)?,
+            Step::Volume(step) => self.jobs.domain.volume(&step.lsu, step.state == VolumeState::Up)?,
         }
         record.after = self.stand.storage_state();
         record.elapsed_ms = elapsed_ms(started);
         debug_assert!(self.scenario.run.len() > index, "one record per step");
         self.steps.push(record);
         Ok(())
+    }
+
+    fn backed_up(&mut self, outcome: BackupOutcome, record: &mut StepRecord) {
+        self.backups.extend(outcome.made);
+        record.images = outcome.images;
+        record.changed = outcome.changed;
     }
 }

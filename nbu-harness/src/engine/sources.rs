@@ -1,16 +1,17 @@
 //! Makes what the streams read, and takes the oracle's snapshots of it before anything is backed up.
 
 use super::{Observer, SetupError, StreamFacts};
-use crate::data::{ChangingFile, GenData, sysroot};
+use crate::data::{ChangingFile, GenData, TreeChange, change_tree, sysroot};
 use crate::nbu::Source;
 use crate::oracle::{Kind, Snapshot};
-use crate::scenario::{Scenario, StreamSource};
+use crate::scenario::{ChangeStep, Scenario, StreamSource};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Threads that hash: the machines this is meant for have two cores.
 pub(super) const HASH_THREADS: usize = 2;
@@ -21,8 +22,11 @@ const FILE_COST: u64 = 24 * 1024;
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) facts: StreamFacts,
+    /// How often a tree has moved on.
+    generation: u32,
     pub(super) source: Source,
-    pub(super) content: Content,
+    /// As it is now; backups keep what it was when they were made.
+    pub(super) content: Arc<Content>,
 }
 
 /// What the oracle knows of a stream.
@@ -32,6 +36,44 @@ pub(super) enum Content {
     Tree { root: PathBuf, before: Snapshot, changing: Option<ChangingFile> },
     /// Synthetic data, known by its description.
     Synthetic(GenData),
+}
+
+impl Prepared {
+    /// Moves the data of the stream on by one generation. `mtime` is the time that changed files get.
+    pub(super) fn change(
+        &mut self,
+        stream: &StreamSource,
+        step: &ChangeStep,
+        mtime: i64,
+    ) -> Result<(), SetupError> {
+        let (source, content) = match (stream, &*self.content) {
+            (_, Content::Synthetic(data)) => {
+                let next = GenData { generation: data.generation + 1, ..*data };
+                (Source::Synthetic(next), Content::Synthetic(next))
+            }
+            (StreamSource::GeneratedTree(spec), Content::Tree { root, changing, .. }) => {
+                self.generation += 1;
+                let change = TreeChange {
+                    seed: spec.seed,
+                    generation: self.generation,
+                    change_percent: step.percent,
+                    delete_percent: step.delete_percent,
+                    mtime,
+                };
+                change_tree(root, &change)?;
+                let before = Snapshot::take(root, HASH_THREADS)?;
+                let content = Content::Tree { root: root.clone(), before, changing: changing.clone() };
+                (self.source.clone(), content)
+            }
+            _ => {
+                let what =
+                    "only GEN_DATA and GEN_TREE can change: other directories are not the harness's own";
+                return Err(SetupError::Impossible(what.into()));
+            }
+        };
+        (self.source, self.content) = (source, Arc::new(content));
+        Ok(())
+    }
 }
 
 /// Prepares all streams of a scenario, in `dir` as far as they need a place.
@@ -99,13 +141,13 @@ fn ready(number: usize, source_text: String, content: Content, left_out: Vec<Str
         }
         Content::Synthetic(data) => (
             0,
-            usize::try_from(data.max_files).unwrap_or(usize::MAX),
+            usize::try_from(data.file_count()).unwrap_or(usize::MAX),
             data.total_bytes(),
             Source::Synthetic(*data),
         ),
     };
     let facts = StreamFacts { number, source: source_text, paths, files, bytes, left_out };
-    Prepared { facts, source, content }
+    Prepared { facts, generation: 0, source, content: Arc::new(content) }
 }
 
 /// The paths of one of `of` parts of about equal cost: consecutive in byte order, names of one file together, and the

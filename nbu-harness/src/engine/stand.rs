@@ -85,6 +85,8 @@ struct ServerSection<'a> {
     s3_port: Option<u16>,
     vip_pool: &'a str,
     key_file: &'a Path,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    disable: &'a [String],
 }
 
 impl Stand {
@@ -109,6 +111,7 @@ impl Stand {
                     s3_port: Some(embedded.s3_port(settings.s3)?),
                     vip_pool: VIP_POOL,
                     key_file: &key_file,
+                    disable: &scenario.server.disable,
                 };
                 write_config(&config, &scenario.server.name, section)?;
                 (Some(embedded), user, password, vms)
@@ -122,6 +125,7 @@ impl Stand {
                     s3_port: external.s3_port,
                     vip_pool: &external.vip_pool,
                     key_file: &external.key_file,
+                    disable: &scenario.server.disable,
                 };
                 write_config(&config, &scenario.server.name, section)?;
                 (None, external.user.clone(), password, external.vms.clone())
@@ -144,14 +148,14 @@ impl Stand {
 
     /// A storage unit with this cluster's credentials.
     pub fn storage_unit(&self, spec: &StorageUnitSpec) -> StorageUnit {
-        let mut unit = StorageUnit::new(
-            self.server.as_str(),
-            self.user.as_str(),
-            self.password.as_str(),
-            spec.lsu.as_str(),
-        );
+        let mut unit = self.storage_unit_of(&spec.lsu);
         unit.max_fragment_size = spec.max_fragment.0;
         unit
+    }
+
+    /// An LSU with this cluster's credentials.
+    pub(super) fn storage_unit_of(&self, lsu: &str) -> StorageUnit {
+        StorageUnit::new(self.server.as_str(), self.user.as_str(), self.password.as_str(), lsu)
     }
 
     /// The embedded cluster.

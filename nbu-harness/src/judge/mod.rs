@@ -7,9 +7,9 @@ mod storage;
 mod tests;
 
 use crate::engine::{JobRecord, Record};
-use crate::nbu::{HeaderOrder, JobKind};
+use crate::nbu::{HeaderOrder, JobKind, JobState};
 use crate::oracle;
-use crate::scenario::{Comparison, JobExpectation, JobType};
+use crate::scenario::{Comparison, JobExpectation, JobType, StepDetails};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -49,8 +49,10 @@ pub fn judge(record: &Record) -> Vec<Finding> {
         expect.catalog.images,
         vec![("images".into(), images.len() as u64)],
     ));
-    let fragments = of_images(|image| image.fragments.len() as u64);
+    let fragments = of_images(|image| image.copy(None).map_or(0, |copy| copy.fragments.len() as u64));
     findings.extend(comparison("catalog.fragments", expect.catalog.fragments, fragments));
+    let copies = record.steps.iter().flat_map(|step| step.copies.clone()).collect();
+    findings.extend(comparison("catalog.copies", expect.catalog.copies, copies));
     if expect.catalog.header_in_order {
         findings.push(header_in_order(record));
     }
@@ -87,6 +89,12 @@ pub fn judge(record: &Record) -> Vec<Finding> {
     if expect.data.changed_file_reported {
         findings.push(changed_file_reported(record));
     }
+    for limit in &expect.media_server_writes {
+        let of_step =
+            record.jobs.iter().filter(|job| job.step + 1 == limit.step && job.result.is_successful());
+        let written = of_step.map(|job| (format!("job {}", job.result.job_id), job.result.bytes_written));
+        findings.push(measured("media_server_writes", limit.bytes, &written.collect::<Vec<_>>()));
+    }
     if expect.counters.is_some() {
         findings.push(consistency::counters(record));
     }
@@ -102,6 +110,9 @@ pub fn judge(record: &Record) -> Vec<Finding> {
     if !expect.job_details_say.is_empty() {
         findings.push(job_details(record));
     }
+    for details in &expect.step_details_say {
+        findings.push(step_details(record, details));
+    }
     if expect.faults_fired {
         findings.push(faults_fired(record));
     }
@@ -113,6 +124,7 @@ const fn kind_of(job_type: JobType) -> JobKind {
         JobType::Backup => JobKind::Backup,
         JobType::Restore => JobKind::Restore,
         JobType::Verify => JobKind::Verify,
+        JobType::Duplicate => JobKind::Duplicate,
         JobType::ImageCleanup => JobKind::ImageCleanup,
     }
 }
@@ -122,13 +134,21 @@ fn jobs(record: &Record) -> Finding {
     let expected = &record.scenario.expect.jobs;
     let mut wrong: Vec<String> = Vec::new();
     let matches = |job: &JobRecord, entry: &JobExpectation| {
-        job.result.kind == kind_of(entry.job_type) && job.result.status == entry.status
+        job.result.kind == kind_of(entry.job_type)
+            && job.result.status == entry.status
+            && job.state == entry.state.unwrap_or(JobState::Done)
+            && entry.tries.is_none_or(|tries| tries.holds(job.tries.len() as u64))
+            && entry.unit.as_ref().is_none_or(|label| job.unit == *label)
+            && entry
+                .media
+                .as_ref()
+                .is_none_or(|name| job.tries.last().is_some_and(|one| one.media_server == *name))
     };
     for job in &record.jobs {
         let of_type: Vec<_> =
             expected.iter().filter(|entry| kind_of(entry.job_type) == job.result.kind).collect();
         let fine = match of_type.as_slice() {
-            [] => job.result.status == 0,
+            [] => job.result.status == 0 && job.state == JobState::Done,
             entries => entries.iter().any(|entry| matches(job, entry)),
         };
         if !fine {
@@ -160,8 +180,14 @@ fn jobs(record: &Record) -> Finding {
 fn describe(job: &JobRecord) -> String {
     let result = &job.result;
     let mut text = format!(
-        "job {} ({:?}, stream {}): status {}: {}",
-        result.job_id, result.kind, job.stream, result.status, result.text
+        "job {} ({:?}, stream {}): {:?}, status {}, {} tries: {}",
+        result.job_id,
+        result.kind,
+        job.stream,
+        job.state,
+        result.status,
+        job.tries.len(),
+        result.text
     );
     if let Some(error) = &result.sts_error {
         let _ = write!(text, "; {} on {:?}: error {}: {}", error.call, error.image, error.code, error.text);
@@ -248,7 +274,7 @@ fn header_in_order(record: &Record) -> Finding {
             HeaderOrder::First => facts.made.first(),
             HeaderOrder::Last => facts.made.last(),
         };
-        if at != Some(&facts.image.header) {
+        if at != facts.image.copy(None).map(|copy| &copy.header) {
             wrong.push(format!("{}: made in the order {}", facts.image.backup_id, facts.made.join(", ")));
         }
     }
@@ -278,6 +304,20 @@ fn changed_file_reported(record: &Record) -> Finding {
     Finding::new("data.changed_file_reported", holds, detail)
 }
 
+fn step_details(record: &Record, expected: &StepDetails) -> Finding {
+    let aspect = "step_details_say";
+    let of_step: Vec<_> = record.jobs.iter().filter(|job| job.step + 1 == expected.step).collect();
+    let silent = of_step.iter().find(|job| !job.result.log.iter().any(|line| line.contains(&expected.says)));
+    match silent {
+        _ if of_step.is_empty() => Finding::new(aspect, false, format!("step {} ran no job", expected.step)),
+        Some(job) => {
+            let id = job.result.job_id;
+            Finding::new(aspect, false, format!("job {id}: the details do not say {:?}", expected.says))
+        }
+        None => Finding::new(aspect, true, format!("{} jobs say {:?}", of_step.len(), expected.says)),
+    }
+}
+
 fn job_details(record: &Record) -> Finding {
     let failed: Vec<_> = record.jobs.iter().filter(|job| !job.result.is_successful()).collect();
     let mut wrong = Vec::new();
@@ -303,17 +343,29 @@ fn job_details(record: &Record) -> Finding {
 }
 
 fn faults_fired(record: &Record) -> Finding {
-    let missed: Vec<String> = record
-        .faults
+    let faults = record.faults.iter().map(|outcome| (format!("{:?}", outcome.fault), outcome.hits));
+    let calls = record.plugin_faults.iter().map(|outcome| (format!("{:?}", outcome.fault), outcome.hits));
+    let kills = record.kills.iter().map(|outcome| (format!("{:?}", outcome.kill), outcome.hits));
+    let orders = record.orders.iter().map(|outcome| (format!("{:?}", outcome.order), outcome.hits));
+    let pauses = record.pauses.iter().map(|outcome| (format!("{:?}", outcome.pause), outcome.hits));
+    let kinds: [(&str, Vec<(String, u64)>); 5] = [
+        ("requests", faults.collect()),
+        ("calls", calls.collect()),
+        ("processes killed", kills.collect()),
+        ("orders given", orders.collect()),
+        ("processes paused", pauses.collect()),
+    ];
+    let all: Vec<&(String, u64)> = kinds.iter().flat_map(|(_, outcomes)| outcomes).collect();
+    let missed: Vec<String> = all
         .iter()
-        .filter(|outcome| outcome.hits == 0)
-        .map(|outcome| format!("{:?} never happened: the scenario proves nothing", outcome.fault))
+        .filter(|(_, hits)| *hits == 0)
+        .map(|(what, _)| format!("{what} never happened: the scenario proves nothing"))
         .collect();
-    let hits: u64 = record.faults.iter().map(|outcome| outcome.hits).sum();
-    let holds = missed.is_empty() && !record.faults.is_empty();
-    Finding::new(
-        "faults_fired",
-        holds,
-        if holds { format!("{hits} requests were hit") } else { listed(&missed) },
-    )
+    let holds = missed.is_empty() && !all.is_empty();
+    let told = kinds
+        .iter()
+        .filter(|(_, outcomes)| !outcomes.is_empty())
+        .map(|(what, outcomes)| format!("{what}: {}", outcomes.iter().map(|(_, hits)| hits).sum::<u64>()));
+    let detail = if holds { told.collect::<Vec<_>>().join(", ") } else { listed(&missed) };
+    Finding::new("faults_fired", holds, detail)
 }

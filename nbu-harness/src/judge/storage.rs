@@ -5,6 +5,9 @@ use crate::engine::Record;
 
 const NO_RAW_STATE: &str = "the raw state of an external cluster cannot be examined";
 
+/// Steps whose jobs write images.
+const WRITES: &[&str] = &["backup", "duplicate", "synthetic"];
+
 /// Every step in which no job succeeded leaves exactly what was there before.
 pub(super) fn no_orphans(record: &Record) -> Finding {
     let aspect = "storage.no_orphans";
@@ -12,7 +15,8 @@ pub(super) fn no_orphans(record: &Record) -> Finding {
     let mut left = Vec::new();
     for (index, step) in record.steps.iter().enumerate() {
         let mut jobs = record.jobs.iter().filter(|job| job.step == index).peekable();
-        if step.name != "backup" || jobs.peek().is_none() || jobs.any(|job| job.result.is_successful()) {
+        if !WRITES.contains(&step.name) || jobs.peek().is_none() || jobs.any(|job| job.result.is_successful())
+        {
             continue;
         }
         let (Some(before), Some(after)) = (&step.before, &step.after) else {

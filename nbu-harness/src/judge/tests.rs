@@ -1,10 +1,14 @@
 //! Every expectation is shown to hold on a good record and to fail on a doctored one.
 
 use super::*;
-use crate::engine::{ChangedFile, FaultOutcome, ImageFacts, StepRecord, StorageState, VipRequests};
+use crate::engine::{
+    ChangedFile, FaultOutcome, ImageFacts, KillOutcome, PluginFaultOutcome, StepRecord, StorageState,
+    VipRequests,
+};
 use crate::nbu::{BufferWaits, JobResult, JobState, WaitDelay, Warning};
 use crate::oracle::{Comparison as Compared, Difference};
-use crate::scenario::{Fault, FaultEffect, parse};
+use crate::scenario::{Fault, FaultEffect, KillStep, Victim, parse};
+use nbu_trace::orders;
 use std::collections::BTreeMap;
 
 const SCENARIO: &str = "\
@@ -23,13 +27,15 @@ run:
   - expire: {}
 expect:
   jobs: [{type: Backup, status: 0, count: 1}, {type: Backup, status: 150}, {type: Restore, status: 0}]
-  catalog: {images: 1, fragments: '>=2', header_in_order: true}
+  catalog: {images: 1, fragments: '>=2', copies: 2, header_in_order: true}
   storage: {no_orphans: true, empty: true, all_vips_used: true}
   data: {restore: byte_identical, single_file: byte_identical, single_file_read_overhead: <= 1m, no_wrong_bytes: true, changed_file_reported: true}
+  media_server_writes: [{step: 1, bytes: <= 1m}]
   counters: consistent
   bptm_peak_memory: <= 512m
   all_jobs_done_within: 1m
   job_details_say: [cancelled]
+  step_details_say: [{step: 3, says: waited for}]
   faults_fired: true
 ";
 
@@ -40,6 +46,10 @@ fn job(step: usize, id: u64, kind: JobKind, status: i32) -> JobRecord {
         stream: 1,
         unit: "stu1".into(),
         wanted_bytes: (step == 3).then_some(10_240),
+        state: JobState::Done,
+        tries: Vec::new(),
+        parent: None,
+        reason: None,
         result: JobResult {
             job_id: id,
             kind,
@@ -76,10 +86,11 @@ fn image() -> ImageFacts {
     let fragment =
         |n: u32| format!("{{\"number\":{n},\"name\":\"client1_1_C1_F{n}\",\"offset\":0,\"bytes\":1}}");
     let text = format!(
-        "{{\"format\":1,\"backup_id\":\"client1_1\",\"client\":\"client1\",\"policy\":\"p1\",\"schedule\":\"full\",\
-         \"backup_time\":1,\"job_id\":1,\"storage_server\":\"VastData:vast1\",\"lsu\":\"lsu0\",\"copy\":1,\
-         \"buffer_size\":262144,\"stream_bytes\":2,\"files\":10,\"status\":0,\"header\":\"client1_1_C1_HDR\",\
-         \"header_order\":\"last\",\"fragments\":[{},{}],\"source\":{{\"directory\":\"/x\"}},\
+        "{{\"format\":2,\"backup_id\":\"client1_1\",\"client\":\"client1\",\"policy\":\"p1\",\"schedule\":\"full\",\
+         \"backup_time\":1,\"job_id\":1,\"schedule_type\":\"full\",\"stream\":1,\"stream_bytes\":2,\"files\":10,\"status\":0,\
+         \"primary_copy\":1,\"copies\":[{{\"number\":1,\"storage_server\":\"VastData:vast1\",\"lsu\":\"lsu0\",\
+         \"buffer_size\":262144,\"header\":\"client1_1_C1_HDR\",\"header_order\":\"last\",\
+         \"fragments\":[{},{}]}}],\"source\":{{\"directory\":\"/x\"}},\
          \"file_list\":\"client1_1.f\"}}",
         fragment(1),
         fragment(2)
@@ -97,6 +108,7 @@ fn step(name: &'static str, before: &[&str], after: &[&str]) -> StepRecord {
         full: None,
         single: None,
         images: Vec::new(),
+        copies: Vec::new(),
         changed: Vec::new(),
     }
 }
@@ -110,6 +122,7 @@ fn good() -> Record {
     let same = Compared { paths: 10, bytes: 100, ..Compared::default() };
     let mut first = step("backup", &[], &["lsu0/a"]);
     first.images = vec![image()];
+    first.copies = vec![("client1_1".into(), 2)];
     first.changed = vec![ChangedFile { stream: 1, path: "changing.db".into(), rewrites: 9, reported: true }];
     let cancelled = step("backup", &["lsu0/a"], &["lsu0/a"]);
     let restore = StepRecord { full: Some(same.clone()), ..step("restore", &["lsu0/a"], &["lsu0/a"]) };
@@ -141,6 +154,10 @@ fn good() -> Record {
         ])),
         vms: BTreeMap::new(),
         faults: vec![FaultOutcome { fault, hits: 1 }],
+        kills: Vec::new(),
+        orders: Vec::new(),
+        pauses: Vec::new(),
+        plugin_faults: Vec::new(),
         storage: Some(StorageState::default()),
         elapsed_ms: 1000,
     }
@@ -149,7 +166,7 @@ fn good() -> Record {
 #[test]
 fn a_good_record_meets_every_expectation() {
     let findings = judge(&good());
-    assert_eq!(findings.len(), 17, "{findings:#?}");
+    assert_eq!(findings.len(), 20, "{findings:#?}");
     for finding in findings {
         assert!(finding.holds, "{}: {}", finding.aspect, finding.detail);
     }
@@ -171,13 +188,20 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     fails("jobs", "expected == 2", |r| r.scenario.expect.jobs[0].count = Some(Comparison::equal(2)));
     fails("jobs", "status 129: 0", |r| r.scenario.expect.jobs[0].status = 129);
     fails("jobs", "status 1", |r| r.jobs[4].result.status = 1);
+    fails("jobs", "Suspended", |r| r.jobs[4].state = JobState::Suspended);
+    fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].tries = Some(Comparison::equal(2)));
+    fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].media = Some("ms2".into()));
+    fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].unit = Some("stu2".into()));
     fails("catalog.images", "images: 2", |r| {
         let another = r.steps[0].images[0].clone();
         r.steps[0].images.push(another);
     });
     fails("catalog.fragments", "client1_1: 1", |r| {
-        r.steps[0].images[0].image.fragments.pop();
+        r.steps[0].images[0].image.copies[0].fragments.pop();
     });
+    fails("catalog.copies", "client1_1: 1", |r| r.steps[0].copies[0].1 = 1);
+    fails("catalog.copies", "nothing to measure", |r| r.steps[0].copies.clear());
+    fails("media_server_writes", "job 1", |r| r.jobs[0].result.bytes_written = 2 << 20);
     fails("catalog.header_in_order", "HDR", |r| r.steps[0].images[0].made.rotate_right(1));
     fails("storage.no_orphans", "lsu0/left", |r| r.steps[1].after = Some(state(&["lsu0/a", "lsu0/left"])));
     fails("storage.no_orphans", "is gone", |r| r.steps[1].after = Some(state(&[])));
@@ -223,5 +247,22 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     fails("job_details_say", "cancelled", |r| {
         r.jobs[1].result.log.pop();
     });
+    fails("step_details_say", "job 3", |r| r.scenario.expect.step_details_say[0].says = "nothing".into());
+    fails("step_details_say", "no job", |r| r.scenario.expect.step_details_say[0].step = 9);
     fails("faults_fired", "never happened", |r| r.faults[0].hits = 0);
+    fails("faults_fired", "Server", |r| {
+        let kill = KillStep { victim: Victim::Server("ms1".into()), fragment: None };
+        r.kills.push(KillOutcome { kill, hits: 0 });
+    });
+    fails("faults_fired", "stspi_claim", |r| {
+        let fault = orders::FaultOrder {
+            id: 0,
+            call: "stspi_claim".into(),
+            effect: orders::FaultEffect::Busy,
+            skip: 0,
+            times: 1,
+            process: None,
+        };
+        r.plugin_faults.push(PluginFaultOutcome { fault, hits: 0 });
+    });
 }

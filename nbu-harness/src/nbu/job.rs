@@ -1,13 +1,17 @@
 //! nbjm's part: starts the owner of a job, follows it, and returns how it ended.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::install::Installation;
+use super::media_server;
 use super::process::Process;
-use super::process::link::LinkError;
+use super::process::link::{Link, LinkError};
 use super::process::message::{FromOwner, JobOrder, JobRequest, ToOwner};
-use super::request::{BackupRequest, ExpireRequest, RestoreRequest, VerifyRequest};
-use super::result::{JobControl, JobEvent, JobKind, JobResult, JobState};
+use super::request::{
+    BackupRequest, DuplicateRequest, ExpireRequest, RestoreRequest, SyntheticRequest, VerifyRequest,
+};
+use super::result::{JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord};
 use super::status::{code, status_text};
 
 /// After this much silence nbjm gives a job up. Its owner has shorter patience with its own processes.
@@ -64,40 +68,107 @@ pub fn expire(
     run(installation, JobRequest::Expire(request.clone()), "nbdelete", result, progress)
 }
 
+/// Duplicates: makes another copy of a backup. Blocks until the job is done.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn duplicate(
+    installation: &Installation,
+    request: &DuplicateRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let result = JobResult::empty(JobKind::Duplicate, request.job_id, request.backup_id.clone());
+    run(installation, JobRequest::Duplicate(request.clone()), "bpduplicate", result, progress)
+}
+
+/// Makes a synthetic full backup of a stream's backups. Blocks until the job is done; the result names the new backup.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn synthesize(
+    installation: &Installation,
+    request: &SyntheticRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let result = JobResult::empty(JobKind::Backup, request.job_id, String::new());
+    run(installation, JobRequest::Synthetic(request.clone()), "bpsynth", result, progress)
+}
+
 fn run(
     installation: &Installation,
     request: JobRequest,
     owner_name: &str,
-    mut result: JobResult,
+    result: JobResult,
     progress: &mut dyn FnMut(&JobEvent) -> JobControl,
 ) -> JobResult {
     let started = Instant::now();
     progress(&JobEvent::State(JobState::Queued));
     let order = ToOwner::Start(Box::new(JobOrder { installation: installation.clone(), request }));
-    let failed = match Process::start(installation, owner_name, result.job_id, None) {
-        Err(error) => (code::SYSTEM_CALL, format!("cannot start {owner_name}: {error}")),
-        Ok(mut owner) => {
-            progress(&JobEvent::ProcessStarted { name: owner_name.to_owned(), pid: owner.id() });
-            match follow(&mut owner, &order, progress) {
-                Ok(mut done) => {
-                    done.processes.insert(0, owner.reap(REAP));
-                    return done;
-                }
-                Err(what) => {
-                    let record = owner.reap(Duration::ZERO);
-                    let ended = match (record.signal, record.exit_code) {
-                        (Some(signal), _) => format!("{owner_name} was killed by signal {signal}"),
-                        (_, Some(code)) => format!("{owner_name} ended with exit code {code}"),
-                        _ => format!("{owner_name} has gone"),
-                    };
-                    result.processes.push(record);
-                    (code::CONNECTION_BROKEN, format!("{what}; {ended}"))
-                }
-            }
+    let mut owner = match Process::start(installation, owner_name, result.job_id, None) {
+        Ok(owner) => owner,
+        Err(error) => {
+            let what = format!("cannot start {owner_name}: {error}");
+            return failed(result, code::SYSTEM_CALL, &what, started, progress);
         }
     };
-    result.status = failed.0;
-    result.text = format!("{}: {}", status_text(failed.0), failed.1);
+    progress(&JobEvent::ProcessStarted { name: owner_name.to_owned(), pid: owner.id() });
+    match follow(&mut owner.link, &order, SILENCE, progress) {
+        Ok(mut done) => {
+            done.processes.insert(0, owner.reap(REAP));
+            done
+        }
+        Err(what) => {
+            let record = owner.reap(Duration::ZERO);
+            let what = format!("{what}; {}", describe(&record));
+            let result = JobResult { processes: vec![record], ..result };
+            failed(result, code::CONNECTION_BROKEN, &what, started, progress)
+        }
+    }
+}
+
+/// The same on a media server: its nbrmms, which listens at `socket`, starts the owner. Blocks until the job is done;
+/// whatever fails is in the result. An owner that says nothing for `silence` is given up. Also says whether the result is
+/// the owner's own: otherwise nobody knows what it left.
+pub(crate) fn run_on(
+    socket: &Path,
+    installation: &Installation,
+    request: JobRequest,
+    result: JobResult,
+    silence: Duration,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> (JobResult, bool) {
+    let started = Instant::now();
+    let owner = request.owner();
+    let mut link = match media_server::start_owner(socket, installation, owner, result.job_id) {
+        Ok((link, pid)) => {
+            progress(&JobEvent::ProcessStarted { name: owner.to_owned(), pid });
+            link
+        }
+        Err(error) => {
+            let what = format!("the media server does not start {owner}: {error}");
+            return (failed(result, code::CANNOT_CONNECT, &what, started, progress), false);
+        }
+    };
+    let order = ToOwner::Start(Box::new(JobOrder { installation: installation.clone(), request }));
+    match follow(&mut link, &order, silence, progress) {
+        Ok(mut done) => {
+            if let Ok(Some(FromOwner::Ended(record))) = link.receive(REAP) {
+                done.processes.insert(0, record);
+            }
+            (done, true)
+        }
+        Err(what) => (failed(result, code::CONNECTION_BROKEN, &what, started, progress), false),
+    }
+}
+
+/// The result of a job that has lost its owner or never had one.
+fn failed(
+    mut result: JobResult,
+    status: i32,
+    what: &str,
+    started: Instant,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    result.status = status;
+    result.text = format!("{}: {what}", status_text(status));
     result.state = JobState::Done;
     result.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     result.log.push(result.text.clone());
@@ -105,29 +176,49 @@ fn run(
     result
 }
 
+fn describe(record: &ProcessRecord) -> String {
+    let name = &record.name;
+    match (record.signal, record.exit_code) {
+        (Some(signal), _) => format!("{name} was killed by signal {signal}"),
+        (_, Some(code)) => format!("{name} ended with exit code {code}"),
+        _ => format!("{name} has gone"),
+    }
+}
+
 /// Hears the owner out.
 fn follow(
-    owner: &mut Process,
+    owner: &mut Link,
     order: &ToOwner,
+    silence: Duration,
     progress: &mut dyn FnMut(&JobEvent) -> JobControl,
 ) -> Result<JobResult, String> {
-    owner.link.send(order).map_err(|e| e.to_string())?;
-    let mut cancelled = false;
+    owner.send(order).map_err(|e| e.to_string())?;
+    let mut stopped = false;
     let mut heard = Instant::now();
     loop {
-        let event = match owner.link.receive::<FromOwner>(QUIET) {
+        let event = match owner.receive::<FromOwner>(QUIET) {
             Ok(Some(FromOwner::Event(event))) => {
                 heard = Instant::now();
                 event
             }
             Ok(Some(FromOwner::Done(result))) => return Ok(*result),
+            Ok(Some(FromOwner::Ended(record))) => {
+                return Err(format!("the job's owner has gone: {}", describe(&record)));
+            }
             Ok(None) => return Err("the job's owner has gone".to_owned()),
-            Err(LinkError::TimedOut { .. }) if heard.elapsed() < SILENCE => JobEvent::Quiet,
+            Err(LinkError::TimedOut { .. }) if heard.elapsed() < silence => JobEvent::Quiet,
+            Err(LinkError::TimedOut { .. }) => {
+                return Err(format!("the job's owner said nothing for {} s", silence.as_secs_f32()));
+            }
             Err(error) => return Err(error.to_string()),
         };
-        if progress(&event) == JobControl::Cancel && !cancelled {
-            cancelled = true;
-            owner.link.send(&ToOwner::Cancel).map_err(|e| e.to_string())?;
+        let order = match progress(&event) {
+            JobControl::Continue => continue,
+            JobControl::Cancel => ToOwner::Cancel,
+            JobControl::Suspend => ToOwner::Suspend,
+        };
+        if !std::mem::replace(&mut stopped, true) {
+            owner.send(&order).map_err(|e| e.to_string())?;
         }
     }
 }

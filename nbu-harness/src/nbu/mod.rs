@@ -1,7 +1,7 @@
 //! NetBackup's processes and the jobs that run them.
 //!
-//! A job is one call: [`backup`], [`restore`], [`verify`] or [`expire`]. The call plays nbjm: it starts the job's owner
-//! (`bpbrm`, or `nbdelete` for expiration) as an operating-system process, follows its messages and returns a
+//! A job is one call: [`backup`], [`restore`], [`verify`], [`duplicate`] or [`expire`]. The call plays nbjm: it starts
+//! the job's owner (`bpbrm`, `bpduplicate`, or `nbdelete` for expiration) as an operating-system process, follows its messages and returns a
 //! [`JobResult`] whatever happens. The owner starts the others: `bpbkar` and `bptm` for a backup, `bptm` and `tar` for
 //! a restore, `bpdm` for deletes. Every one of them is this program executed again, named so that `ps` shows
 //! NetBackup's names; [`dispatch`] is their entry.
@@ -17,8 +17,11 @@ mod bpbrm;
 mod bpdm;
 mod bptm;
 mod catalog;
+mod frames;
 mod install;
 mod job;
+pub(crate) mod media_server;
+pub(crate) mod order;
 mod path_bytes;
 mod plugin;
 mod process;
@@ -28,15 +31,19 @@ mod status;
 mod tar;
 mod tar_stream;
 
-pub use catalog::{Catalog, CatalogError, FileKind, FileRecord, FragmentRecord, ImageRecord};
+pub use catalog::{Catalog, CatalogError, CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
-pub use job::{backup, expire, restore, verify};
+pub(crate) use job::run_on;
+pub use job::{backup, duplicate, expire, restore, synthesize, verify};
 pub use path_bytes::PathBytes;
-pub(crate) use plugin::library_file;
+pub(crate) use plugin::{Library, library_file};
+pub(crate) use process::Running;
 pub use process::dispatch;
-pub(crate) use process::os::{die_with_starter, termination_signals, wait_readable};
+pub(crate) use process::link::{Link, LinkError};
+pub(crate) use process::os::{die_with_starter, take_stdio, termination_signals, wait_readable};
 pub use request::{
-    BackupRequest, ExpireRequest, HeaderOrder, RestoreRequest, Selection, Source, VerifyRequest, backup_id,
+    Accelerator, BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack, HeaderOrder,
+    RestoreRequest, ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
 };
 pub use result::{
     BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord, StsFailure,

@@ -24,6 +24,12 @@ pub struct BackupRequest {
     pub policy: String,
     /// Schedule name.
     pub schedule: String,
+    /// What kind of backup the schedule makes. An incremental one without an earlier backup becomes a full one.
+    #[serde(default)]
+    pub schedule_type: ScheduleType,
+    /// Number of the policy's data stream, from 1.
+    #[serde(default = "first_stream")]
+    pub stream: u32,
     /// Backup time in seconds since the epoch; the backup id is made of client and time and must be new.
     pub backup_time: u64,
     /// What is backed up.
@@ -33,10 +39,16 @@ pub struct BackupRequest {
     /// Whether the header image is written before or after the fragments.
     #[serde(default)]
     pub header_order: HeaderOrder,
+    /// Whether the backup is accelerated: a full one of which only changed blocks leave the client.
+    #[serde(default)]
+    pub accelerator: Option<Accelerator>,
     /// The operator cancels the job when this many bytes of the stream have been written to storage. The point is
     /// exact: `bptm` holds there until `bpbrm` has decided.
     #[serde(default)]
     pub abort_after: Option<u64>,
+    /// How many tries of this job came before. What they left is deleted before anything is written.
+    #[serde(default)]
+    pub earlier_tries: u32,
 }
 
 impl BackupRequest {
@@ -46,8 +58,50 @@ impl BackupRequest {
     }
 }
 
+const fn first_stream() -> u32 {
+    1
+}
+
+/// NetBackup's types of schedules, with their numbers in `bpdbjobs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum ScheduleType {
+    /// 0: everything.
+    #[default]
+    Full = 0,
+    /// 1: what changed since the last backup of any type.
+    Differential = 1,
+    /// 4: what changed since the last full backup.
+    Cumulative = 4,
+}
+
+/// Settings of an accelerated backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accelerator {
+    /// Reads and sends everything again, as a new base.
+    #[serde(default)]
+    pub forced_rescan: bool,
+    /// Bytes of one block of the track log (default 131 072); a multiple of 512.
+    #[serde(default = "Accelerator::default_block")]
+    pub block_bytes: u32,
+}
+
+impl Accelerator {
+    /// 128 KiB, which is what is said of NetBackup; not verified.
+    pub const fn default_block() -> u32 {
+        128 << 10
+    }
+}
+
+impl Default for Accelerator {
+    fn default() -> Self {
+        Self { forced_rescan: false, block_bytes: Self::default_block() }
+    }
+}
+
 /// What a backup reads.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// A directory and everything below it. Paths in the backup are relative to it; it is itself the path `.`.
@@ -74,7 +128,10 @@ pub struct RestoreRequest {
     pub job_id: u64,
     /// Which backup.
     pub backup_id: String,
-    /// Where it is read from; the catalogue names the images.
+    /// Which copy; the primary one by default.
+    #[serde(default)]
+    pub copy: Option<u32>,
+    /// A unit of the storage server that it is read from; the catalogue names the LSU and the images.
     pub storage_unit: StorageUnit,
     /// Directory that the paths of the backup are put under. Created when missing. Nothing outside it is written.
     #[serde(with = "lossless")]
@@ -103,17 +160,107 @@ pub struct VerifyRequest {
     pub job_id: u64,
     /// Which backup.
     pub backup_id: String,
-    /// Where it is read from.
+    /// Which copy; the primary one by default.
+    #[serde(default)]
+    pub copy: Option<u32>,
+    /// A unit of the storage server that it is read from.
     pub storage_unit: StorageUnit,
 }
 
-/// An image cleanup job: deletes every image of a backup and its catalogue entry.
+/// An image cleanup job: deletes the images of one copy of a backup or of all, and the backup with its last copy; or, of a
+/// backup that failed and could not clean up after itself, whatever there is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExpireRequest {
     /// Job id as the activity monitor shows it.
     pub job_id: u64,
     /// Which backup.
     pub backup_id: String,
-    /// Where it is.
+    /// Which copy; all of them by default.
+    #[serde(default)]
+    pub copy: Option<u32>,
+    /// A unit of the storage server that it is on.
     pub storage_unit: StorageUnit,
+    /// Backup time of a failed backup, which is in no catalogue; none for one that is.
+    #[serde(default)]
+    pub leftovers_of: Option<u64>,
+}
+
+/// A duplication job: makes another copy of a backup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DuplicateRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// Which backup.
+    pub backup_id: String,
+    /// The copy that is read; the primary one by default.
+    #[serde(default)]
+    pub source_copy: Option<u32>,
+    /// Where the new copy goes: another LSU than that of the source, on the same storage server.
+    pub storage_unit: StorageUnit,
+    /// How the data gets there.
+    #[serde(default)]
+    pub method: DuplicateMethod,
+    /// When data goes through the media server although an optimized duplication was wanted.
+    #[serde(default)]
+    pub fall_back: FallBack,
+    /// Bytes that an extent copy asks for at a time (default 262 144, as NetBackup); a multiple of 512.
+    #[serde(default = "DuplicateRequest::default_extent")]
+    pub extent_bytes: u64,
+}
+
+impl DuplicateRequest {
+    /// NetBackup's unit of an optimized duplication by extents.
+    pub const fn default_extent() -> u64 {
+        256 << 10
+    }
+}
+
+/// How a duplication moves data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DuplicateMethod {
+    /// Optimized: whole images if the storage server can copy them, else extents.
+    #[default]
+    Optimized,
+    /// Optimized, whole images only.
+    WholeImage,
+    /// Optimized, extents only.
+    Extents,
+    /// Read and written by the media server.
+    Normal,
+}
+
+/// When a normal duplication takes the place of an optimized one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FallBack {
+    /// Never: the job fails.
+    Never,
+    /// When the storage server does not offer it.
+    #[default]
+    NotOffered,
+    /// Also when it was tried and failed (`RESUME_ORIG_DUP_ON_OPT_DUP_FAIL`).
+    Failed,
+}
+
+/// A synthetic full backup: made of the last full backup of a stream and the incremental ones after it, without the client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SyntheticRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// Client name.
+    pub client: String,
+    /// Policy name.
+    pub policy: String,
+    /// Schedule name.
+    pub schedule: String,
+    /// Number of the policy's data stream, from 1.
+    pub stream: u32,
+    /// Where it goes.
+    pub storage_unit: StorageUnit,
+    /// Whether the storage server composes the image (optimized) or the media server reads and writes.
+    pub optimized: bool,
+    /// When a normal synthetic backup takes the place of an optimized one.
+    #[serde(default)]
+    pub fall_back: FallBack,
 }

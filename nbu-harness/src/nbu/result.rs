@@ -19,6 +19,8 @@ pub enum JobKind {
     Restore = 2,
     /// 3.
     Verify = 3,
+    /// 4.
+    Duplicate = 4,
     /// 17.
     ImageCleanup = 17,
 }
@@ -32,8 +34,14 @@ pub enum JobState {
     Queued = 0,
     /// 1.
     Active = 1,
+    /// 2: waiting for its next try.
+    Requeued = 2,
     /// 3.
     Done = 3,
+    /// 4.
+    Suspended = 4,
+    /// 5: failed behind a checkpoint that it can be resumed at.
+    Incomplete = 5,
 }
 
 /// What happens while a job runs.
@@ -73,6 +81,8 @@ pub enum JobControl {
     Continue,
     /// Cancel the job, as an operator does: it ends with status 150 and leaves nothing behind.
     Cancel,
+    /// Suspend the job, as an operator does: it ends with status 157.
+    Suspend,
 }
 
 /// One thing that did not go as it should but did not fail the job.

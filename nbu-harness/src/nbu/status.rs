@@ -16,6 +16,7 @@ pub(crate) mod code {
     pub(crate) const INVALID_PARAMETER: i32 = 20;
     pub(crate) const SOCKET_READ: i32 = 23;
     pub(crate) const SOCKET_WRITE: i32 = 24;
+    pub(crate) const CANNOT_CONNECT: i32 = 25;
     pub(crate) const HANDSHAKE: i32 = 26;
     pub(crate) const CONNECTION_BROKEN: i32 = 40;
     pub(crate) const TIMED_OUT: i32 = 41;
@@ -32,11 +33,15 @@ pub(crate) mod code {
     pub(crate) const STORAGE_UNIT_FULL: i32 = 129;
     pub(crate) const CANCELLED: i32 = 150;
     pub(crate) const DISK_FULL: i32 = 155;
+    pub(crate) const SUSPENDED: i32 = 157;
+    pub(crate) const NO_FRAGMENTS: i32 = 165;
     pub(crate) const MEDIA_MANAGER_ERROR: i32 = 174;
     pub(crate) const NOT_ALL_RESTORED: i32 = 175;
     pub(crate) const TAR_INVALID_ARCHIVE: i32 = 183;
     pub(crate) const NO_IMAGES_PROCESSED: i32 = 191;
     pub(crate) const NO_ENTITY: i32 = 227;
+    pub(crate) const NOTHING_TO_SYNTHESIZE: i32 = 607;
+    pub(crate) const SYNTHETIC_INVALID: i32 = 647;
     pub(crate) const IMAGE_CONFLICT: i32 = 1535;
 }
 
@@ -88,13 +93,21 @@ const TEXTS: &[(i32, &str)] = &[
     (185, "tar did not find all the files to be restored"),
     (190, "found no images or media matching the selection criteria"),
     (191, "no images were successfully processed"),
+    (196, "client backup was not attempted because backup window closed"),
     (213, "no storage units available for use"),
     (226, "the entity already exists"),
     (227, "no entity was found"),
     (228, "unable to process request"),
     (229, "events out of sequence - image inconsistency"),
     (252, "extended error status has been encountered, check detailed status"),
+    (607, "no images were found to synthesize"),
+    (609, "synthetic image reader failed"),
+    (647, "validation of synthetic image failed"),
+    (671, "query for list of component images failed"),
     (1535, "backup id conflicts with an existing image"),
+    (2027, "media server not active"),
+    (2030, "insufficient disk space or high water mark would be exceeded"),
+    (2073, "Disk pool is down"),
     (2074, "Disk volume is down"),
     (2106, "Storage server is down or unavailable"),
     (2107, "Requested media server does not have credentials or is not configured for the storage server"),
@@ -128,6 +141,10 @@ pub enum Place {
     Close,
     /// Deleting an image.
     Delete,
+    /// Copying an image, whole or by extent, on the storage.
+    Copy,
+    /// Including a range of another image in a new one.
+    Include,
 }
 
 /// One line of the mapping from plug-in errors to NetBackup statuses.
@@ -160,6 +177,8 @@ const BUILT_IN: &[StatusRule] = &[
     rule(Some(Place::Position), None, code::MEDIA_POSITION),
     rule(Some(Place::Close), None, code::MEDIA_CLOSE),
     rule(Some(Place::Delete), None, code::PARTIAL),
+    rule(Some(Place::Copy), None, code::MEDIA_WRITE),
+    rule(Some(Place::Include), None, code::MEDIA_WRITE),
 ];
 
 /// A status, and whether the table had a rule for it.

@@ -130,7 +130,10 @@ pub fn job_table(jobs: &[JobRecord], colour: bool, width: Option<u16>) -> String
             Cell::new(match result.state {
                 JobState::Queued => "Queued",
                 JobState::Active => "Active",
+                JobState::Requeued => "Requeued",
                 JobState::Done => "Done",
+                JobState::Suspended => "Suspended",
+                JobState::Incomplete => "Incomplete",
             }),
             status.set_alignment(CellAlignment::Right),
             right(result.files.to_string()),
@@ -164,6 +167,7 @@ pub(crate) const fn kind_name(kind: JobKind) -> &'static str {
         JobKind::Backup => "Backup",
         JobKind::Restore => "Restore",
         JobKind::Verify => "Verify",
+        JobKind::Duplicate => "Duplicate",
         JobKind::ImageCleanup => "Image cleanup",
     }
 }

@@ -1,9 +1,14 @@
 //! A scenario in words: what is set up, who does what in each step, and what is expected of it.
 
+use super::flows;
+use super::plugin_fault;
 use super::{
-    Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, Milliseconds, RestoreSelection,
-    Scenario, Step, StreamSource,
+    Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, KillStep, Milliseconds,
+    RestoreSelection, Scenario, Step, StreamSource, Victim, VolumeState, WindowSpec,
 };
+use crate::nbu::ScheduleType;
+use crate::primary::config::UnitSelection;
+use crate::primary::{JobOrder, PRIMARY};
 use std::fmt::Write as _;
 
 /// Tells a scenario in words, with every default in its place. Ends without a newline.
@@ -37,21 +42,41 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     };
     let mut lines =
         vec![format!("Storage server {}:{}, behind it {behind}.", server.server_type, server.name)];
+    if !server.disable.is_empty() {
+        lines.push(format!("Its capabilities {} are switched off.", server.disable.join(", ")));
+    }
     for lsu in &scenario.lsus {
         let quota = lsu.quota.map(|quota| format!(", with a quota of {quota}")).unwrap_or_default();
         lines.push(format!("LSU {}{quota}.", lsu.name));
     }
-    let unit = scenario.unit();
+    for unit in &scenario.units {
+        lines.push(format!(
+            "Storage unit {} (LSU {}) on {}: fragments of at most {}, {} at a time.",
+            unit.label,
+            unit.lsu,
+            unit.media.join(", "),
+            unit.max_fragment,
+            counted(unit.max_concurrent_jobs, "job"),
+        ));
+    }
+    lines.extend(scenario.groups.iter().map(|group| {
+        let how = match group.selection {
+            UnitSelection::Prioritized => "the first that is available",
+            UnitSelection::Failover => "the first that is not down or full, even if it is busy",
+            UnitSelection::RoundRobin => "the one chosen least recently",
+            UnitSelection::MediaServerLoadBalancing => "the one whose media server has the fewest jobs",
+        };
+        format!("Storage unit group {} of {}: {how}.", group.label, group.units.join(", "))
+    }));
     lines.push(format!(
-        "Policy {} for client {}, schedule {}, to storage unit {} (LSU {}): fragments of at most {}, {} at a time.",
-        scenario.policy,
-        scenario.client,
-        scenario.schedule,
-        unit.label,
-        unit.lsu,
-        unit.max_fragment,
-        counted(unit.max_concurrent_jobs, "job"),
+        "Policy {} for client {}, schedule {}, to {}.",
+        scenario.policy, scenario.client, scenario.schedule, scenario.policy_storage
     ));
+    for schedule in scenario.schedules.iter().filter(|schedule| !schedule.windows.is_empty()) {
+        let windows: Vec<String> = schedule.windows.iter().map(window).collect();
+        let every = duration(schedule.frequency);
+        lines.push(format!("Schedule {} every {every}, in {}.", schedule.name, windows.join(", ")));
+    }
     for stream in &scenario.streams {
         lines.push(format!("Stream {}: {}.", stream.number, source(&stream.source)));
     }
@@ -59,12 +84,22 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     lines
 }
 
+fn window(window: &WindowSpec) -> String {
+    let days: Vec<String> = window.days.iter().map(|day| format!("{day:?}s")).collect();
+    let days = if days.is_empty() { "every day".to_owned() } else { days.join(", ") };
+    format!("a window of {} from {} {days}", duration(window.duration), window.opens)
+}
+
 fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 fn duration(time: Milliseconds) -> String {
-    if time.0.is_multiple_of(1000) { format!("{} s", time.0 / 1000) } else { format!("{} ms", time.0) }
+    match time.0 {
+        ms if ms.is_multiple_of(3_600_000) && ms > 0 => format!("{} h", ms / 3_600_000),
+        ms if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
+        ms => format!("{ms} ms"),
+    }
 }
 
 fn source(source: &StreamSource) -> String {
@@ -77,10 +112,18 @@ fn source(source: &StreamSource) -> String {
             let changing = if tree.changing { ", one of them changing while it is read" } else { "" };
             format!("a generated tree of {} files, {} bytes in all{changing}", tree.files, tree.bytes)
         }
-        StreamSource::Synthetic(data) => format!(
-            "{} synthetic files of {} KiB, {} % of them random",
-            data.max_files, data.kb_size, data.percent_random
-        ),
+        StreamSource::Synthetic(data) => {
+            let (changed, gone) = (data.change_percent, data.delete_percent);
+            let moves_on = if changed == 0 && gone == 0 {
+                String::new()
+            } else {
+                format!("; with each generation {changed} % change and {gone} % go")
+            };
+            format!(
+                "{} synthetic files of {} KiB, {} % of them random{moves_on}",
+                data.max_files, data.kb_size, data.percent_random
+            )
+        }
     }
 }
 
@@ -88,12 +131,28 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
     let jobs = counted(scenario.streams.len(), "backup job");
     match step {
         Step::Backup(backup) => {
+            let tries = match backup.tries {
+                1 => String::new(),
+                tries => format!(" Each has {tries} tries."),
+            };
+            let kind = match backup.schedule {
+                ScheduleType::Full => "Back up",
+                ScheduleType::Differential => "Back up what changed since the last backup",
+                ScheduleType::Cumulative => "Back up what changed since the last full backup",
+            };
             let cancelled = backup.abort_after.map_or_else(String::new, |bytes| {
                 format!(" The operator cancels each job when {bytes} of its stream are written.")
             });
+            let accelerated = match (backup.accelerator, backup.forced_rescan) {
+                (false, _) => "",
+                (true, false) => {
+                    " Blocks that the last full backup has are taken from there, by the storage."
+                }
+                (true, true) => " The track log is made anew and everything is sent.",
+            };
             format!(
-                "Back up: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
-                 writes it through the plug-in, a fragment after another.{cancelled}"
+                "{kind}: {jobs}. For each, bpbrm starts bpbkar and bptm; bptm forks a child that fills shared memory, and \
+                 writes it through the plug-in, a fragment after another.{accelerated}{cancelled}{tries}"
             )
         }
         Step::Restore(restore) => {
@@ -104,21 +163,78 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
                 }
                 RestoreSelection::Files(paths) => paths.join(", "),
             };
+            let (copy, images) = (which_copy(restore.copy), restore.images.words());
             format!(
-                "Restore {what}, of every backup so far, to a new place: bptm reads through the plug-in in new processes, \
-                 tar writes the files."
+                "Restore {what}, of {copy}{images}, to a new place{}: bptm reads through the plug-in in new \
+                 processes, tar writes the files.",
+                restore.media.as_ref().map(|name| format!(", on media server {name}")).unwrap_or_default()
             )
         }
-        Step::Verify => {
-            "Verify every backup so far: bptm reads all of it and compares it with the catalogue.".to_owned()
+        Step::Verify(verify) => {
+            let what = which_copy(verify.copy);
+            let images = verify.images.words();
+            format!("Verify {what}{images}: bptm reads all of it and compares it with the catalogue.")
         }
-        Step::Expire => "Expire every backup so far: bpdm deletes its images through the plug-in.".to_owned(),
+        Step::Expire(expire) => {
+            let what = which_copy(expire.copy);
+            let images = expire.images.words();
+            format!("Expire {what}{images}: bpdm deletes its images through the plug-in.")
+        }
+        Step::Synthetic(synthetic) => flows::tell_synthetic(*synthetic),
+        Step::Change(change) => flows::tell_change(*change),
+        Step::Duplicate(duplicate) => flows::tell_duplicate(duplicate, scenario),
         Step::Fill(fill) => {
             format!("Fill LSU {} from outside until {} of its quota are left.", fill.lsu, fill.leave)
         }
         Step::Fault(fault) => misbehaviour(fault),
-        Step::Heal => "The cluster behaves again.".to_owned(),
+        Step::PluginFault(order) => plugin_fault::tell(order),
+        Step::Heal => "Cluster and plug-in behave again.".to_owned(),
+        Step::Advance(time) => format!(
+            "Let the virtual clock go on for {}: nbpem starts what is due, as often as a try fails.",
+            duration(*time)
+        ),
+        Step::Kill(kill) => killed(kill),
+        Step::Pause(pause) => {
+            let what = if pause.paused {
+                format!("media server {} and all processes of its jobs stop where they are", pause.server)
+            } else {
+                format!("media server {} and its processes go on, as if nothing had happened", pause.server)
+            };
+            match pause.fragment {
+                Some(number) => format!("When a job of the next step makes its fragment {number}, {what}."),
+                None => format!("Now {what}."),
+            }
+        }
+        Step::Order(order) => format!(
+            "When a job of the next step makes its fragment {}, the operator {} it.",
+            order.fragment,
+            if order.order == JobOrder::Suspend { "suspends" } else { "cancels" }
+        ),
+        Step::Resume => "Resume every job that is suspended or incomplete, under its id.".to_owned(),
+        Step::Restart => "Restart every job that has failed, as a new one.".to_owned(),
+        Step::Start(server) => format!("Start {server} again."),
+        Step::Volume(volume) => match volume.state {
+            VolumeState::Up => format!("The administrator marks disk volume {} up.", volume.lsu),
+            VolumeState::Down => format!("The administrator marks disk volume {} down.", volume.lsu),
+        },
     }
+}
+
+fn killed(kill: &KillStep) -> String {
+    let what = match &kill.victim {
+        Victim::Process(process) => format!("its {} is killed", process.name()),
+        Victim::Server(name) if name == PRIMARY => "the primary is killed, and started again".to_owned(),
+        Victim::Server(name) => format!("media server {name} is killed, with every process of its jobs"),
+    };
+    match kill.fragment {
+        Some(number) => format!("When a job of the next step makes its fragment {number}, {what} (SIGKILL)."),
+        None => format!("Now {what} (SIGKILL)."),
+    }
+}
+
+/// Names a copy, if one is chosen.
+fn which_copy(copy: Option<u32>) -> String {
+    copy.map(|number| format!("copy {number} of ")).unwrap_or_default()
 }
 
 fn misbehaviour(fault: &Fault) -> String {
@@ -161,10 +277,18 @@ fn expected(expect: &Expectations) -> Vec<String> {
             JobType::Backup => "Backup",
             JobType::Restore => "Restore",
             JobType::Verify => "Verify",
+            JobType::Duplicate => "Duplicate",
             JobType::ImageCleanup => "Image cleanup",
         };
         let count = job.count.map_or_else(|| "at least one".to_owned(), |count| count.to_string());
-        lines.push(format!("jobs of type {kind} that end with status {}: {count}", job.status));
+        let tries = job.tries.map(|tries| format!(", tries {tries}")).unwrap_or_default();
+        let media = job.media.as_ref().map(|name| format!(", at last on {name}")).unwrap_or_default();
+        let unit = job.unit.as_ref().map(|label| format!(", to {label}")).unwrap_or_default();
+        let state = job.state.map(|state| format!(", in state {state:?}")).unwrap_or_default();
+        lines.push(format!(
+            "jobs of type {kind} that end with status {}{tries}{media}{unit}{state}: {count}",
+            job.status
+        ));
     }
     if expect.jobs.is_empty() {
         lines.push("every job ends with status 0".to_owned());
@@ -175,6 +299,7 @@ fn expected(expect: &Expectations) -> Vec<String> {
     let told = [
         (catalog.images.map(|n| format!("backups in the catalogue: {n}"))),
         (catalog.fragments.map(|n| format!("fragments of each backup: {n}"))),
+        (catalog.copies.map(|n| format!("copies of each backup after a duplication: {n}"))),
         (catalog.header_in_order.then(|| "the header image comes where the policy says".to_owned())),
         (storage
             .no_orphans
@@ -192,6 +317,14 @@ fn expected(expect: &Expectations) -> Vec<String> {
         (expect.faults_fired.then(|| "all that was to go wrong went wrong".to_owned())),
     ];
     lines.extend(told.into_iter().flatten());
+    lines.extend(expect.media_server_writes.iter().map(|limit| {
+        format!("bytes that the media server wrote in each job of step {}: {}", limit.step, limit.bytes)
+    }));
+    lines.extend(
+        expect.step_details_say.iter().map(|details| {
+            format!("the details of every job of step {} say {:?}", details.step, details.says)
+        }),
+    );
     lines.extend(
         expect.job_details_say.iter().map(|word| format!("the details of a failed job say {word:?}")),
     );

@@ -4,22 +4,33 @@
 //! in and every reference resolved, and `diagnostic` says what is wrong with one, where, and what would be right.
 
 mod diagnostic;
+mod domain;
 mod explain;
 mod file;
+mod flows;
+mod plugin_fault;
 mod resolve;
 mod selections;
 mod spec;
+mod topology;
 mod values;
 
 pub use diagnostic::Diagnostic;
+pub use domain::{
+    Attempts, Day, GlobalAttributes, GroupSpec, KillStep, OrderStep, PauseStep, PoolSpec, ProcessName,
+    ScheduleSpec, Victim, VolumeState, VolumeStep, WindowSpec,
+};
 pub use explain::explain;
+pub use flows::{
+    ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
+};
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,
     Etag, Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation,
     JobType, Lsu, RestoreSelection, RestoreStep, S3Scheme, Scenario, Step, StorageExpectation, StorageServer,
     StorageUnitSpec, Stream, StreamSource,
 };
-pub use values::{ByteSize, Comparator, Comparison, Milliseconds, Secret};
+pub use values::{ByteSize, Comparator, Comparison, Milliseconds, Secret, TimeOfDay};
 
 use std::path::Path;
 

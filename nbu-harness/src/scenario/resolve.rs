@@ -1,20 +1,21 @@
 //! From the file to the specification: defaults filled in, references resolved, ranges checked.
 
 use super::diagnostic::{Diagnostic, nearest};
-use super::file::{Buffers, ClusterFile, FaultFile, RestoreFile, ScenarioFile, StepFile, Unit};
-use super::selections;
+use super::domain::OrderStep;
+use super::file::{
+    Buffers, ClusterFile, FaultFile, OrderFile, RestoreFile, ScenarioFile, StepFile, TimeoutsFile,
+};
+use super::flows::ChangeStep;
 use super::spec::{
     Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
-    StorageUnitSpec,
 };
-use super::values::ByteSize;
-use crate::nbu::DataBuffers;
+use super::topology::Domain;
+use super::{flows, plugin_fault, selections};
+use crate::nbu::{DataBuffers, Timeouts};
+use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
 
-/// NetBackup's default maximum fragment size of a disk storage unit: 524,288 MiB.
-const MAX_FRAGMENT: ByteSize = ByteSize(524_288 << 20);
 const MAX_STEPS: usize = 1000;
-const MAX_JOBS: usize = 64;
 
 /// Something that the YAML reader cannot see is wrong.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(place: Location, message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(super) fn new(place: Location, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { place, message: message.into(), help: Some(help.into()) }
     }
 
@@ -45,13 +46,14 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         }
         lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota });
     }
-    let units = units(file.storage.units)?;
-    let labels: Vec<&str> = units.iter().map(|unit| unit.label.as_str()).collect();
-    let Some(policy_unit) = labels.iter().position(|label| *label == file.policy.storage.value) else {
-        let message = format!("there is no storage unit `{}`", file.policy.storage.value);
-        let help = nearest("label", &file.policy.storage.value, &labels);
-        return Err(Problem::new(file.policy.storage.referenced, message, help));
-    };
+    let domain = super::topology::resolve(
+        &file.nbu,
+        file.storage.media_servers,
+        file.storage.pools,
+        file.storage.units,
+        file.storage.groups,
+        &file.policy,
+    )?;
     let lines: Vec<&str> = file.selections.iter().map(|line| line.value.as_str()).collect();
     let streams = selections::parse(&lines, file.seed).map_err(|(index, message, help)| {
         let place = file
@@ -61,21 +63,30 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
             .map_or(file.run.referenced, |l| l.referenced);
         Problem { place, message, help }
     })?;
-    let run = steps(file.run, &lsus, &cluster)?;
+    let run = steps(file.run, &Known { lsus: &lsus, cluster: &cluster, domain: &domain })?;
     Ok(Scenario {
         id,
         title: file.title,
         seed: file.seed,
         buffers: buffers(file.nbu.buffers)?,
         fork: file.nbu.fork,
+        globals: domain.globals,
+        media_servers: domain.media_servers,
+        pools: domain.pools,
+        units: domain.units,
+        groups: domain.groups,
+        schedule: domain.schedule,
+        schedules: domain.schedules,
+        limit_jobs: file.policy.limit_jobs,
+        priority: file.policy.priority,
+        policy_storage: file.policy.storage.value,
+        policy_unit: domain.policy_unit,
+        timeouts: timeouts(file.nbu.timeouts)?,
         cluster,
         server: file.storage.server,
         lsus,
-        units,
         policy: file.policy.name.value,
         client: file.policy.client,
-        schedule: file.policy.schedule,
-        policy_unit,
         header: file.policy.header,
         streams,
         run,
@@ -110,7 +121,7 @@ fn bucket_name(name: Spanned<String>) -> Result<String, Problem> {
     Err(Problem::new(name.referenced, message, help))
 }
 
-fn twice(name: &Spanned<String>, what: &str) -> Problem {
+pub(super) fn twice(name: &Spanned<String>, what: &str) -> Problem {
     Problem::new(
         name.referenced,
         format!("there is another {what} `{}`", name.value),
@@ -127,38 +138,6 @@ fn cluster(cluster: Spanned<ClusterFile>) -> Result<Cluster, Problem> {
         ClusterFile::Embedded(embedded) => Ok(Cluster::Embedded(embedded)),
         ClusterFile::External(external) => Ok(Cluster::External(external)),
     }
-}
-
-fn units(units: Vec<Unit>) -> Result<Vec<StorageUnitSpec>, Problem> {
-    let mut resolved: Vec<StorageUnitSpec> = Vec::new();
-    for unit in units {
-        if resolved.iter().any(|other| other.label == unit.label.value) {
-            return Err(twice(&unit.label, "storage unit"));
-        }
-        if let Some(size) = unit.max_fragment.as_ref().filter(|size| size.value.0 < 1 << 20) {
-            return Err(Problem::new(
-                size.referenced,
-                "a fragment cannot be so small",
-                "expected at least 1m",
-            ));
-        }
-        if let Some(jobs) =
-            unit.max_concurrent_jobs.as_ref().filter(|jobs| !(1..=MAX_JOBS).contains(&jobs.value))
-        {
-            return Err(Problem::new(
-                jobs.referenced,
-                "not a number of jobs",
-                format!("expected 1 to {MAX_JOBS}"),
-            ));
-        }
-        resolved.push(StorageUnitSpec {
-            label: unit.label.value,
-            lsu: unit.lsu,
-            max_fragment: unit.max_fragment.map_or(MAX_FRAGMENT, |size| size.value),
-            max_concurrent_jobs: unit.max_concurrent_jobs.map_or(1, |jobs| jobs.value),
-        });
-    }
-    Ok(resolved)
 }
 
 fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
@@ -192,16 +171,38 @@ fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
     Ok(buffers)
 }
 
-fn steps(run: Spanned<Vec<StepFile>>, lsus: &[Lsu], cluster: &Cluster) -> Result<Vec<Step>, Problem> {
+fn timeouts(given: TimeoutsFile) -> Result<Timeouts, Problem> {
+    let timeout = |given: Option<Spanned<super::Milliseconds>>, default: u64| match given {
+        None => Ok(default),
+        Some(time) if (100..=3_600_000).contains(&time.value.0) => Ok(time.value.0),
+        Some(time) => Err(Problem::new(time.referenced, "not a timeout", "expected 100ms to 1h")),
+    };
+    let default = Timeouts::default();
+    Ok(Timeouts {
+        client_read_timeout_ms: timeout(given.client_read, default.client_read_timeout_ms)?,
+        client_connect_timeout_ms: timeout(given.client_connect, default.client_connect_timeout_ms)?,
+        stop_timeout_ms: timeout(given.stop, default.stop_timeout_ms)?,
+    })
+}
+
+/// What steps may refer to.
+struct Known<'a> {
+    lsus: &'a [Lsu],
+    cluster: &'a Cluster,
+    domain: &'a Domain,
+}
+
+fn steps(run: Spanned<Vec<StepFile>>, known: &Known<'_>) -> Result<Vec<Step>, Problem> {
     if run.value.is_empty() || run.value.len() > MAX_STEPS {
         let help = format!("expected 1 to {MAX_STEPS} steps such as `- backup: {{}}`");
         return Err(Problem::new(run.referenced, "a scenario needs something to do", help));
     }
-    run.value.into_iter().map(|step| step_of(step, lsus, cluster)).collect()
+    run.value.into_iter().map(|step| step_of(step, known)).collect()
 }
 
-fn step_of(step: StepFile, lsus: &[Lsu], cluster: &Cluster) -> Result<Step, Problem> {
-    let needs_embedded = |place: Location, what: &str| match cluster {
+fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
+    let lsus = known.lsus;
+    let needs_embedded = |place: Location, what: &str| match known.cluster {
         Cluster::Embedded(_) => Ok(()),
         Cluster::External(_) => Err(Problem::new(
             place,
@@ -210,10 +211,37 @@ fn step_of(step: StepFile, lsus: &[Lsu], cluster: &Cluster) -> Result<Step, Prob
         )),
     };
     Ok(match step {
-        StepFile::Backup(step) => Step::Backup(step),
-        StepFile::Restore(step) => Step::Restore(RestoreStep { selection: restore_selection(step)? }),
-        StepFile::Verify(_) => Step::Verify,
-        StepFile::Expire(_) => Step::Expire,
+        StepFile::Backup(step) => Step::Backup(Domain::backup(step)?),
+        StepFile::Restore(step) => {
+            let media = step.media.as_ref().map(|name| known.domain.media_server(name)).transpose()?;
+            let (copy, images) = (step.copy, step.images);
+            Step::Restore(RestoreStep { media, copy, images, selection: restore_selection(step)? })
+        }
+        StepFile::Advance(time) => Step::Advance(time),
+        StepFile::Pause(step) => Step::Pause(known.domain.pause(step, true)?),
+        StepFile::Unpause(step) => Step::Pause(known.domain.pause(step, false)?),
+        StepFile::Cancel(step) => order(JobOrder::Cancel, &step),
+        StepFile::Suspend(step) => order(JobOrder::Suspend, &step),
+        StepFile::Resume(_) => Step::Resume,
+        StepFile::Restart(_) => Step::Restart,
+        StepFile::Kill(step) => Step::Kill(known.domain.kill(step)?),
+        StepFile::Start(step) => Step::Start(known.domain.server(step.referenced, step.value.server)?),
+        StepFile::Volume(step) => Step::Volume(known.domain.volume(step)?),
+        StepFile::Verify(step) => Step::Verify(step),
+        StepFile::Expire(step) => Step::Expire(step),
+        StepFile::Synthetic(step) => Step::Synthetic(step),
+        StepFile::Change(step) => {
+            let ChangeStep { percent, delete_percent } = step.value;
+            if u16::from(percent) + u16::from(delete_percent) > 100 {
+                let help = "expected `percent` and `delete_percent` of 100 together at most";
+                return Err(Problem::new(step.referenced, "more than all files cannot change", help));
+            }
+            Step::Change(step.value)
+        }
+        StepFile::Duplicate(step) => {
+            let labels: Vec<&str> = known.domain.units.iter().map(|unit| unit.label.as_str()).collect();
+            Step::Duplicate(flows::duplicate(step, &labels)?)
+        }
         StepFile::Heal(_) => Step::Heal,
         StepFile::Fill(step) => {
             needs_embedded(step.referenced, "fill")?;
@@ -235,7 +263,12 @@ fn step_of(step: StepFile, lsus: &[Lsu], cluster: &Cluster) -> Result<Step, Prob
             needs_embedded(step.referenced, "fault")?;
             Step::Fault(fault(step)?)
         }
+        StepFile::PluginFault(step) => Step::PluginFault(plugin_fault::resolve(step)?),
     })
+}
+
+const fn order(order: JobOrder, step: &OrderFile) -> Step {
+    Step::Order(OrderStep { order, fragment: step.fragment })
 }
 
 fn restore_selection(step: RestoreFile) -> Result<RestoreSelection, Problem> {

@@ -6,6 +6,7 @@
 //! | `/a/path` | this directory and everything below it |
 //! | `GEN_DATA` | synthetic data; `GEN_KBSIZE`, `GEN_MAXFILES`, `GEN_PERCENT_RANDOM`, `GEN_FILENAME_OFFSET` describe it |
 //! | `GEN_SEED=n` | (ours) seed of the synthetic data or generated tree; default: the scenario's seed and the stream |
+//! | `GEN_CHANGE_PERCENT`, `GEN_DELETE_PERCENT` | (ours) share of the synthetic files that change or go with each generation |
 //! | `GEN_TREE` | (ours) a generated tree; `GEN_TREE_FILES`, `GEN_TREE_BYTES`, `GEN_TREE_CHANGING` (0 or 1) describe it |
 //! | `RUST_SYSROOT`, `RUST_SYSROOT=i/n` | (ours) the Rust toolchain's directory, or the i-th of n parts of it |
 
@@ -23,6 +24,8 @@ const DIRECTIVES: &[&str] = &[
     "GEN_PERCENT_RANDOM",
     "GEN_FILENAME_OFFSET",
     "GEN_SEED",
+    "GEN_CHANGE_PERCENT",
+    "GEN_DELETE_PERCENT",
     "GEN_TREE",
     "GEN_TREE_FILES",
     "GEN_TREE_BYTES",
@@ -126,7 +129,7 @@ impl Builder {
         let (range, expected) = match name {
             "GEN_KBSIZE" => (0..=MAX_TREE_BYTES >> 10, "KiB per file"),
             "GEN_MAXFILES" => (1..=MAX_GEN_FILES, "a number of files, at most 10000000"),
-            "GEN_PERCENT_RANDOM" => (0..=100, "0 to 100"),
+            "GEN_PERCENT_RANDOM" | "GEN_CHANGE_PERCENT" | "GEN_DELETE_PERCENT" => (0..=100, "0 to 100"),
             "GEN_TREE_FILES" => (0..=MAX_TREE_FILES, "a number of files, at most 1000000"),
             "GEN_TREE_BYTES" => (0..=MAX_TREE_BYTES, "a size, at most 1t"),
             "GEN_TREE_CHANGING" => (0..=1, "0 or 1"),
@@ -188,12 +191,16 @@ impl Builder {
             }),
             Begun::Data => {
                 let default = GenData::with_seed(seed);
+                let percent = |name, default| {
+                    given(name).and_then(|percent| u8::try_from(percent).ok()).unwrap_or(default)
+                };
                 StreamSource::Synthetic(GenData {
                     kb_size: given("GEN_KBSIZE").unwrap_or(default.kb_size),
                     max_files: given("GEN_MAXFILES").unwrap_or(default.max_files),
-                    percent_random: given("GEN_PERCENT_RANDOM")
-                        .and_then(|percent| u8::try_from(percent).ok())
-                        .unwrap_or(default.percent_random),
+                    percent_random: percent("GEN_PERCENT_RANDOM", default.percent_random),
+                    change_percent: percent("GEN_CHANGE_PERCENT", default.change_percent),
+                    delete_percent: percent("GEN_DELETE_PERCENT", default.delete_percent),
+                    generation: 0,
                     filename_offset: given("GEN_FILENAME_OFFSET").unwrap_or(default.filename_offset),
                     seed,
                 })

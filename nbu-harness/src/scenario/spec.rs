@@ -1,8 +1,15 @@
 //! A scenario with every default filled in: what the engine runs and what the JSON result prints.
 
+use super::domain::{
+    GlobalAttributes, GroupSpec, KillStep, OrderStep, PauseStep, PoolSpec, ScheduleSpec, VolumeStep,
+};
+use super::flows::{
+    ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
+};
 use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
-use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder};
+use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, JobState, ScheduleType, Timeouts};
+use nbu_trace::orders::FaultOrder;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -19,21 +26,39 @@ pub struct Scenario {
     pub buffers: DataBuffers,
     /// When bptm forks its child.
     pub fork: ForkPoint,
+    /// Global attributes of the primary.
+    pub globals: GlobalAttributes,
+    /// Names of the media servers.
+    pub media_servers: Vec<String>,
+    /// How long its processes wait for each other.
+    pub timeouts: Timeouts,
     /// The cluster that stands behind the storage server.
     pub cluster: Cluster,
     /// The storage server.
     pub server: StorageServer,
     /// LSUs to provide, each an S3 view.
     pub lsus: Vec<Lsu>,
+    /// Disk pools.
+    pub pools: Vec<PoolSpec>,
     /// Storage units.
     pub units: Vec<StorageUnitSpec>,
+    /// Storage unit groups.
+    pub groups: Vec<GroupSpec>,
     /// The policy's name.
     pub policy: String,
     /// The client's name.
     pub client: String,
-    /// The schedule's name.
+    /// Name of the schedule that backups by hand belong to.
     pub schedule: String,
-    /// Index in `units` of the unit that the policy writes to.
+    /// Schedules of the policy.
+    pub schedules: Vec<ScheduleSpec>,
+    /// `Limit jobs per policy`; 0 = no limit.
+    pub limit_jobs: u32,
+    /// Job priority.
+    pub priority: u32,
+    /// Label of the unit or group that the policy writes to.
+    pub policy_storage: String,
+    /// Index in `units` of that unit, or of the group's first one.
     pub policy_unit: usize,
     /// Where the header image comes.
     pub header: HeaderOrder,
@@ -177,11 +202,21 @@ pub struct StorageServer {
     pub password: Option<Secret>,
     /// Overrides the management address of the cluster: for what must fail.
     pub vms: Option<String>,
+    /// Capabilities that the plug-in's configuration takes away, by the plug-in's names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disable: Vec<String>,
 }
 
 impl Default for StorageServer {
     fn default() -> Self {
-        Self { server_type: "VastData".into(), name: "vast1".into(), user: None, password: None, vms: None }
+        Self {
+            server_type: "VastData".into(),
+            name: "vast1".into(),
+            user: None,
+            password: None,
+            vms: None,
+            disable: Vec::new(),
+        }
     }
 }
 
@@ -199,8 +234,12 @@ pub struct Lsu {
 pub struct StorageUnitSpec {
     /// Its label.
     pub label: String,
-    /// Its LSU; one that `lsus` does not have is provided by nobody.
+    /// Its disk pool.
+    pub pool: String,
+    /// The first LSU of its pool; one that `lsus` does not have is provided by nobody.
     pub lsu: String,
+    /// Media servers that may use it.
+    pub media: Vec<String>,
     /// Maximum fragment size.
     pub max_fragment: ByteSize,
     /// How many jobs run at a time; others are queued.
@@ -244,15 +283,39 @@ pub enum Step {
     /// Restores every backup made so far, each in new processes to a new place.
     Restore(RestoreStep),
     /// Verifies every backup made so far.
-    Verify,
+    Verify(CopyStep),
     /// Expires every backup made so far.
-    Expire,
+    Expire(CopyStep),
+    /// Makes another copy of every backup made so far.
+    Duplicate(DuplicateStep),
+    /// Makes a synthetic full backup of every stream.
+    Synthetic(SyntheticStep),
+    /// Changes what the streams read.
+    Change(ChangeStep),
     /// Takes space of an LSU from outside, so that only some is left.
     Fill(FillStep),
     /// Makes the cluster misbehave.
     Fault(Fault),
+    /// Makes calls of the plug-in go wrong, in the jobs of the steps that follow.
+    PluginFault(FaultOrder),
     /// Ends all misbehaviour.
     Heal,
+    /// Lets the virtual clock go on for this long: what schedules and timers bring happens.
+    Advance(Milliseconds),
+    /// Kills a process or a server.
+    Kill(KillStep),
+    /// Pauses a media server, or lets it go on.
+    Pause(PauseStep),
+    /// Cancels or suspends a job of the next step.
+    Order(OrderStep),
+    /// Resumes every job that is suspended or incomplete.
+    Resume,
+    /// Runs every job again that has failed, as a new job.
+    Restart,
+    /// Starts a server again that was killed.
+    Start(String),
+    /// Marks a disk volume up or down.
+    Volume(VolumeStep),
 }
 
 impl Step {
@@ -261,21 +324,53 @@ impl Step {
         match self {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
-            Self::Verify => "verify",
-            Self::Expire => "expire",
+            Self::Verify(_) => "verify",
+            Self::Expire(_) => "expire",
+            Self::Duplicate(_) => "duplicate",
+            Self::Synthetic(_) => "synthetic",
+            Self::Change(_) => "change",
             Self::Fill(_) => "fill",
             Self::Fault(_) => "fault",
+            Self::PluginFault(_) => "plugin_fault",
             Self::Heal => "heal",
+            Self::Advance(_) => "advance",
+            Self::Kill(_) => "kill",
+            Self::Pause(step) if step.paused => "pause",
+            Self::Pause(_) => "unpause",
+            Self::Order(_) => "order",
+            Self::Resume => "resume",
+            Self::Restart => "restart",
+            Self::Start(_) => "start",
+            Self::Volume(_) => "volume",
         }
     }
 }
 
-/// A backup of the policy.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// A backup of the policy, started by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BackupStep {
+    /// What is backed up: everything, or what changed since an earlier backup.
+    pub schedule: ScheduleType,
+    /// Whether the backup is accelerated.
+    pub accelerator: bool,
+    /// An accelerated backup reads and sends everything again.
+    pub forced_rescan: bool,
     /// The operator cancels each job when this many bytes of its stream have been written.
     pub abort_after: Option<ByteSize>,
+    /// How many tries each job has.
+    pub tries: u32,
+}
+
+impl Default for BackupStep {
+    fn default() -> Self {
+        Self {
+            schedule: ScheduleType::Full,
+            accelerator: false,
+            forced_rescan: false,
+            abort_after: None,
+            tries: 1,
+        }
+    }
 }
 
 /// Which files a restore takes.
@@ -296,6 +391,12 @@ pub enum RestoreSelection {
 pub struct RestoreStep {
     /// Which files.
     pub selection: RestoreSelection,
+    /// The media server that reads; none = any of the storage unit's.
+    pub media: Option<String>,
+    /// Which copy; none: the primary one.
+    pub copy: Option<u32>,
+    /// Which backups. Incremental ones are never among them: they are no whole.
+    pub images: ImageChoice,
 }
 
 /// Taking space of an LSU.
@@ -368,6 +469,8 @@ pub enum JobType {
     Restore,
     /// Verify.
     Verify,
+    /// Duplicate.
+    Duplicate,
     /// Image cleanup.
     #[serde(rename = "Image cleanup")]
     ImageCleanup,
@@ -385,6 +488,8 @@ pub struct Expectations {
     pub storage: StorageExpectation,
     /// What restores give.
     pub data: DataExpectation,
+    /// How much the media server may write in the jobs of some steps: what tells optimized flows from others.
+    pub media_server_writes: Vec<MediaServerWrites>,
     /// Whether wait and delay counters are there and fit each other and the elapsed time.
     pub counters: Option<Consistent>,
     /// Largest resident size of any bptm.
@@ -393,6 +498,8 @@ pub struct Expectations {
     pub all_jobs_done_within: Option<Milliseconds>,
     /// Words that the job details of a failed job have: what a person needs to know.
     pub job_details_say: Vec<String>,
+    /// Words that the details of each job of some steps have, however it ended.
+    pub step_details_say: Vec<StepDetails>,
     /// Whether all injected faults really happened.
     pub faults_fired: bool,
 }
@@ -406,7 +513,7 @@ pub enum Consistent {
 }
 
 /// How jobs of a type end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobExpectation {
     /// Job type.
@@ -416,6 +523,18 @@ pub struct JobExpectation {
     pub status: i32,
     /// How many jobs end so; none: at least one.
     pub count: Option<Comparison>,
+    /// How many tries they took; none: any number.
+    #[serde(default)]
+    pub tries: Option<Comparison>,
+    /// The media server of their last try; none: any.
+    #[serde(default)]
+    pub media: Option<String>,
+    /// The storage unit of their last try; none: any.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// State that they are in; none: done.
+    #[serde(default)]
+    pub state: Option<JobState>,
 }
 
 /// What the catalogue holds after the backups.
@@ -426,6 +545,8 @@ pub struct CatalogExpectation {
     pub images: Option<Comparison>,
     /// Number of data fragments of every backup.
     pub fragments: Option<Comparison>,
+    /// Number of copies that every backup has after each duplication.
+    pub copies: Option<Comparison>,
     /// Whether the header image comes where the policy says, by the order in which images were made.
     pub header_in_order: bool,
 }

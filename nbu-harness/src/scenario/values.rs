@@ -49,7 +49,7 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// A duration with its unit: `15ms`, `30s`, `10m`, `1h`.
+/// A duration with its unit: `15ms`, `30s`, `10m`, `1h`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Milliseconds(pub u64);
 
@@ -57,8 +57,9 @@ impl FromStr for Milliseconds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected =
-            || format!("`{text}` is not a duration; expected a number with its unit: 15ms, 30s, 10m or 1h");
+        let expected = || {
+            format!("`{text}` is not a duration; expected a number with its unit: 15ms, 30s, 10m, 1h or 7d")
+        };
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         let factor = match unit {
@@ -66,10 +67,37 @@ impl FromStr for Milliseconds {
             "s" => 1000,
             "m" => 60_000,
             "h" => 3_600_000,
+            "d" => 24 * 3_600_000,
             _ => return Err(expected()),
         };
         let number: u64 = number.parse().map_err(|_| expected())?;
         number.checked_mul(factor).map(Self).ok_or_else(expected)
+    }
+}
+
+/// A time of day in UTC, `22:00`, as seconds since midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeOfDay(pub u64);
+
+impl FromStr for TimeOfDay {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once(':').and_then(|(hours, minutes)| {
+            let number = |text: &str, below: u64| {
+                let number = text.parse::<u64>().ok().filter(|number| *number < below);
+                number.filter(|_| text.len() == 2)
+            };
+            Some(Self(number(hours, 24)? * 3600 + number(minutes, 60)? * 60))
+        });
+        parsed
+            .ok_or_else(|| format!("`{text}` is not a time of day; expected hours and minutes such as 22:00"))
+    }
+}
+
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 3600, self.0 / 60 % 60)
     }
 }
 
@@ -192,6 +220,7 @@ macro_rules! read_as_text {
 
 read_as_text!(ByteSize, "a size such as 262144, 512k, 64m, 1g");
 read_as_text!(Milliseconds, "a duration such as 15ms, 30s, 10m");
+read_as_text!(TimeOfDay, "a time of day such as 22:00");
 read_as_text!(Comparison, "a number to compare with, such as 3, >=3 or <= 512m");
 
 impl Serialize for ByteSize {
@@ -203,6 +232,12 @@ impl Serialize for ByteSize {
 impl Serialize for Milliseconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(self.0)
+    }
+}
+
+impl Serialize for TimeOfDay {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -233,6 +268,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_time_of_day_has_hours_and_minutes() {
+        assert_eq!("22:05".parse(), Ok(TimeOfDay(22 * 3600 + 5 * 60)));
+        assert_eq!(TimeOfDay(22 * 3600 + 5 * 60).to_string(), "22:05");
+        for text in ["24:00", "22:60", "22", "2:05", "-1:00", "22:05:00", ""] {
+            assert!(text.parse::<TimeOfDay>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn sizes_are_powers_of_1024() {
         for (text, bytes) in
             [("0", 0), ("262144", 1 << 18), ("512k", 1 << 19), ("64 MiB", 1 << 26), ("1g", 1 << 30)]
@@ -250,7 +294,7 @@ mod tests {
     fn durations_need_a_unit() {
         assert_eq!("15ms".parse(), Ok(Milliseconds(15)));
         assert_eq!("2m".parse(), Ok(Milliseconds(120_000)));
-        for text in ["15", "ms", "1d", "1.5s"] {
+        for text in ["15", "ms", "1w", "1.5s"] {
             assert!(text.parse::<Milliseconds>().is_err(), "{text}");
         }
     }

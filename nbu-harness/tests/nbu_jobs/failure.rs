@@ -267,6 +267,7 @@ fn a_killed_restore_ends_with_a_status() {
     for (process, status) in [("bptm", 82), ("tar", 50)] {
         let mut pid = None;
         let request = RestoreRequest {
+            copy: None,
             job_id: 5,
             backup_id: id.clone(),
             storage_unit: rig.unit.clone(),

@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, as the tests do")]
 
+mod accelerated;
 mod backup;
+mod duplicate;
 mod failure;
+mod replay;
 mod restore;
 mod rig;
+mod synthetic;
+mod tools;
 mod tree;
+mod wrapped;

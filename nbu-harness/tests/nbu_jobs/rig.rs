@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use nbu_harness::data::GenData;
 use nbu_harness::nbu::{
     BackupRequest, Catalog, ExpireRequest, HeaderOrder, Installation, JobControl, JobEvent, JobResult,
-    RestoreRequest, Selection, Source, StorageUnit, VerifyRequest, backup, expire, restore, verify,
+    RestoreRequest, ScheduleType, Selection, Source, StorageUnit, VerifyRequest, backup, expire, restore,
+    verify,
 };
 use tempfile::TempDir;
 
@@ -66,11 +67,15 @@ impl Rig {
             client: "client1".into(),
             policy: "policy1".into(),
             schedule: "full".into(),
+            schedule_type: ScheduleType::Full,
+            stream: 1,
             backup_time: 1_588_173_000 + job_id,
             source,
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
+            accelerator: None,
             abort_after: None,
+            earlier_tries: 0,
         }
     }
 
@@ -82,6 +87,7 @@ impl Rig {
         let request = RestoreRequest {
             job_id: 900,
             backup_id: backup_id.into(),
+            copy: None,
             storage_unit: self.unit.clone(),
             destination: destination.into(),
             selection,
@@ -90,14 +96,23 @@ impl Rig {
     }
 
     pub(crate) fn verify(&self, backup_id: &str) -> JobResult {
-        let request =
-            VerifyRequest { job_id: 901, backup_id: backup_id.into(), storage_unit: self.unit.clone() };
+        let request = VerifyRequest {
+            job_id: 901,
+            backup_id: backup_id.into(),
+            copy: None,
+            storage_unit: self.unit.clone(),
+        };
         verify(&self.installation, &request, &mut go_on)
     }
 
     pub(crate) fn expire(&self, backup_id: &str) -> JobResult {
-        let request =
-            ExpireRequest { job_id: 902, backup_id: backup_id.into(), storage_unit: self.unit.clone() };
+        let request = ExpireRequest {
+            job_id: 902,
+            backup_id: backup_id.into(),
+            copy: None,
+            storage_unit: self.unit.clone(),
+            leftovers_of: None,
+        };
         expire(&self.installation, &request, &mut go_on)
     }
 

@@ -87,6 +87,24 @@ pub(super) fn send_range(
     Ok(Ok(()))
 }
 
+/// Fills a block with the content of `file` from `offset` on; what cannot be read becomes zeros, and the error says why.
+pub(super) fn read_block(file: &File, offset: u64, block: &mut [u8]) -> Result<(), String> {
+    let mut done = 0;
+    let trouble = loop {
+        match file.read_at(&mut block[done..], offset + done as u64) {
+            Ok(0) if done == block.len() => return Ok(()),
+            Ok(0) => break "the file shrank while it was read, the rest is zeros".to_owned(),
+            Ok(count) => done += count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => {
+                break format!("reading failed at byte {}: {e}; the rest is zeros", offset + done as u64);
+            }
+        }
+    };
+    block[done..].fill(0);
+    Err(trouble)
+}
+
 /// Whether a file is still the one that was described; says what changed.
 pub(super) fn changed(file: &File, before: &std::fs::Metadata) -> Option<String> {
     let now = match file.metadata() {
@@ -119,7 +137,7 @@ mod tests {
             theirs.read_to_end(&mut all).unwrap();
             all
         });
-        (Outlet::new(ours, Duration::from_secs(20)).unwrap(), reader)
+        (Outlet::new(ours, false, Duration::from_secs(20)).unwrap(), reader)
     }
 
     #[test]

@@ -1,22 +1,27 @@
 //! bpbkar: reads the client's files and sends them as a tar stream to bptm, and their records to bpbrm.
 
 mod content;
+mod earlier;
 mod outlet;
 mod synthetic;
+mod track;
 mod walk;
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use self::earlier::Earlier;
 use self::outlet::{Outlet, SendError};
+use self::track::{BlockSum, NO_BASE, Track};
 use super::catalog::FileRecord;
 use super::path_bytes::PathBytes;
 use super::process::Inherited;
 use super::process::link::Link;
-use super::process::message::{ClientReport, FromClient, ToClient};
+use super::process::message::{ClientReport, FromClient, Reference, ToClient, TrackOrder};
 use super::request::Source;
 use super::result::Warning;
 use super::status::{code, status_text};
+use super::tar_stream::Head;
 
 /// File records per message.
 const RECORDS_PER_MESSAGE: usize = 512;
@@ -25,12 +30,16 @@ const MAX_WARNINGS: u64 = 10_000;
 
 /// Runs the process; returns its exit code.
 pub(crate) fn run(mut inherited: Inherited) -> i32 {
-    let Some(ToClient::Backup { source, backup_time, timeout_ms }) = inherited.order() else {
+    let Some(ToClient::Backup { source, reference, track, timeout_ms }) = inherited.order() else {
         return code::HANDSHAKE;
     };
     let Inherited { link, data } = inherited;
-    let mut records = Records { link, batch: Vec::new(), files: 0, warnings: 0 };
-    let report = match send(&source, backup_time, Duration::from_millis(timeout_ms), data, &mut records) {
+    let mut records = Records { link, batch: Vec::new(), files: 0, warnings: 0, earlier: None, track: None };
+    let sent = records
+        .compare_with(reference.as_ref())
+        .and_then(|()| records.begin_track(track.as_ref()))
+        .and_then(|()| send(&source, Duration::from_millis(timeout_ms), data, &mut records));
+    let report = match sent {
         Ok(bytes) => ClientReport {
             status: if records.warnings == 0 { code::OK } else { code::PARTIAL },
             files: records.files,
@@ -65,20 +74,16 @@ impl From<SendError> for Failure {
     }
 }
 
-fn send(
-    source: &Source,
-    backup_time: u64,
-    timeout: Duration,
-    data: UnixStream,
-    records: &mut Records,
-) -> Result<u64, Failure> {
-    let mut outlet = Outlet::new(data, timeout)?;
+fn send(source: &Source, timeout: Duration, data: UnixStream, records: &mut Records) -> Result<u64, Failure> {
+    let mut outlet = Outlet::new(data, records.track.is_some(), timeout)?;
     match source {
         Source::Directory(root) => walk::send_tree(root, &mut outlet, records)?,
-        Source::Synthetic(directives) => synthetic::send(directives, backup_time, &mut outlet, records)?,
+        Source::Synthetic(directives) => synthetic::send(directives, &mut outlet, records)?,
     }
     records.flush()?;
-    Ok(outlet.finish()?)
+    let bytes = outlet.finish()?;
+    records.end_track(outlet.data(), bytes)?;
+    Ok(bytes)
 }
 
 /// What bpbrm is told of files.
@@ -88,11 +93,78 @@ struct Records {
     batch: Vec<FileRecord>,
     files: u64,
     warnings: u64,
+    earlier: Option<Earlier>,
+    track: Option<Track>,
 }
 
 impl Records {
+    /// Prepares an incremental backup.
+    fn compare_with(&mut self, reference: Option<&Reference>) -> Result<(), Failure> {
+        self.earlier = reference.map(Earlier::load).transpose()?;
+        Ok(())
+    }
+
+    /// Prepares an accelerated backup, and says in the job details when its base is lost.
+    fn begin_track(&mut self, order: Option<&TrackOrder>) -> Result<(), Failure> {
+        let Some(order) = order else { return Ok(()) };
+        let (track, lost) = Track::begin(order)?;
+        self.track = Some(track);
+        if lost {
+            self.log(format!("{NO_BASE}: a full backup follows"))?;
+        }
+        Ok(())
+    }
+
+    /// Completes the track log: it counts once the backup is in the catalogue.
+    fn end_track(&mut self, sent: u64, bytes: u64) -> Result<(), Failure> {
+        let Some(track) = self.track.take() else { return Ok(()) };
+        track.end()?;
+        let saved = bytes.saturating_sub(sent).saturating_mul(1000) / bytes.max(1);
+        self.log(format!(
+            "accelerator sent {sent} bytes out of {bytes} bytes to server, optimization {}.{}%",
+            saved / 10,
+            saved % 10
+        ))
+    }
+
+    fn log(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
+        self.tell(&FromClient::Log(format!("Info bpbkar (pid={}) {text}", std::process::id())))
+    }
+
+    /// Lets an accelerated backup take a member from its base when nothing about it changed; true if it did.
+    fn taken_from_base(&mut self, head: &Head<'_>, outlet: &mut Outlet) -> Result<bool, Failure> {
+        let Some(track) = &mut self.track else { return Ok(false) };
+        let Some(known) = track.unchanged(&record(head, 0, 0)) else { return Ok(false) };
+        let start = outlet.position();
+        outlet.piece(known.record.start, known.record.end() - known.record.start)?;
+        let data_offset = start + (known.record.data_offset - known.record.start);
+        let moved = FileRecord { start, data_offset, ..known.record };
+        track.note(&moved, &known.blocks)?;
+        self.add(moved)?;
+        Ok(true)
+    }
+
+    /// Adds a member that was sent, with the sums of its blocks if it has any.
+    fn add_sent(&mut self, record: FileRecord, blocks: &[BlockSum]) -> Result<(), Failure> {
+        if let Some(track) = &mut self.track {
+            track.note(&record, blocks)?;
+        }
+        self.add(record)
+    }
+
+    /// Whether an incremental backup leaves this file out: then its record goes to the true image restore information,
+    /// and nothing into the stream.
+    fn left_out(&mut self, head: &Head<'_>) -> Result<bool, Failure> {
+        let record = record(head, 0, 0);
+        if !self.earlier.as_ref().is_some_and(|earlier| earlier.has(&record)) {
+            return Ok(false);
+        }
+        self.add(FileRecord { tir_only: true, ..record })?;
+        Ok(true)
+    }
+
     fn add(&mut self, record: FileRecord) -> Result<(), Failure> {
-        self.files += 1;
+        self.files += u64::from(!record.tir_only);
         self.batch.push(record);
         if self.batch.len() >= RECORDS_PER_MESSAGE { self.flush() } else { Ok(()) }
     }
@@ -115,5 +187,24 @@ impl Records {
 
     fn tell(&mut self, message: &FromClient) -> Result<(), Failure> {
         self.link.send(message).map_err(|e| Failure { status: code::CONNECTION_BROKEN, text: e.to_string() })
+    }
+}
+
+/// The catalogue's record of a member.
+fn record(head: &Head<'_>, start: u64, data_offset: u64) -> FileRecord {
+    FileRecord {
+        path: PathBytes::from(head.path),
+        kind: head.kind,
+        start,
+        data_offset,
+        data_length: head.stored,
+        size: head.size,
+        mode: head.mode,
+        uid: head.uid,
+        gid: head.gid,
+        mtime: head.mtime,
+        mtime_nsec: head.mtime_nsec,
+        link: head.link.map(PathBytes::from),
+        tir_only: false,
     }
 }

@@ -1,20 +1,17 @@
 //! Generated files (`GEN_DATA`): the stream of a backup with no disk behind it.
 
 use super::outlet::Outlet;
-use super::{Failure, Records};
+use super::{Failure, Records, record};
 use crate::data::GenData;
-use crate::nbu::catalog::{FileKind, FileRecord};
-use crate::nbu::path_bytes::PathBytes;
+use crate::nbu::catalog::FileKind;
 use crate::nbu::tar_stream::Head;
 
+/// Modification time of generated files that never changed, in seconds since the epoch; each generation adds a second to
+/// that of the files that it changes.
+const FIRST_MTIME: i64 = 1_500_000_000;
+
 /// Sends every file that the directives describe.
-pub(super) fn send(
-    directives: &GenData,
-    backup_time: u64,
-    outlet: &mut Outlet,
-    records: &mut Records,
-) -> Result<(), Failure> {
-    let mtime = i64::try_from(backup_time).unwrap_or(0);
+pub(super) fn send(directives: &GenData, outlet: &mut Outlet, records: &mut Records) -> Result<(), Failure> {
     for (name, stream) in directives.files() {
         let head = Head {
             path: name.as_bytes(),
@@ -22,7 +19,7 @@ pub(super) fn send(
             mode: 0o644,
             uid: 0,
             gid: 0,
-            mtime,
+            mtime: FIRST_MTIME + i64::from(stream.changed_in()),
             mtime_nsec: 0,
             size: stream.bytes,
             stored: stream.bytes,
@@ -30,8 +27,22 @@ pub(super) fn send(
             link: None,
             device: (0, 0),
         };
+        if records.left_out(&head)? {
+            continue;
+        }
+        if records.taken_from_base(&head, outlet)? {
+            continue;
+        }
         let start = outlet.position();
         let data_offset = outlet.header(&head)?;
+        if records.track.is_some() {
+            let mut read = |offset: u64, block: &mut [u8]| {
+                stream.fill(offset, block);
+            };
+            let sums = records.send_blocks(name.as_bytes(), stream.bytes, outlet, &mut read)?;
+            records.add_sent(record(&head, start, data_offset), &sums)?;
+            continue;
+        }
         let mut done = 0;
         while done < stream.bytes {
             let count = stream.fill(done, outlet.room(stream.bytes - done));
@@ -39,20 +50,7 @@ pub(super) fn send(
             done += count as u64;
         }
         outlet.pad()?;
-        records.add(FileRecord {
-            path: PathBytes::from(name.as_str()),
-            kind: FileKind::File,
-            start,
-            data_offset,
-            data_length: stream.bytes,
-            size: stream.bytes,
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            mtime,
-            mtime_nsec: 0,
-            link: None,
-        })?;
+        records.add(record(&head, start, data_offset))?;
     }
     Ok(())
 }

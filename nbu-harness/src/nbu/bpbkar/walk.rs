@@ -10,10 +10,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::content::{Layout, changed, layout, send_range};
+use super::content::{Layout, changed, layout, read_block, send_range};
 use super::outlet::Outlet;
-use super::{Failure, Records};
-use crate::nbu::catalog::{FileKind, FileRecord};
+use super::track::BlockSum;
+use super::{Failure, Records, record};
+use crate::nbu::catalog::FileKind;
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::status::status_text;
 use crate::nbu::tar_stream::{Head, encode_map};
@@ -143,19 +144,48 @@ impl Walk<'_> {
         };
         let stored = map.len() as u64 + ranges.iter().map(|(_, length)| length).sum::<u64>();
         let head = Head { stored, sparse: !map.is_empty(), size, ..head(relative, FileKind::File, metadata) };
+        if self.records.left_out(&head)? {
+            return Ok(());
+        }
+        if self.records.taken_from_base(&head, self.outlet)? {
+            return Ok(());
+        }
         let start = self.outlet.position();
         let data_offset = self.outlet.header(&head)?;
-        self.outlet.write(&map)?;
         let mut trouble = None;
+        if self.records.track.is_some() && !head.sparse {
+            let mut read = |offset: u64, block: &mut [u8]| {
+                trouble = trouble.take().or(read_block(file, offset, block).err());
+            };
+            let sums = self.records.send_blocks(relative, size, self.outlet, &mut read)?;
+            return self.sent(file, &head, metadata, trouble, (start, data_offset), &sums);
+        }
+        self.outlet.write(&map)?;
         for (offset, length) in ranges {
             let sent = send_range(file, offset, length, self.outlet)?;
             trouble = trouble.or(sent.err());
         }
         self.outlet.pad()?;
+        self.sent(file, &head, metadata, trouble, (start, data_offset), &[])
+    }
+
+    /// Reports a file whose content was sent.
+    fn sent(
+        &mut self,
+        file: &File,
+        head: &Head<'_>,
+        metadata: &Metadata,
+        trouble: Option<String>,
+        (start, data_offset): (u64, u64),
+        sums: &[BlockSum],
+    ) -> Result<(), Failure> {
+        let relative = head.path;
         if let Some(trouble) = trouble.or_else(|| changed(file, metadata)) {
             self.records.warn(relative, trouble)?;
+            // What changed while it was read is read again next time, whatever its time says.
+            return self.records.add(record(head, start, data_offset));
         }
-        self.records.add(record(&head, start, data_offset))
+        self.records.add_sent(record(head, start, data_offset), sums)
     }
 
     /// Sends a member without content.
@@ -167,9 +197,15 @@ impl Walk<'_> {
         link: Option<&[u8]>,
     ) -> Result<(), Failure> {
         let head = Head { link, ..head(relative, kind, metadata) };
+        if self.records.left_out(&head)? {
+            return Ok(());
+        }
+        if self.records.taken_from_base(&head, self.outlet)? {
+            return Ok(());
+        }
         let start = self.outlet.position();
         let data_offset = self.outlet.header(&head)?;
-        self.records.add(record(&head, start, data_offset))
+        self.records.add_sent(record(&head, start, data_offset), &[])
     }
 
     fn skipped(&mut self, relative: &[u8], error: &io::Error) -> Result<(), Failure> {
@@ -202,22 +238,5 @@ fn head<'a>(path: &'a [u8], kind: FileKind, metadata: &Metadata) -> Head<'a> {
         sparse: false,
         link: None,
         device: (rustix::fs::major(device), rustix::fs::minor(device)),
-    }
-}
-
-fn record(head: &Head<'_>, start: u64, data_offset: u64) -> FileRecord {
-    FileRecord {
-        path: PathBytes::from(head.path),
-        kind: head.kind,
-        start,
-        data_offset,
-        data_length: head.stored,
-        size: head.size,
-        mode: head.mode,
-        uid: head.uid,
-        gid: head.gid,
-        mtime: head.mtime,
-        mtime_nsec: head.mtime_nsec,
-        link: head.link.map(PathBytes::from),
     }
 }

@@ -1,37 +1,54 @@
 //! Deleting images through bpdm: an image cleanup job, and what is left of a failed backup.
 
-use super::Work;
 use super::backup::catalogue_cause;
 use super::course::{Conduct, Course};
 use super::owner::{Cause, Owner};
+use super::{Found, Work};
 use crate::nbu::catalog::Catalog;
 use crate::nbu::process::message::{ClientReport, FromClient, FromMover, MoverReport, MoverTask, ToMover};
 use crate::nbu::request::ExpireRequest;
 use crate::nbu::status::code;
 
-/// Runs an image cleanup job: deletes the images, then the catalogue entry. An entry whose images could not all be
-/// deleted stays, for the next cleanup.
+/// Runs an image cleanup job: deletes the images of one copy or of all, and takes each copy out of the catalogue when
+/// its images are gone. A copy whose images could not all be deleted stays, for the next cleanup.
 pub(super) fn run(owner: &mut Owner, request: &ExpireRequest) -> Result<(), Cause> {
-    let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
-    let image = catalog.image(&request.backup_id).map_err(catalogue_cause)?;
-    let Some(image) = image else {
-        return Err(Cause::new(code::NO_ENTITY, format!("no image {} in the catalogue", request.backup_id)));
-    };
-    let work =
-        Work { storage_unit: &request.storage_unit, backup_time: image.backup_time, policy: &image.policy };
-    let (outcome, report) = bpdm(owner, &work, &image.image_names());
-    owner.result.images = report.images;
-    owner.result.left_behind = report.left_behind;
+    if let Some(backup_time) = request.leftovers_of {
+        let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
+        if catalog.image(&request.backup_id).map_err(catalogue_cause)?.is_none() {
+            let work =
+                Work { storage_unit: request.storage_unit.clone(), backup_time, policy: String::new() };
+            return discard_leftovers(owner, &work);
+        }
+    }
+    let Found { catalog, image, copy } = Found::copy(owner, &request.backup_id, request.copy)?;
+    let copies = if request.copy.is_some() { vec![copy] } else { image.copies.clone() };
+    let mut outcome = Ok(());
+    for copy in copies {
+        let number = copy.number;
+        let names = copy.image_names();
+        let found = Found { catalog: catalog.clone(), image: image.clone(), copy };
+        let work = found.work(&request.storage_unit)?;
+        let (deleted, report) = bpdm(owner, &work, &names);
+        owner.result.images.extend(report.images);
+        owner.result.left_behind.extend(report.left_behind);
+        match deleted {
+            Ok(()) => {
+                let taken_out = catalog.update(&request.backup_id, |image| image.take_out(number));
+                taken_out.map_err(catalogue_cause)?;
+                owner.result.kbytes += image.stream_bytes.div_ceil(1024);
+                let what = format!("expired copy {number} of {}", request.backup_id);
+                owner.info("nbdelete", std::process::id(), what);
+            }
+            Err(cause) => outcome = outcome.and(Err(cause)),
+        }
+    }
     outcome?;
-    catalog.remove(&request.backup_id).map_err(catalogue_cause)?;
     owner.result.files = image.files;
-    owner.result.kbytes = image.stream_bytes.div_ceil(1024);
-    owner.info("nbdelete", std::process::id(), format!("expired {}", request.backup_id));
     Ok(())
 }
 
 /// Deletes what a failed backup left on the storage; what cannot be deleted is noted in the result.
-pub(super) fn delete_images(owner: &mut Owner, work: &Work<'_>, images: &[String]) {
+pub(super) fn delete_images(owner: &mut Owner, work: &Work, images: &[String]) {
     owner.info("bpbrm", std::process::id(), format!("{} images are left, bpdm deletes them", images.len()));
     let (outcome, report) = bpdm(owner, work, images);
     owner.result.left_behind = report.left_behind;
@@ -40,7 +57,13 @@ pub(super) fn delete_images(owner: &mut Owner, work: &Work<'_>, images: &[String
     }
 }
 
-fn bpdm(owner: &mut Owner, work: &Work<'_>, images: &[String]) -> (Result<(), Cause>, MoverReport) {
+/// Deletes what earlier tries of a backup left. Without that the backup cannot be made: its images have the same names.
+pub(super) fn discard_leftovers(owner: &mut Owner, work: &Work) -> Result<(), Cause> {
+    let process = work.start(owner, "bpdm", None, MoverTask::Discard)?;
+    Course::new(None, process, None).run(owner, &mut Alone)
+}
+
+fn bpdm(owner: &mut Owner, work: &Work, images: &[String]) -> (Result<(), Cause>, MoverReport) {
     let nothing_deleted = || MoverReport { left_behind: images.to_vec(), ..MoverReport::default() };
     let process = match work.start(owner, "bpdm", None, MoverTask::Delete { images: images.to_vec() }) {
         Ok(process) => process,
@@ -48,7 +71,7 @@ fn bpdm(owner: &mut Owner, work: &Work<'_>, images: &[String]) -> (Result<(), Ca
     };
     let mut course = Course::new(None, process, None).unstoppable();
     let outcome = course.run(owner, &mut Alone);
-    let report = course.mover_report.take().unwrap_or_else(nothing_deleted);
+    let report = course.mover_report().unwrap_or_else(nothing_deleted);
     (outcome, report)
 }
 

@@ -37,19 +37,41 @@ pub(super) trait Conduct {
     fn mover_says(&mut self, owner: &mut Owner, message: FromMover) -> Result<Option<ToMover>, Cause>;
     /// Called when the client's process has ended well; may return an answer for bptm.
     fn client_ended(&mut self, report: &ClientReport) -> Result<Option<ToMover>, Cause>;
+    /// Called when the bptm that reads has ended well; may return an answer for the one that writes.
+    fn reader_ended(&mut self, _: &MoverReport) -> Result<Option<ToMover>, Cause> {
+        Ok(None)
+    }
     /// Files so far, for progress.
     fn files(&self) -> u64;
+}
+
+/// A bptm or bpdm of the job, and what it reported.
+#[derive(Debug, Default)]
+struct Hand {
+    process: Option<Process>,
+    report: Option<MoverReport>,
+}
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Mover,
+    Reader,
 }
 
 /// Processes of a job while they run, and what is known of their end.
 pub(super) struct Course {
     client: Option<Process>,
-    mover: Option<Process>,
+    /// bptm or bpdm that writes, or works alone.
+    mover: Hand,
+    /// bptm that reads what the other one writes.
+    reader: Hand,
     pub(super) client_report: Option<ClientReport>,
-    pub(super) mover_report: Option<MoverReport>,
     causes: Vec<(Rank, Cause)>,
     /// When stopping has to be over.
     stopping: Option<Instant>,
+    /// Whether the mover did not stop in time and was killed here.
+    mover_put_down: bool,
     heard: Instant,
     total_bytes: Option<u64>,
     /// Whether the operator's wish counts; cleaning up goes on whatever the operator wants.
@@ -61,15 +83,39 @@ impl Course {
     pub(super) fn new(client: Option<Process>, mover: Process, total_bytes: Option<u64>) -> Self {
         Self {
             client,
-            mover: Some(mover),
+            mover: Hand { process: Some(mover), report: None },
+            reader: Hand::default(),
             client_report: None,
-            mover_report: None,
             causes: Vec::new(),
             stopping: None,
+            mover_put_down: false,
             heard: Instant::now(),
             total_bytes,
             heeds_operator: true,
         }
+    }
+
+    /// With a bptm that reads what the other one writes.
+    pub(super) fn with_reader(mut self, reader: Process) -> Self {
+        self.reader.process = Some(reader);
+        self
+    }
+
+    /// What the bptm or bpdm that writes or works alone reported.
+    pub(super) const fn mover_report(&mut self) -> Option<MoverReport> {
+        self.mover.report.take()
+    }
+
+    const fn hand(&mut self, side: Side) -> &mut Hand {
+        match side {
+            Side::Mover => &mut self.mover,
+            Side::Reader => &mut self.reader,
+        }
+    }
+
+    /// The processes that still run.
+    fn running(&self) -> impl Iterator<Item = &Process> {
+        self.client.iter().chain(&self.mover.process).chain(&self.reader.process)
     }
 
     /// Work that no cancel interrupts.
@@ -80,12 +126,13 @@ impl Course {
 
     /// Follows the processes to their end. `Err` is the cause of a failure.
     pub(super) fn run(&mut self, owner: &mut Owner, conduct: &mut dyn Conduct) -> Result<(), Cause> {
-        while self.client.is_some() || self.mover.is_some() {
+        while self.running().next().is_some() {
             self.hear_client(owner, conduct);
-            self.hear_mover(owner, conduct);
+            self.hear_hand(Side::Mover, owner, conduct);
+            self.hear_hand(Side::Reader, owner, conduct);
             self.heed_operator(owner);
             self.mind_the_clock(owner);
-            let open: Vec<&Process> = self.client.iter().chain(&self.mover).collect();
+            let open: Vec<&Process> = self.running().collect();
             if !open.is_empty() {
                 owner.listen(&open, TICK);
             }
@@ -159,23 +206,23 @@ impl Course {
         }
     }
 
-    fn hear_mover(&mut self, owner: &mut Owner, conduct: &mut dyn Conduct) {
-        while let Some(mover) = &mut self.mover {
+    fn hear_hand(&mut self, side: Side, owner: &mut Owner, conduct: &mut dyn Conduct) {
+        while let Some(mover) = &mut self.hand(side).process {
             let said = match mover.link.poll::<FromMover>() {
                 Ok(Some(message)) => {
                     self.heard = Instant::now();
-                    self.mover_said(owner, conduct, message)
+                    self.hand_said(side, owner, conduct, message)
                 }
                 Ok(None) if !mover.link.is_closed() => return,
                 Ok(None) => {
-                    self.mover_gone(owner);
+                    self.hand_gone(side, owner);
                     Ok(())
                 }
                 Err(error) => {
                     mover.signal(Signal::KILL);
                     let cause = Cause::new(code::CONNECTION_BROKEN, error);
                     self.fail(owner, Rank::Connection, cause);
-                    self.mover_gone(owner);
+                    self.hand_gone(side, owner);
                     Ok(())
                 }
             };
@@ -185,8 +232,9 @@ impl Course {
         }
     }
 
-    fn mover_said(
+    fn hand_said(
         &mut self,
+        side: Side,
         owner: &mut Owner,
         conduct: &mut dyn Conduct,
         message: FromMover,
@@ -198,18 +246,32 @@ impl Course {
                 owner.info("bptm", pid, "started as child");
                 owner.event(JobEvent::ProcessStarted { name: "bptm child".into(), pid });
             }
+            // What is written counts.
+            FromMover::Progress { .. } if side == Side::Reader => {}
             FromMover::Progress { bytes } => {
                 let (files, total_bytes) = (conduct.files(), self.total_bytes);
                 owner.event(JobEvent::Progress { bytes, files, total_bytes });
             }
+            FromMover::Failing => {
+                let order = give_up(owner);
+                if let Some(mover) = &mut self.hand(side).process {
+                    // One that is gone is noticed when it is listened to.
+                    let _ = mover.link.send(&order);
+                }
+            }
             FromMover::Done(report) => {
-                owner.take_report(&report);
+                owner.take_report(&report, side == Side::Mover);
+                let answer = match (side, report.status) {
+                    (Side::Reader, code::OK) => conduct.reader_ended(&report),
+                    _ => Ok(None),
+                };
                 if report.status != code::OK {
                     let cause =
                         Cause { status: report.status, text: report.text.clone(), sts: report.sts.clone() };
                     self.fail(owner, connection_or(Rank::Mover, report.status), cause);
                 }
-                self.mover_report = Some(*report);
+                self.hand(side).report = Some(*report);
+                self.answer(answer?);
             }
             message => {
                 let answer = conduct.mover_says(owner, message)?;
@@ -219,21 +281,21 @@ impl Course {
         Ok(())
     }
 
-    fn mover_gone(&mut self, owner: &mut Owner) {
-        let Some(mut mover) = self.mover.take() else { return };
+    fn hand_gone(&mut self, side: Side, owner: &mut Owner) {
+        let Some(mut mover) = self.hand(side).process.take() else { return };
         let record = mover.reap(REAP);
         let (name, killed) = (record.name.clone(), record.signal.is_some());
         let ended = describe(record.exit_code, record.signal);
         owner.result.processes.push(record);
-        if self.mover_report.is_none() {
+        if self.hand(side).report.is_none() {
             let status = if killed { code::MEDIA_MANAGER_KILLED } else { code::CONNECTION_BROKEN };
-            let rank = if killed { Rank::MoverKilled } else { Rank::Connection };
+            let rank = if killed && !self.mover_put_down { Rank::MoverKilled } else { Rank::Connection };
             self.fail(owner, rank, Cause::new(status, format!("{name} {ended}")));
         }
     }
 
     fn answer(&mut self, answer: Option<ToMover>) {
-        if let (Some(answer), Some(mover), None) = (answer, &mut self.mover, self.stopping) {
+        if let (Some(answer), Some(mover), None) = (answer, &mut self.mover.process, self.stopping) {
             // A mover that is gone is noticed when it is listened to.
             let _ = mover.link.send(&answer);
         }
@@ -246,6 +308,7 @@ impl Course {
         let cause = match owner.wish() {
             Wish::GoOn => return,
             Wish::Cancel => Cause::new(code::CANCELLED, "cancelled"),
+            Wish::Suspend => Cause::new(code::SUSPENDED, "suspended"),
             Wish::Abandoned => Cause::new(code::CONNECTION_BROKEN, "nbjm has gone"),
         };
         self.heeds_operator = false;
@@ -256,7 +319,9 @@ impl Course {
         let timeout = owner.installation.timeouts.client_read();
         match self.stopping {
             Some(deadline) if Instant::now() >= deadline => {
-                for process in self.client.iter().chain(&self.mover) {
+                // Its death is no news then: the job has ended for the reason that it was to stop for.
+                self.mover_put_down = self.mover.process.is_some() || self.reader.process.is_some();
+                for process in self.running() {
                     owner.info(process.name(), process.id(), "did not stop in time and is killed");
                     process.signal(Signal::KILL);
                 }
@@ -283,13 +348,22 @@ impl Course {
             return;
         }
         self.stopping = Some(Instant::now() + owner.installation.timeouts.stop());
-        if let Some(mover) = self.mover.as_mut().filter(|_| self.mover_report.is_none()) {
-            let _ = mover.link.send(&ToMover::Abort);
+        let order = give_up(owner);
+        for side in [Side::Mover, Side::Reader] {
+            let hand = self.hand(side);
+            if let (Some(process), None) = (&mut hand.process, &hand.report) {
+                let _ = process.link.send(&order);
+            }
         }
         if let Some(client) = self.client.as_mut().filter(|_| self.client_report.is_none()) {
             client.signal(Signal::TERM);
         }
     }
+}
+
+/// How bptm is to give up: without nbjm the job may be tried again elsewhere already, under the same names.
+fn give_up(owner: &mut Owner) -> ToMover {
+    if owner.wish() == Wish::Abandoned { ToMover::Leave } else { ToMover::Abort }
 }
 
 /// Statuses that say no more than that a peer is gone.

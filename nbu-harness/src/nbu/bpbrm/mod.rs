@@ -1,17 +1,22 @@
 //! bpbrm: owns one job. Starts the client's process and bptm, collects both statuses, decides the job's, and keeps the
-//! catalogue. As `bpverify` and `nbdelete` it owns verify and image cleanup jobs, which have no client side.
+//! catalogue. As `bpverify`, `bpduplicate`, `bpsynth` and `nbdelete` it owns jobs that have no client side.
 
 mod backup;
 mod cleanup;
 mod course;
+mod duplicate;
 mod owner;
 mod restore;
 mod selection;
+mod synthetic;
 mod verify;
 
 use std::os::unix::net::UnixStream;
 
+use self::backup::catalogue_cause;
 use self::owner::{Cause, Owner};
+use super::catalog::{Catalog, CopyRecord, ImageRecord};
+use super::install::StorageUnit;
 use super::process::message::{JobRequest, MoverOrder, MoverTask, ToMover, ToOwner};
 use super::process::{Inherited, Process};
 use super::request::backup_id;
@@ -26,6 +31,8 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::Backup(r) => (JobKind::Backup, r.job_id, backup_id(&r.client, r.backup_time)),
         JobRequest::Restore(r) => (JobKind::Restore, r.job_id, r.backup_id.clone()),
         JobRequest::Verify(r) => (JobKind::Verify, r.job_id, r.backup_id.clone()),
+        JobRequest::Duplicate(r) => (JobKind::Duplicate, r.job_id, r.backup_id.clone()),
+        JobRequest::Synthetic(r) => (JobKind::Backup, r.job_id, String::new()),
         JobRequest::Expire(r) => (JobKind::ImageCleanup, r.job_id, r.backup_id.clone()),
     };
     let mut owner = match Owner::new(inherited.link, order.installation, kind, job_id, id) {
@@ -39,6 +46,8 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::Backup(request) => backup::run(&mut owner, &request),
         JobRequest::Restore(request) => restore::run(&mut owner, &request),
         JobRequest::Verify(request) => verify::run(&mut owner, &request),
+        JobRequest::Duplicate(request) => duplicate::run(&mut owner, &request),
+        JobRequest::Synthetic(request) => synthetic::run(&mut owner, &request),
         JobRequest::Expire(request) => cleanup::run(&mut owner, &request),
     };
     owner.finish(outcome)
@@ -46,13 +55,52 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
 
 /// What every order to bptm or bpdm of a job has in common.
 #[derive(Debug, Clone)]
-struct Work<'a> {
-    storage_unit: &'a super::install::StorageUnit,
+struct Work {
+    storage_unit: StorageUnit,
     backup_time: u64,
-    policy: &'a str,
+    policy: String,
 }
 
-impl Work<'_> {
+/// A copy of a backup, looked up in the catalogue.
+#[derive(Debug)]
+struct Found {
+    catalog: Catalog,
+    image: ImageRecord,
+    copy: CopyRecord,
+}
+
+impl Found {
+    /// Finds a copy, the primary one when no number is given.
+    fn copy(owner: &Owner, backup_id: &str, number: Option<u32>) -> Result<Self, Cause> {
+        let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
+        let Some(image) = catalog.image(backup_id).map_err(catalogue_cause)? else {
+            return Err(Cause::new(code::NO_ENTITY, format!("no image {backup_id} in the catalogue")));
+        };
+        let Some(copy) = image.copy(number).cloned() else {
+            let what = format!("{backup_id} has no copy {}", number.unwrap_or(image.primary_copy));
+            return Err(Cause::new(code::NO_FRAGMENTS, what));
+        };
+        Ok(Self { catalog, image, copy })
+    }
+
+    /// The work of a process on this copy, with the credentials of a unit of the same storage server.
+    fn work(&self, unit: &StorageUnit) -> Result<Work, Cause> {
+        if unit.server != self.copy.storage_server {
+            let what = format!(
+                "copy {} of {} is on {}, and the storage unit is one of {}",
+                self.copy.number, self.image.backup_id, self.copy.storage_server, unit.server
+            );
+            return Err(Cause::new(code::INVALID_PARAMETER, what));
+        }
+        Ok(Work {
+            storage_unit: StorageUnit { lsu: self.copy.lsu.clone(), ..unit.clone() },
+            backup_time: self.image.backup_time,
+            policy: self.image.policy.clone(),
+        })
+    }
+}
+
+impl Work {
     /// Starts bptm or bpdm and gives it its task.
     fn start(
         &self,
@@ -68,7 +116,7 @@ impl Work<'_> {
             job_id: owner.result.job_id,
             backup_id: owner.result.backup_id.clone(),
             backup_time: self.backup_time,
-            policy: self.policy.to_owned(),
+            policy: self.policy.clone(),
             task,
         };
         process

@@ -33,11 +33,24 @@ impl Cause {
     }
 }
 
+/// The cause that a batch command (bpduplicate, bpverify, bpimport …) ends with: 191 around what happened to its image.
+/// What happened to the command itself is not wrapped.
+pub(super) fn wrapped(owner: &mut Owner, cause: Cause) -> Cause {
+    match cause.status {
+        code::CANCELLED | code::MEDIA_MANAGER_KILLED | code::CONNECTION_BROKEN | code::TIMED_OUT => cause,
+        inner => {
+            owner.result.cause = Some(inner);
+            Cause { sts: cause.sts.clone(), ..Cause::new(code::NO_IMAGES_PROCESSED, cause.text) }
+        }
+    }
+}
+
 /// What the operator wants, and whether anybody still listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
     GoOn,
     Cancel,
+    Suspend,
     /// nbjm is gone.
     Abandoned,
 }
@@ -111,6 +124,7 @@ impl Owner {
             let signalled = rustix::io::read(&self.signals, &mut signal[..]).is_ok_and(|n| n > 0);
             match self.caller.poll::<ToOwner>() {
                 Ok(Some(ToOwner::Cancel)) => self.wish = Wish::Cancel,
+                Ok(Some(ToOwner::Suspend)) => self.wish = Wish::Suspend,
                 _ if signalled => self.wish = Wish::Cancel,
                 Ok(None) if !self.caller.is_closed() => {}
                 _ => self.wish = Wish::Abandoned,
@@ -131,10 +145,12 @@ impl Owner {
         let _ = poll(&mut fds, Some(&timespec(timeout)));
     }
 
-    /// Takes over what bptm or bpdm reports.
-    pub(super) fn take_report(&mut self, report: &MoverReport) {
+    /// Takes over what bptm or bpdm reports; the waits are those of the one that writes or works alone.
+    pub(super) fn take_report(&mut self, report: &MoverReport, with_waits: bool) {
         let result = &mut self.result;
-        result.waits = report.waits;
+        if with_waits {
+            result.waits = report.waits;
+        }
         result.bytes_written += report.bytes_written;
         result.bytes_read += report.bytes_read;
         result.peak_rss_bytes = result.peak_rss_bytes.max(report.peak_rss_bytes);

@@ -2,14 +2,14 @@
 
 use std::os::unix::net::UnixStream;
 
-use super::Work;
 use super::backup::catalogue_cause;
 use super::course::{Conduct, Course};
 use super::owner::{Cause, Owner};
 use super::selection::{Plan, plan};
-use crate::nbu::catalog::{Catalog, ImageRecord};
+use super::{Found, Work};
+use crate::nbu::catalog::{CopyRecord, ImageRecord};
 use crate::nbu::process::message::{
-    ClientReport, FromClient, FromMover, MoverTask, RestoreOrder, ToClient, ToMover,
+    ClientReport, FromClient, FromMover, MoverTask, Piece, RestoreOrder, ToClient, ToMover,
 };
 use crate::nbu::request::RestoreRequest;
 use crate::nbu::result::Warning;
@@ -17,11 +17,9 @@ use crate::nbu::status::{code, status_text};
 
 /// Runs a restore.
 pub(super) fn run(owner: &mut Owner, request: &RestoreRequest) -> Result<(), Cause> {
-    let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
-    let image = catalog.image(&request.backup_id).map_err(catalogue_cause)?;
-    let Some(image) = image else {
-        return Err(Cause::new(code::NO_ENTITY, format!("no image {} in the catalogue", request.backup_id)));
-    };
+    let found = Found::copy(owner, &request.backup_id, request.copy)?;
+    let work = found.work(&request.storage_unit)?;
+    let Found { catalog, image, copy } = found;
     let plan = plan(&catalog, &image, &request.selection).map_err(catalogue_cause)?;
     for path in &plan.missing {
         owner.warn(Warning { path: path.clone(), text: "the backup has no such file".into() });
@@ -30,17 +28,15 @@ pub(super) fn run(owner: &mut Owner, request: &RestoreRequest) -> Result<(), Cau
         return Err(Cause::new(code::NO_ENTITY, "the backup has none of the selected files"));
     }
     let missing = plan.missing.len();
-    let work =
-        Work { storage_unit: &request.storage_unit, backup_time: image.backup_time, policy: &image.policy };
-    let mut course = start(owner, request, &work, &image, plan)?;
+    let mut course = start(owner, request, &work, &image, &copy, plan)?;
     let mut conduct = Restore::default();
     let outcome = course.run(owner, &mut conduct);
     let client = course.client_report.take().unwrap_or_default();
     let result = &mut owner.result;
     result.files = client.files.max(conduct.files);
-    result.images = image.image_names();
-    result.fragments.clone_from(&image.fragments);
-    result.kbytes = course.mover_report.as_ref().map_or(0, |r| r.bytes.div_ceil(1024));
+    result.images = copy.image_names();
+    result.fragments.clone_from(&copy.fragments);
+    result.kbytes = course.mover_report().map_or(0, |r| r.bytes.div_ceil(1024));
     result.bad_ranges = client.bad_ranges;
     outcome?;
     let status = match (client.status, missing) {
@@ -54,13 +50,15 @@ pub(super) fn run(owner: &mut Owner, request: &RestoreRequest) -> Result<(), Cau
 fn start(
     owner: &mut Owner,
     request: &RestoreRequest,
-    work: &Work<'_>,
+    work: &Work,
     image: &ImageRecord,
+    copy: &CopyRecord,
     plan: Plan,
 ) -> Result<Course, Cause> {
     let (tar_end, bptm_end) = UnixStream::pair().map_err(|e| Cause::new(code::SYSTEM_CALL, e))?;
     let total = plan.bytes();
-    let task = MoverTask::Read { image: Box::new(image.clone()), extents: plan.extents };
+    let pieces = plan.extents.iter().map(|extent| Piece { image: 0, extent: *extent }).collect();
+    let task = MoverTask::Read { images: vec![image.stored(copy)], pieces, zeros: 0 };
     let mover = work.start(owner, "bptm", Some(bptm_end), task)?;
     let mut client = owner.start("tar", Some(tar_end))?;
     let order = ToClient::Restore(RestoreOrder {

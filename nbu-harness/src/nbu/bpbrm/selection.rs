@@ -139,6 +139,7 @@ mod tests {
             mtime: 0,
             mtime_nsec: 0,
             link: link.map(PathBytes::from),
+            tir_only: false,
         }
     }
 

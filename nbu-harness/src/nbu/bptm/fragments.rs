@@ -4,27 +4,27 @@ use std::io::{self, Read};
 use std::time::Instant;
 
 use super::header::{BackupHeader, HEADER_SIZE};
-use super::session::{Failure, Mover, PROGRESS_EVERY, image_id};
-use crate::nbu::catalog::ImageRecord;
+use super::session::{Failure, Mover, PROGRESS_EVERY};
+use crate::nbu::catalog::{CopyRecord, StoredCopy};
 use crate::nbu::plugin::{ImageReader, Plugin, Server};
 use crate::nbu::process::message::FromMover;
 use crate::nbu::status::code;
 
 /// Where a position of the stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Located {
+pub(crate) struct Located {
     /// Index into the fragments.
-    pub(super) index: usize,
+    pub(crate) index: usize,
     /// Offset in the fragment.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// Bytes of the fragment from there on.
-    pub(super) left: u64,
+    pub(crate) left: u64,
 }
 
 /// Finds a position of the stream; `None` behind its end.
-pub(super) fn locate(image: &ImageRecord, position: u64) -> Option<Located> {
-    let index = image.fragments.partition_point(|f| f.offset <= position).checked_sub(1)?;
-    let fragment = &image.fragments[index];
+pub(crate) fn locate(copy: &CopyRecord, position: u64) -> Option<Located> {
+    let index = copy.fragments.partition_point(|f| f.offset <= position).checked_sub(1)?;
+    let fragment = &copy.fragments[index];
     let offset = position - fragment.offset;
     (offset < fragment.bytes).then(|| Located { index, offset, left: fragment.bytes - offset })
 }
@@ -34,22 +34,22 @@ pub(super) fn locate(image: &ImageRecord, position: u64) -> Option<Located> {
 pub(super) struct FragmentReader<'s> {
     plugin: &'s Plugin,
     server: &'s Server<'s>,
-    image: &'s ImageRecord,
+    stored: &'s StoredCopy,
     open: Option<(usize, ImageReader<'s>)>,
     /// Bytes that the plug-in returned.
     pub(super) bytes_read: u64,
 }
 
 impl<'s> FragmentReader<'s> {
-    pub(super) const fn new(plugin: &'s Plugin, server: &'s Server<'s>, image: &'s ImageRecord) -> Self {
-        Self { plugin, server, image, open: None, bytes_read: 0 }
+    pub(super) const fn new(plugin: &'s Plugin, server: &'s Server<'s>, stored: &'s StoredCopy) -> Self {
+        Self { plugin, server, stored, open: None, bytes_read: 0 }
     }
 
     /// Reads the header image and checks that it belongs to this backup.
     pub(super) fn check_header(&mut self, mover: &mut Mover) -> Result<(), Failure> {
-        let name = &self.image.header;
+        let name = &self.stored.copy.header;
         let mut bytes = [0; HEADER_SIZE];
-        let read = self.server.open_image(&image_id(&mover.order, name)).and_then(|mut image| {
+        let read = self.server.open_image(&self.stored.image_id(name)).and_then(|mut image| {
             let count = image.read(&mut bytes, 0)?;
             image.close()?;
             Ok(count)
@@ -60,7 +60,7 @@ impl<'s> FragmentReader<'s> {
         // NetBackup: cannot read backup header.
         let unreadable = |what: String| Failure::new(173, format!("{name}: {what}"));
         let header = BackupHeader::decode(&bytes[..count]).map_err(|e| unreadable(e.to_string()))?;
-        if header.backup_id != self.image.backup_id || header.block_size != self.image.buffer_size {
+        if header.backup_id != self.stored.backup_id || header.block_size != self.stored.copy.buffer_size {
             let what = format!("it is the header of {}, block size {}", header.backup_id, header.block_size);
             return Err(unreadable(what));
         }
@@ -75,7 +75,7 @@ impl<'s> FragmentReader<'s> {
         buffer: &mut [u8],
         position: u64,
     ) -> Result<usize, Failure> {
-        let Some(at) = locate(self.image, position) else { return Ok(0) };
+        let Some(at) = locate(&self.stored.copy, position) else { return Ok(0) };
         let want = usize::try_from(at.left).unwrap_or(usize::MAX).min(buffer.len());
         let reader = match self.open.take() {
             Some((index, reader)) if index == at.index => &mut self.open.insert((index, reader)).1,
@@ -83,8 +83,8 @@ impl<'s> FragmentReader<'s> {
                 if let Some((_, reader)) = other {
                     reader.close().map_err(|sts| mover.failed(Some(self.plugin), sts))?;
                 }
-                let name = &self.image.fragments[at.index].name;
-                let opened = self.server.open_image(&image_id(&mover.order, name));
+                let name = &self.stored.copy.fragments[at.index].name;
+                let opened = self.server.open_image(&self.stored.image_id(name));
                 let reader = opened.map_err(|sts| mover.failed(Some(self.plugin), sts))?;
                 mover.log(2, format!("opened {name} for reading"));
                 &mut self.open.insert((at.index, reader)).1
@@ -103,11 +103,11 @@ impl<'s> FragmentReader<'s> {
     }
 
     /// Closes the fragment that is open.
-    pub(super) fn close(mut self, mover: &mut Mover) -> Result<u64, Failure> {
+    pub(super) fn close(mut self, mover: &mut Mover) -> Result<(), Failure> {
         if let Some((_, reader)) = self.open.take() {
             reader.close().map_err(|sts| mover.failed(Some(self.plugin), sts))?;
         }
-        Ok(self.bytes_read)
+        Ok(())
     }
 }
 
@@ -153,36 +153,23 @@ impl Read for StreamReader<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::GenData;
     use crate::nbu::catalog::FragmentRecord;
-    use crate::nbu::request::{HeaderOrder, Source};
+    use crate::nbu::request::HeaderOrder;
 
     #[test]
     fn a_position_is_in_exactly_one_fragment() {
         let fragment =
             |number, offset, bytes| FragmentRecord { number, name: format!("F{number}"), offset, bytes };
-        let image = ImageRecord {
-            format: ImageRecord::current_format(),
-            backup_id: "c_0000000001".into(),
-            client: "c".into(),
-            policy: "p".into(),
-            schedule: "s".into(),
-            backup_time: 1,
-            job_id: 1,
+        let copy = CopyRecord {
+            number: 1,
             storage_server: "t:s".into(),
             lsu: "l".into(),
-            copy: 1,
             buffer_size: 1024,
-            stream_bytes: 2500,
-            files: 0,
-            status: 0,
             header: "H".into(),
             header_order: HeaderOrder::Last,
             fragments: vec![fragment(1, 0, 1024), fragment(2, 1024, 1024), fragment(3, 2048, 452)],
-            source: Source::Synthetic(GenData::with_seed(1)),
-            file_list: String::new(),
         };
-        let at = |position| locate(&image, position).map(|l| (l.index, l.offset, l.left));
+        let at = |position| locate(&copy, position).map(|l| (l.index, l.offset, l.left));
         assert_eq!(at(0), Some((0, 0, 1024)));
         assert_eq!(at(1023), Some((0, 1023, 1)));
         assert_eq!(at(1024), Some((1, 0, 1024)));

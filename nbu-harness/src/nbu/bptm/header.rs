@@ -3,9 +3,13 @@
 //! This is the harness's own format, not NetBackup's: lines of `key=value` behind a magic line, zeros, and a checksum
 //! of everything before it in the last four bytes.
 
+use crate::nbu::request::{ScheduleType, Source};
+
 /// Size of the header image.
 pub(crate) const HEADER_SIZE: usize = 1024;
 const MAGIC: &str = "NBU-HARNESS BACKUP HEADER 1";
+/// Longest description of a source that a header has room for, in bytes.
+const MAX_SOURCE: usize = 400;
 const SUM_AT: usize = HEADER_SIZE - 4;
 
 /// What a header says.
@@ -15,7 +19,13 @@ pub(crate) struct BackupHeader {
     pub(crate) client: String,
     pub(crate) policy: String,
     pub(crate) schedule: String,
+    pub(crate) schedule_type: ScheduleType,
+    pub(crate) stream: u32,
+    /// What was backed up; `None` where its description is too long for the header.
+    pub(crate) source: Option<Source>,
     pub(crate) backup_time: u64,
+    /// Number of the copy that was written; a copy of the image by the storage keeps it.
+    pub(crate) copy: u32,
     /// Bytes of one buffer.
     pub(crate) block_size: u32,
     /// Number of data fragments; `None` in a header that is written before them.
@@ -37,14 +47,21 @@ impl BackupHeader {
             _ => String::new(),
         };
         let line = |name: &str| name.chars().filter(|c| !c.is_control()).take(80).collect::<String>();
+        let source = self.source.as_ref().and_then(|source| serde_json::to_string(source).ok());
+        let source = source.filter(|json| json.len() <= MAX_SOURCE);
+        let source = source.map(|json| format!("source={json}\n")).unwrap_or_default();
         let text = format!(
-            "{MAGIC}\nbackup_id={}\nclient={}\nbackup_time={}\nblock_size={}\ncopy=1\n{counts}policy={}\nschedule={}\n",
+            "{MAGIC}\nbackup_id={}\nclient={}\nbackup_time={}\nblock_size={}\ncopy={}\n{counts}policy={}\nschedule={}\n\
+             schedule_type={}\nstream={}\n{source}",
             self.backup_id,
             self.client,
             self.backup_time,
             self.block_size,
+            self.copy,
             line(&self.policy),
             line(&self.schedule),
+            self.schedule_type as u8,
+            self.stream,
         );
         let mut bytes = [0; HEADER_SIZE];
         let length = text.len().min(SUM_AT);
@@ -78,13 +95,23 @@ impl BackupHeader {
             client: need("client")?,
             policy: need("policy")?,
             schedule: need("schedule")?,
+            schedule_type: schedule_type(number(need("schedule_type")?)?)?,
+            stream: u32::try_from(number(need("stream")?)?).map_err(|_| BadHeader("stream is too large"))?,
+            source: value("source").and_then(|json| serde_json::from_str(&json).ok()),
             backup_time: number(need("backup_time")?)?,
+            copy: u32::try_from(number(need("copy")?)?).map_err(|_| BadHeader("copy is too large"))?,
             block_size: u32::try_from(number(need("block_size")?)?)
                 .map_err(|_| BadHeader("block_size is too large"))?,
             fragments: value("fragments").and_then(|v| v.parse().ok()),
             stream_bytes: value("stream_bytes").and_then(|v| v.parse().ok()),
         })
     }
+}
+
+fn schedule_type(number: u64) -> Result<ScheduleType, BadHeader> {
+    let types = [ScheduleType::Full, ScheduleType::Differential, ScheduleType::Cumulative];
+    let found = types.into_iter().find(|known| *known as u64 == number);
+    found.ok_or(BadHeader("the schedule type is unknown"))
 }
 
 fn checksum(bytes: &[u8]) -> [u8; 4] {
@@ -103,7 +130,11 @@ mod tests {
             client: "client".into(),
             policy: "größe".into(),
             schedule: "full".into(),
+            schedule_type: ScheduleType::Cumulative,
+            stream: 3,
+            source: Some(Source::Directory("/home".into())),
             backup_time: 1_588_173_008,
+            copy: 2,
             block_size: 262_144,
             fragments: Some(3),
             stream_bytes: Some(12_345),
@@ -113,6 +144,12 @@ mod tests {
     #[test]
     fn a_header_reads_back() {
         assert_eq!(BackupHeader::decode(&header().encode()).unwrap(), header());
+        let long = Source::Directory("/x".repeat(500).into());
+        let without = BackupHeader { source: None, ..header() };
+        assert_eq!(
+            BackupHeader::decode(&BackupHeader { source: Some(long), ..header() }.encode()).unwrap(),
+            without
+        );
         let first = BackupHeader { fragments: None, stream_bytes: None, ..header() };
         assert_eq!(BackupHeader::decode(&first.encode()).unwrap(), first);
     }

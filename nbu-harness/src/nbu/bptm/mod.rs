@@ -1,8 +1,11 @@
 //! bptm: moves a stream between the network and the storage, through the plug-in.
 
+mod accelerated;
 mod child;
-mod fragments;
-mod header;
+mod compose;
+pub(crate) mod fragments;
+pub(crate) mod header;
+mod output;
 mod pair;
 mod read;
 mod ring;
@@ -12,8 +15,8 @@ mod write;
 
 pub(crate) use write::per_second;
 
+use self::read::Wanted;
 use self::session::{Failure, Mover};
-use self::write::WriteTask;
 use super::process::message::{FromMover, MoverReport, MoverTask, ToMover};
 use super::process::{Inherited, peak_rss_bytes};
 use super::status::code;
@@ -29,16 +32,15 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
     let mut report = MoverReport::default();
     mover.log(4, "INITIATING");
     let result = match task {
-        MoverTask::Write { client, schedule, header_order, hold_at } => {
-            let task = WriteTask { client, schedule, header_order, hold_at };
-            write::write_backup(&mut mover, data, &task, &mut report)
+        MoverTask::Write(task) => write::write_backup(&mut mover, data, &task, &mut report),
+        MoverTask::Read { images, pieces, zeros } => {
+            let wanted = Wanted { images: &images, pieces: &pieces, zeros };
+            read::read_backup(&mut mover, data, &wanted, &mut report)
         }
-        MoverTask::Read { image, extents } => {
-            read::read_backup(&mut mover, data, &image, &extents, &mut report)
-        }
-        MoverTask::Verify { image } => verify::verify_backup(&mut mover, &image, &mut report),
-        MoverTask::Delete { .. } => {
-            Err(Failure::new(code::INVALID_PARAMETER, "bptm does not delete, bpdm does"))
+        MoverTask::Compose(task) => compose::compose_backup(&mut mover, &task, &mut report),
+        MoverTask::Verify { image, copy } => verify::verify_backup(&mut mover, &image, copy, &mut report),
+        MoverTask::Delete { .. } | MoverTask::Discard | MoverTask::Copy(_) => {
+            Err(Failure::new(code::INVALID_PARAMETER, "this task is bpdm's"))
         }
     };
     finish(mover, report, result)

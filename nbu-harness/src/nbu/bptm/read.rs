@@ -9,25 +9,34 @@ use super::fragments::FragmentReader;
 use super::pair::{Buffers, buffer_geometry};
 use super::ring::Producer;
 use super::session::{Failure, Mover, PROGRESS_EVERY, wait_delay};
-use crate::nbu::catalog::ImageRecord;
+use crate::nbu::catalog::StoredCopy;
 use crate::nbu::install::ForkPoint;
-use crate::nbu::process::message::{Extent, FromMover, MoverReport};
+use crate::nbu::process::message::{FromMover, MoverReport, Piece};
 use crate::nbu::process::os::ForkedChild;
 use crate::nbu::result::BufferWaits;
 use crate::nbu::status::code;
 
-/// Sends `extents` of the stream to tar.
+/// What is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) images: &'a [StoredCopy],
+    pub(super) pieces: &'a [Piece],
+    /// Zeros behind the last piece.
+    pub(super) zeros: u64,
+}
+
+/// Sends what is wanted to whoever has the other end of the socket: tar, or a bptm that writes.
 pub(super) fn read_backup(
     mover: &mut Mover,
     socket: UnixStream,
-    image: &ImageRecord,
-    extents: &[Extent],
+    wanted: &Wanted<'_>,
     report: &mut MoverReport,
 ) -> Result<(), Failure> {
-    // A restore uses the buffer size of the backup.
+    // A read uses the buffer size of the backup; of several backups, the largest.
     let number = mover.order.installation.data_buffers.number_data_buffers_disk;
-    let (size, number) = buffer_geometry(image.buffer_size, number)?;
-    report.buffer_size = image.buffer_size;
+    let largest = wanted.images.iter().map(|stored| stored.copy.buffer_size).max().unwrap_or_default();
+    let (size, number) = buffer_geometry(largest, number)?;
+    report.buffer_size = largest;
     let Buffers { producer, consumer } = mover.buffers(size, number)?;
     let early = mover.order.installation.fork_point == ForkPoint::BeforePlugin;
     let mut duty = Some((Duty::Drain(consumer), socket));
@@ -41,12 +50,15 @@ pub(super) fn read_backup(
             child = Some(mover.fork_child(duty, socket)?);
         }
         let child = child.as_mut().ok_or_else(|| Failure::new(code::SYSTEM_CALL, "no child"))?;
-        let mut fragments = FragmentReader::new(&plugin, &server, image);
-        let read = fragments
-            .check_header(mover)
-            .and_then(|()| send_extents(mover, &mut fragments, producer, extents, child, report));
-        report.bytes_read = fragments.bytes_read;
-        read.and_then(|()| fragments.close(mover)).and_then(|_| mover.await_child(child))
+        let readers = wanted.images.iter().map(|stored| FragmentReader::new(&plugin, &server, stored));
+        let mut readers: Vec<_> = readers.collect();
+        let read = readers
+            .iter_mut()
+            .try_for_each(|reader| reader.check_header(mover))
+            .and_then(|()| send_pieces(mover, &mut readers, producer, wanted, child, report));
+        report.bytes_read = readers.iter().map(|reader| reader.bytes_read).sum();
+        read.and_then(|()| readers.into_iter().try_for_each(|reader| reader.close(mover)))
+            .and_then(|()| mover.await_child(child))
     });
     match (result, &mut child) {
         (Err(failure), Some(child)) => Err(mover.kill_child(child, failure)),
@@ -54,24 +66,27 @@ pub(super) fn read_backup(
     }
 }
 
-fn send_extents(
+fn send_pieces(
     mover: &mut Mover,
-    fragments: &mut FragmentReader<'_>,
+    readers: &mut [FragmentReader<'_>],
     mut producer: Producer,
-    extents: &[Extent],
+    wanted: &Wanted<'_>,
     child: &mut ForkedChild,
     report: &mut MoverReport,
 ) -> Result<(), Failure> {
     let timeout = mover.timeouts().client_read();
     let mut reported = Instant::now();
-    for extent in extents {
+    for Piece { image, extent } in wanted.pieces {
+        let Some(reader) = readers.get_mut(*image) else {
+            return Err(Failure::new(code::INVALID_PARAMETER, format!("there is no backup {image} to read")));
+        };
         let mut done = 0;
         while done < extent.length {
             let mut check = || mover.check_pair(child);
             let mut buffer = producer.empty(timeout, &mut check)?;
             mover.check()?;
             let want = usize::try_from(extent.length - done).unwrap_or(usize::MAX).min(buffer.len());
-            let count = fragments.read_at(mover, &mut buffer[..want], extent.offset + done)?;
+            let count = reader.read_at(mover, &mut buffer[..want], extent.offset + done)?;
             if count == 0 {
                 let what = format!("the backup has no byte {}", extent.offset + done);
                 return Err(Failure::new(code::MEDIA_POSITION, what));
@@ -84,6 +99,15 @@ fn send_extents(
                 mover.link.send(&FromMover::Progress { bytes: report.bytes })?;
             }
         }
+    }
+    let mut zeros = wanted.zeros;
+    while zeros > 0 {
+        let mut buffer = producer.empty(timeout, &mut || mover.check_pair(child))?;
+        let count = usize::try_from(zeros).unwrap_or(usize::MAX).min(buffer.len());
+        buffer[..count].fill(0);
+        buffer.publish(count);
+        zeros -= count as u64;
+        report.bytes += count as u64;
     }
     let mut check = || mover.check_pair(child);
     producer.finish(0, timeout, &mut check)?;

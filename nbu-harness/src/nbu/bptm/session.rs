@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use crate::nbu::install::Timeouts;
-use crate::nbu::plugin::{ImageId, Plugin, Server, Session};
+use crate::nbu::plugin::{ImageId, ImageWriter, Plugin, Server, ServerProperties, Session};
 use crate::nbu::process::link::{Link, LinkError};
-use crate::nbu::process::message::{FromMover, MoverOrder, ToMover};
+use crate::nbu::process::message::{FromMover, MoverOrder, MoverReport, ToMover};
 use crate::nbu::result::{StsFailure, WaitDelay, Warning};
 use crate::nbu::status::{Place, code, map_error, status_text};
 
@@ -21,11 +21,18 @@ pub(crate) struct Failure {
     pub(crate) status: i32,
     pub(crate) text: String,
     pub(crate) sts: Option<StsFailure>,
+    /// Whether the job's images may be another's by now.
+    pub(crate) superseded: bool,
 }
 
 impl Failure {
     pub(crate) fn new(status: i32, what: impl std::fmt::Display) -> Self {
-        Self { status, text: format!("{}: {what}", status_text(status)), sts: None }
+        Self { status, text: format!("{}: {what}", status_text(status)), sts: None, superseded: false }
+    }
+
+    /// bpbrm has lost nbjm, or this process has lost bpbrm: what it made may be made again elsewhere.
+    pub(crate) fn superseded() -> Self {
+        Self { superseded: true, ..Self::new(code::CONNECTION_BROKEN, "nobody follows this job any more") }
     }
 
     /// The operator's cancel, or bpbrm's order to give up.
@@ -93,18 +100,26 @@ impl Mover {
     pub(crate) fn check(&mut self) -> Result<(), Failure> {
         match self.link.poll::<ToMover>()? {
             Some(ToMover::Abort) => Err(Failure::aborted()),
+            Some(ToMover::Leave) => Err(Failure::superseded()),
             Some(_) => Err(Failure::new(code::HANDSHAKE, "bpbrm sent a message out of turn")),
-            None if self.link.is_closed() => Err(Failure::new(code::CONNECTION_BROKEN, "bpbrm has gone")),
+            None if self.link.is_closed() => Err(Failure::superseded()),
             None => Ok(()),
         }
+    }
+
+    /// Whether what this process has made may be deleted: bpbrm says so, as long as nbjm follows it.
+    pub(crate) fn may_delete(&mut self) -> bool {
+        let timeout = self.timeouts().stop();
+        self.link.send(&FromMover::Failing).is_ok()
+            && matches!(self.link.receive(timeout), Ok(Some(ToMover::Abort)))
     }
 
     /// Waits for bpbrm's answer.
     pub(crate) fn answer(&mut self, timeout: Duration) -> Result<ToMover, Failure> {
         match self.link.receive(timeout)? {
             Some(ToMover::Abort) => Err(Failure::aborted()),
+            Some(ToMover::Leave) | None => Err(Failure::superseded()),
             Some(answer) => Ok(answer),
-            None => Err(Failure::new(code::CONNECTION_BROKEN, "bpbrm has gone")),
         }
     }
 
@@ -123,6 +138,60 @@ impl Mover {
             let _ = self.link.send(&FromMover::Warning(Warning { path: Vec::new()[..].into(), text }));
         }
         Failure { sts: Some(sts), ..Failure::new(mapped.status, what) }
+    }
+
+    /// After a failure: deletes what this process created, last first, if that is still the job's. What cannot be
+    /// deleted is left behind.
+    pub(crate) fn discard(
+        &mut self,
+        plugin: &Plugin,
+        server: &Server<'_>,
+        failure: &Failure,
+        report: &mut MoverReport,
+    ) {
+        report.fragments.clear();
+        if failure.superseded || !self.may_delete() {
+            self.log(8, "nobody follows this job any more: what it made is left as it is");
+            report.left_behind = std::mem::take(&mut report.images);
+            return;
+        }
+        for name in std::mem::take(&mut report.images).into_iter().rev() {
+            match server.delete_image(&image_id(&self.order, &name)) {
+                Ok(_) => self.log(4, format!("deleted {name} after status {}", failure.status)),
+                Err(sts) => {
+                    self.complain(plugin, &sts);
+                    report.left_behind.push(name);
+                }
+            }
+        }
+    }
+
+    /// Logs an error that changes nothing about how the job ends.
+    pub(crate) fn complain(&mut self, plugin: &Plugin, sts: &StsFailure) {
+        self.pass_log(plugin);
+        self.log(16, format!("{} of {} failed: error {}: {}", sts.call, sts.image, sts.code, sts.text));
+    }
+
+    /// Creates an image of the job's backup. bpbrm is told beforehand: if this process dies in the call, bpbrm has to
+    /// assume that the image exists.
+    pub(crate) fn create<'s>(
+        &mut self,
+        plugin: &Plugin,
+        server: &'s Server<'_>,
+        name: &str,
+        pending: bool,
+        report: &mut MoverReport,
+    ) -> Result<ImageWriter<'s>, Failure> {
+        self.link.send(&FromMover::Creating(name.to_owned()))?;
+        match server.create_image(&image_id(&self.order, name), pending) {
+            Ok(image) => {
+                report.images.push(name.to_owned());
+                self.pass_log(plugin);
+                self.log(2, format!("created image {name}"));
+                Ok(image)
+            }
+            Err(sts) => Err(self.failed(Some(plugin), sts)),
+        }
     }
 
     /// Loads the plug-in.
@@ -144,6 +213,14 @@ impl Mover {
 
     /// Opens the storage server and asks for its properties.
     pub(crate) fn open<'p>(&mut self, plugin: &'p Plugin) -> Result<Server<'p>, Failure> {
+        self.open_with_properties(plugin).map(|(server, _)| server)
+    }
+
+    /// The same, with what the server can do.
+    pub(crate) fn open_with_properties<'p>(
+        &mut self,
+        plugin: &'p Plugin,
+    ) -> Result<(Server<'p>, ServerProperties), Failure> {
         let unit = self.order.storage_unit.clone();
         let session = Session {
             application: self.name,
@@ -153,14 +230,14 @@ impl Mover {
             password: &unit.password,
         };
         let opened = plugin.open_server(&session).and_then(|server| {
-            let description = server.description()?;
-            Ok((server, description))
+            let properties = server.properties()?;
+            Ok((server, properties))
         });
         match opened {
-            Ok((server, description)) => {
-                self.log(4, format!("opened storage server {description}"));
+            Ok((server, properties)) => {
+                self.log(4, format!("opened storage server {}", properties.description));
                 self.pass_log(plugin);
-                Ok(server)
+                Ok((server, properties))
             }
             Err(sts) => Err(self.failed(Some(plugin), sts)),
         }
@@ -191,6 +268,18 @@ impl Mover {
             }
             Err(sts) => Err(self.failed(Some(plugin), sts)),
         }
+    }
+}
+
+/// The failure of a call that the server does not offer.
+pub(crate) fn not_offered(place: Place, call: &str) -> StsFailure {
+    let code = ost_abi::STS_ENOTSUP;
+    StsFailure {
+        place,
+        call: call.to_owned(),
+        image: String::new(),
+        code,
+        text: ost_abi::sts_error_text(code).to_owned(),
     }
 }
 

@@ -13,18 +13,26 @@ use crate::nbu::tar_stream::{Member, MemberReader, StreamError};
 /// Differences that are reported one by one.
 const MAX_DIFFERENCES: u64 = 100;
 
-/// Verifies one backup.
+/// Verifies one copy of a backup.
 pub(super) fn verify_backup(
     mover: &mut Mover,
     image: &ImageRecord,
+    copy: u32,
     report: &mut MoverReport,
 ) -> Result<(), Failure> {
+    let Some(copy) = image.copy(Some(copy)) else {
+        let what = format!("{} has no copy {copy}", image.backup_id);
+        return Err(Failure::new(code::NO_FRAGMENTS, what));
+    };
+    let stored = image.stored(copy);
     let plugin = mover.load()?;
     let server = mover.open(&plugin)?;
-    let mut fragments = FragmentReader::new(&plugin, &server, image);
-    let result = fragments.check_header(mover).and_then(|()| walk(mover, &mut fragments, image, report));
+    let mut fragments = FragmentReader::new(&plugin, &server, &stored);
+    let result = fragments
+        .check_header(mover)
+        .and_then(|()| walk(mover, &mut fragments, image, copy.buffer_size, report));
     report.bytes_read = fragments.bytes_read;
-    let result = result.and_then(|()| fragments.close(mover).map(drop));
+    let result = result.and_then(|()| fragments.close(mover));
     mover.pass_log(&plugin);
     result
 }
@@ -33,13 +41,14 @@ fn walk(
     mover: &mut Mover,
     fragments: &mut FragmentReader<'_>,
     image: &ImageRecord,
+    buffer_size: u32,
     report: &mut MoverReport,
 ) -> Result<(), Failure> {
     let catalogue = |e: crate::nbu::catalog::CatalogError| Failure::new(code::NO_ENTITY, e);
     let mut expected = Catalog::open(&mover.order.installation.work_dir)
         .and_then(|catalog| catalog.files(&image.backup_id))
         .map_err(catalogue)?;
-    let size = usize::try_from(image.buffer_size).unwrap_or(1 << 18);
+    let size = usize::try_from(buffer_size).unwrap_or(1 << 18);
     let mut input = StreamReader::new(fragments, mover);
     let mut reader = MemberReader::new(BufReader::with_capacity(size, &mut input));
     let mut differences = Vec::new();

@@ -12,14 +12,14 @@ use crate::nbu::status::Place;
 
 /// A handle that closes itself, incomplete.
 #[derive(Debug)]
-struct Handle<'s> {
-    server: &'s Server<'s>,
+pub(super) struct Handle<'s> {
+    pub(super) server: &'s Server<'s>,
     raw: Option<NonNull<bstsp_image_handle_s>>,
-    name: String,
+    pub(super) name: String,
 }
 
 impl Handle<'_> {
-    fn pointer(&self) -> *mut bstsp_image_handle_s {
+    pub(super) fn pointer(&self) -> *mut bstsp_image_handle_s {
         self.raw.map_or(std::ptr::null_mut(), NonNull::as_ptr)
     }
 
@@ -39,7 +39,7 @@ impl Drop for Handle<'_> {
 
 /// An image being written.
 #[derive(Debug)]
-pub(crate) struct ImageWriter<'s>(Handle<'s>);
+pub(crate) struct ImageWriter<'s>(pub(super) Handle<'s>);
 
 impl<'s> ImageWriter<'s> {
     pub(super) fn new(server: &'s Server<'s>, raw: NonNull<bstsp_image_handle_s>, name: &str) -> Self {
@@ -87,7 +87,7 @@ impl<'s> ImageWriter<'s> {
 
 /// An image being read.
 #[derive(Debug)]
-pub(crate) struct ImageReader<'s>(Handle<'s>);
+pub(crate) struct ImageReader<'s>(pub(super) Handle<'s>);
 
 impl<'s> ImageReader<'s> {
     pub(super) fn new(server: &'s Server<'s>, raw: NonNull<bstsp_image_handle_s>, name: &str) -> Self {

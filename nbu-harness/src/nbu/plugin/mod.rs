@@ -6,7 +6,10 @@
 
 #![allow(unsafe_code, reason = "calls through the plug-in's C interface")]
 
+mod compose;
 mod image;
+mod library;
+mod list;
 mod server;
 
 use std::cell::RefCell;
@@ -15,12 +18,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::ptr::NonNull;
 
 use ost_abi::{Api, STS_EOK, STSPI_INTERFACE_VERSION, stspi_plugin_info_t};
 
 pub(crate) use image::{ImageReader, ImageWriter};
-pub(crate) use server::{ImageId, Server, Session};
+pub(crate) use library::Library;
+pub(crate) use server::{ImageId, Server, ServerProperties, Session};
 
 use super::result::StsFailure;
 use super::status::Place;
@@ -70,11 +73,6 @@ pub(crate) enum LoadError {
     },
 }
 
-/// What the loader says: its own words are the source of the library's error.
-fn reason(error: &libloading::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), |own| format!("{error}: {own}"))
-}
-
 /// The full path of a plug-in library: the loader would search a bare name in other places. What cannot be a library
 /// at all, such as a directory or a text file, is refused here, before any job.
 pub(crate) fn library_file(path: &Path) -> io::Result<PathBuf> {
@@ -96,25 +94,15 @@ pub(crate) struct Plugin {
     /// `<name> <version> (<label>)` as the plug-in says it.
     description: String,
     /// Last: the table above points into it.
-    _library: libloading::os::unix::Library,
+    _library: Library,
 }
 
 impl Plugin {
     /// Loads a library and calls `stspi_init`.
     pub(crate) fn load(path: &Path) -> Result<Self, LoadError> {
         let name = || path.display().to_string();
-        let flags = libloading::os::unix::RTLD_NOW | libloading::os::unix::RTLD_LOCAL;
-        // SAFETY: runs the library's constructors; that is what loading a plug-in means.
-        let library = unsafe { libloading::os::unix::Library::open(Some(path), flags) }
-            .map_err(|e| LoadError::Open { path: name(), reason: reason(&e) })?;
-        let find = |symbol: &'static str| {
-            // SAFETY: only the address is taken; the table gives it its type.
-            let found = unsafe { library.get::<*mut c_void>(symbol) }.ok()?;
-            NonNull::new(found.as_raw_ptr())
-        };
-        // SAFETY: a library that exports every name of the interface has functions of the interface's prototypes.
-        let api =
-            unsafe { Api::load(find) }.map_err(|missing| LoadError::NotAPlugin { path: name(), missing })?;
+        let library = Library::open(path)?;
+        let api = *library.api();
         let dir = path.parent().unwrap_or(Path::new("/"));
         let dir = CString::new(dir.as_os_str().as_bytes()).unwrap_or_default();
         // SAFETY: all zeros is a valid value of this structure of integers and character arrays.

@@ -6,7 +6,7 @@ use std::ffi::{CString, c_int};
 use std::ptr::NonNull;
 
 use ost_abi::{
-    STS_EINVAL, STS_ENOENT, STS_LOG_INFO, STS_O_READ, STS_UNKNOWN, bstsp_image_handle_s,
+    STS_EINVAL, STS_ENOENT, STS_LOG_INFO, STS_O_READ, STS_SRV_CAP_WORDS, STS_UNKNOWN, bstsp_image_handle_s,
     bstsp_server_handle_s, sts_cred_v7_t, sts_image_def_t, sts_lsu_info_t, sts_lsu_t, sts_server_info_t,
     sts_session_def_v7_t,
 };
@@ -44,7 +44,7 @@ impl LsuSpace {
 #[derive(Debug)]
 pub(crate) struct Server<'p> {
     pub(super) plugin: &'p Plugin,
-    handle: NonNull<bstsp_server_handle_s>,
+    pub(super) handle: NonNull<bstsp_server_handle_s>,
 }
 
 impl Plugin {
@@ -89,16 +89,32 @@ impl Plugin {
     }
 }
 
+/// What a server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServerProperties {
+    /// Name and description, for people.
+    pub(crate) description: String,
+    capabilities: [u32; STS_SRV_CAP_WORDS],
+}
+
+impl ServerProperties {
+    /// Whether the server has the capability with this index (`STS_SRVC_*`).
+    pub(crate) fn has(&self, index: u32) -> bool {
+        self.capabilities.get(index as usize / 32).is_some_and(|word| word >> (index % 32) & 1 == 1)
+    }
+}
+
 impl Server<'_> {
-    /// The plug-in's description of the server.
-    pub(crate) fn description(&self) -> Result<String, StsFailure> {
+    /// What the server is and can do.
+    pub(crate) fn properties(&self) -> Result<ServerProperties, StsFailure> {
         // SAFETY: all zeros is a valid value of this structure of integers and character arrays.
         let mut info: sts_server_info_t = unsafe { std::mem::zeroed() };
         info.size = size_of_u32::<sts_server_info_t>();
         // SAFETY: the handle is open; `info` has the size it says.
         let code = unsafe { (self.plugin.api.stspi_get_server_prop)(self.handle.as_ptr(), &raw mut info) };
         check(Place::OpenServer, "stspi_get_server_prop", "", code)?;
-        Ok(format!("{}: {}", text(&info.name), text(&info.description)))
+        let description = format!("{}: {}", text(&info.name), text(&info.description));
+        Ok(ServerProperties { description, capabilities: info.srv_cap })
     }
 
     /// Space of an LSU; `STS_ENOENT` when there is none of that name.
@@ -159,7 +175,7 @@ impl Server<'_> {
         check(Place::Delete, "stspi_delete_image", at.name, code).map(|()| true)
     }
 
-    fn lsu(&self, name: &str) -> Result<sts_lsu_t, StsFailure> {
+    pub(super) fn lsu(&self, name: &str) -> Result<sts_lsu_t, StsFailure> {
         let mut lsu = sts_lsu_t { sl_server: self.handle.as_ptr(), sl_name: [0; ost_abi::STS_MAX_LSUNAME] };
         if put_text(&mut lsu.sl_name, name) {
             Ok(lsu)
@@ -186,7 +202,7 @@ pub(crate) struct ImageId<'a> {
     pub(crate) policy: &'a str,
 }
 
-fn definition(at: &ImageId<'_>) -> Result<sts_image_def_t, StsFailure> {
+pub(super) fn definition(at: &ImageId<'_>) -> Result<sts_image_def_t, StsFailure> {
     // SAFETY: all zeros is a valid value of this structure of integers and character arrays.
     let mut definition: sts_image_def_t = unsafe { std::mem::zeroed() };
     definition.size = size_of_u32::<sts_image_def_t>();

@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::nbu::catalog::{FileRecord, FragmentRecord, ImageRecord};
+use crate::nbu::catalog::{CopyRecord, FileRecord, FragmentRecord, ImageRecord, StoredCopy};
 use crate::nbu::install::{Installation, StorageUnit};
 use crate::nbu::path_bytes::PathBytes;
-use crate::nbu::request::{BackupRequest, ExpireRequest, HeaderOrder, RestoreRequest, Source, VerifyRequest};
-use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, StsFailure, Warning};
+use crate::nbu::request::{
+    BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, HeaderOrder, RestoreRequest,
+    ScheduleType, Source, SyntheticRequest, VerifyRequest,
+};
+use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, ProcessRecord, StsFailure, Warning};
 
 /// nbjm to the owner of a job.
 #[derive(Debug, Serialize, Deserialize)]
@@ -15,6 +18,8 @@ pub(crate) enum ToOwner {
     Start(Box<JobOrder>),
     /// The operator cancels.
     Cancel,
+    /// The operator suspends.
+    Suspend,
 }
 
 /// A job as its owner gets it.
@@ -25,20 +30,24 @@ pub(crate) struct JobOrder {
 }
 
 /// What is to be done.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum JobRequest {
     Backup(BackupRequest),
     Restore(RestoreRequest),
     Verify(VerifyRequest),
     Expire(ExpireRequest),
+    Duplicate(DuplicateRequest),
+    Synthetic(SyntheticRequest),
 }
 
 /// The owner of a job to nbjm.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromOwner {
     Event(JobEvent),
-    /// Last.
+    /// The owner's last.
     Done(Box<JobResult>),
+    /// The media server says how the owner ended; the last of all.
+    Ended(ProcessRecord),
 }
 
 /// bpbrm to bpbkar or tar.
@@ -47,12 +56,37 @@ pub(crate) enum ToClient {
     /// bpbkar: send this.
     Backup {
         source: Source,
-        /// Modification time of generated files.
-        backup_time: u64,
+        /// For an incremental backup: what is known from earlier ones.
+        reference: Option<Reference>,
+        /// For an accelerated backup.
+        track: Option<TrackOrder>,
         timeout_ms: u64,
     },
     /// tar: put what comes here.
     Restore(RestoreOrder),
+}
+
+/// What an incremental backup compares with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Reference {
+    /// Backup time of the earlier backup: what was modified later is sent.
+    pub(crate) since: u64,
+    /// Its file list: what is not in it, or differs in anything but content, is sent too.
+    pub(crate) list: PathBytes,
+}
+
+/// What an accelerated backup needs at the client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct TrackOrder {
+    /// Directory of the client's track logs for this policy and stream.
+    pub(crate) dir: PathBytes,
+    /// The backup that is being made.
+    pub(crate) backup_id: String,
+    /// The full backup whose blocks can be used again, if there is one.
+    pub(crate) base: Option<String>,
+    pub(crate) forced_rescan: bool,
+    /// Bytes of one block.
+    pub(crate) block_bytes: u32,
 }
 
 /// What tar does with the stream.
@@ -108,6 +142,8 @@ pub(crate) enum ToMover {
     Finish,
     /// Give up, delete what was created.
     Abort,
+    /// Give up and touch nothing: the job may be another's by now, with images of the same names.
+    Leave,
 }
 
 /// Work for bptm or bpdm.
@@ -125,10 +161,74 @@ pub(crate) struct MoverOrder {
 /// What bptm or bpdm does.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum MoverTask {
-    Write { client: String, schedule: String, header_order: HeaderOrder, hold_at: Option<u64> },
-    Read { image: Box<ImageRecord>, extents: Vec<Extent> },
-    Verify { image: Box<ImageRecord> },
-    Delete { images: Vec<String> },
+    /// Writes the stream that comes over the data socket.
+    Write(WriteTask),
+    /// Sends pieces of the streams of stored backups, one after the other, and zeros behind them.
+    Read {
+        images: Vec<StoredCopy>,
+        pieces: Vec<Piece>,
+        zeros: u64,
+    },
+    Verify {
+        image: Box<ImageRecord>,
+        copy: u32,
+    },
+    Delete {
+        images: Vec<String>,
+    },
+    /// Delete whatever earlier tries of the backup left.
+    Discard,
+    /// Has the storage make an image of pieces of others.
+    Compose(ComposeTask),
+    /// Has the storage copy a backup.
+    Copy(CopyTask),
+}
+
+/// What bptm writes besides the stream itself, and when it stops.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WriteTask {
+    pub(crate) client: String,
+    pub(crate) schedule: String,
+    pub(crate) schedule_type: ScheduleType,
+    /// Number of the policy's stream.
+    pub(crate) stream: u32,
+    pub(crate) source: Source,
+    /// Number of the copy that is written.
+    pub(crate) copy: u32,
+    pub(crate) header_order: HeaderOrder,
+    /// The stream comes in frames (an accelerated backup), which may refer to this earlier backup.
+    pub(crate) framed: bool,
+    pub(crate) base: Option<StoredCopy>,
+    /// Bytes of the stream after which bptm waits for bpbrm's decision.
+    pub(crate) hold_at: Option<u64>,
+}
+
+/// An optimized synthetic backup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ComposeTask {
+    pub(crate) write: WriteTask,
+    pub(crate) images: Vec<StoredCopy>,
+    pub(crate) pieces: Vec<Piece>,
+    /// Zeros behind the last piece.
+    pub(crate) zeros: u64,
+}
+
+/// An optimized duplication.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CopyTask {
+    pub(crate) source: StoredCopy,
+    /// Number of the copy that is made.
+    pub(crate) copy: u32,
+    pub(crate) method: DuplicateMethod,
+    pub(crate) extent_bytes: u64,
+}
+
+/// A range of the stream of one of several backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Piece {
+    /// Index of the backup.
+    pub(crate) image: usize,
+    pub(crate) extent: Extent,
 }
 
 /// A range of the stream.
@@ -161,6 +261,8 @@ pub(crate) enum FromMover {
     EndOfData {
         bytes: u64,
     },
+    /// It has failed and asks whether what it made is still its own to delete: `Abort` or `Leave`.
+    Failing,
     /// Last.
     Done(Box<MoverReport>),
 }
@@ -187,4 +289,19 @@ pub(crate) struct MoverReport {
     pub(crate) images: Vec<String>,
     /// Images that should have been deleted and were not.
     pub(crate) left_behind: Vec<String>,
+}
+
+impl MoverReport {
+    /// The copy that was written.
+    pub(crate) fn copy_record(&self, number: u32, at: &StorageUnit, header_order: HeaderOrder) -> CopyRecord {
+        CopyRecord {
+            number,
+            storage_server: at.server.clone(),
+            lsu: at.lsu.clone(),
+            buffer_size: self.buffer_size,
+            header: self.header.clone(),
+            header_order,
+            fragments: self.fragments.clone(),
+        }
+    }
 }

@@ -1,28 +1,26 @@
 //! Starting and being one of a job's processes: this program executed again, under NetBackup's name.
 //!
-//! A process gets its control connection as standard input, its data socket (if it has one) as standard output, and
+//! A process of a job gets its control connection as standard input, its data socket (if it has one) as standard output, and
 //! the job's log file as standard error.
 
 pub(crate) mod link;
 pub(crate) mod message;
 pub(crate) mod os;
+mod running;
 
 use std::ffi::{CString, OsString};
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::Signal;
 
 use self::link::{Link, LinkError};
+pub(crate) use self::running::Running;
 use super::install::Installation;
 use super::result::ProcessRecord;
-use super::{bpbkar, bpbrm, bpdm, bptm, tar};
+use super::{bpbkar, bpbrm, bpdm, bptm, media_server, tar};
 
 /// The second argument of every internal process.
 const MARK: &str = "--internal";
@@ -52,17 +50,26 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
     if args.next()? != MARK {
         return None;
     }
+    // The servers: one argument, no connection.
+    let serve: Option<fn(&Path) -> i32> = match name.as_str() {
+        "nbrmms" => Some(media_server::run),
+        "nbprimary" => Some(crate::primary::run),
+        _ => None,
+    };
+    if let Some(serve) = serve {
+        let argument = args.next()?;
+        name_process(&name);
+        return Some(serve(Path::new(&argument)));
+    }
     let run: fn(Inherited) -> i32 = match name.as_str() {
-        "bpbrm" | "bpverify" | "nbdelete" => bpbrm::run,
+        "bpbrm" | "bpverify" | "nbdelete" | "bpduplicate" | "bpsynth" => bpbrm::run,
         "bpbkar" => bpbkar::run,
         "bptm" => bptm::run,
         "bpdm" => bpdm::run,
         "tar" => tar::run,
         _ => return None,
     };
-    if let Ok(name) = CString::new(name.as_str()) {
-        let _ = rustix::thread::set_name(&name);
-    }
+    name_process(&name);
     let inherited = os::take_stdio().and_then(|(control, data)| {
         Ok(Inherited { link: Link::from_fd(control, "bpbrm", FIRST_ORDER_TIMEOUT)?, data: data.into() })
     });
@@ -75,14 +82,18 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
     }
 }
 
-/// A process of a job, as its starter holds it. Dropped, it is killed and reaped.
+/// Makes `ps` show NetBackup's name; without effect where the system refuses.
+fn name_process(name: &str) {
+    if let Ok(name) = CString::new(name) {
+        let _ = rustix::thread::set_name(&name);
+    }
+}
+
+/// A process of a job with its control connection, as its starter holds it. Dropped, it is killed and reaped.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) link: Link,
-    name: String,
-    child: Child,
-    pidfd: OwnedFd,
-    ended: Option<ExitStatus>,
+    running: Running,
 }
 
 impl Process {
@@ -94,34 +105,19 @@ impl Process {
         data: Option<UnixStream>,
     ) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut command = Command::new(&installation.exe);
-        command
-            .arg0(name)
-            .args([name, MARK])
-            .stdin(OwnedFd::from(theirs))
-            .stdout(data.map_or_else(Stdio::null, |data| OwnedFd::from(data).into()))
-            .stderr(log_file(&installation.work_dir, job_id)?);
-        if matches!(name, "bptm" | "bpdm") {
-            command.env("VAST_OST_CONFIG", &installation.plugin_config);
-            command.envs(&installation.plugin_env);
-        }
-        os::die_with_starter(&mut command);
-        let child = command.spawn()?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| io::Error::other("a started process has no process id"))?;
-        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+        let running = Running::start(installation, name, job_id, theirs, data)?;
         let link = Link::new(ours, name, installation.timeouts.client_read())?;
-        Ok(Self { link, name: name.to_owned(), child, pidfd, ended: None })
+        Ok(Self { link, running })
     }
 
     /// NetBackup's name.
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        self.running.name()
     }
 
     /// Process id.
     pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+        self.running.id()
     }
 
     /// Gives the process its order. One that is gone already is no error here: whoever listens to it next learns how it
@@ -135,36 +131,13 @@ impl Process {
 
     /// Sends a signal; harmless when the process has ended.
     pub(crate) fn signal(&self, signal: Signal) {
-        if self.ended.is_none() {
-            let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
-        }
+        self.running.signal(signal);
     }
 
     /// Waits for its end, kills it when that takes longer than `timeout`, and says how it ended.
     pub(crate) fn reap(&mut self, timeout: Duration) -> ProcessRecord {
-        if self.ended.is_none() {
-            if !os::wait_readable(&self.pidfd, timeout).unwrap_or(false) {
-                self.signal(Signal::KILL);
-            }
-            self.ended = self.child.wait().ok();
-        }
-        let signal = self.ended.and_then(|e| e.signal());
-        let exit_code = self.ended.and_then(|e| e.code());
-        ProcessRecord { name: self.name.clone(), pid: self.id(), exit_code, signal }
+        self.running.reap(timeout)
     }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.reap(Duration::ZERO);
-    }
-}
-
-/// The file that takes what the processes of a job print: `logs/job-<id>.log`.
-fn log_file(work_dir: &Path, job_id: u64) -> io::Result<File> {
-    let dir = work_dir.join("logs");
-    std::fs::create_dir_all(&dir)?;
-    OpenOptions::new().create(true).append(true).open(dir.join(format!("job-{job_id}.log")))
 }
 
 /// Highest resident size of this process so far in bytes (`VmHWM`); 0 when the system does not tell.

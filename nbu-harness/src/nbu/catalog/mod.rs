@@ -9,13 +9,15 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+mod record;
+
+pub(crate) use record::StoredCopy;
+pub use record::{CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 
 use super::path_bytes::PathBytes;
-use super::request::{HeaderOrder, Source};
 
 /// Format of the files; an image with another one is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What can go wrong with the catalogue.
 #[derive(Debug, thiserror::Error)]
@@ -50,138 +52,6 @@ pub enum CatalogError {
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> CatalogError + '_ {
     move |error| CatalogError::Io { path: path.into(), error }
-}
-
-/// Kinds of files in a backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FileKind {
-    /// Regular file, sparse ones too.
-    File,
-    /// Directory.
-    Directory,
-    /// Symbolic link.
-    Symlink,
-    /// Another name of a file that comes earlier in the stream.
-    HardLink,
-    /// Named pipe.
-    Fifo,
-    /// Character device.
-    CharacterDevice,
-    /// Block device.
-    BlockDevice,
-}
-
-/// One file of a backup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileRecord {
-    /// Path relative to the backup's directory, `.` for the directory itself.
-    pub path: PathBytes,
-    /// Kind.
-    pub kind: FileKind,
-    /// Position in the stream of its first header block, a multiple of 512.
-    pub start: u64,
-    /// Position of its content.
-    pub data_offset: u64,
-    /// Bytes of content in the stream, without padding: less than `size` for a sparse file.
-    pub data_length: u64,
-    /// Size of the file in bytes.
-    pub size: u64,
-    /// Permission bits, with set-user-id and the like.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Modification time in seconds since the epoch.
-    pub mtime: i64,
-    /// Nanoseconds of it, 0 to 999 999 999.
-    pub mtime_nsec: u32,
-    /// Target of a symbolic link as it is; of a hard link, the path in this backup.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub link: Option<PathBytes>,
-}
-
-impl FileRecord {
-    /// Position in the stream right behind this file, a multiple of 512.
-    pub const fn end(&self) -> u64 {
-        self.data_offset + self.data_length.next_multiple_of(512)
-    }
-}
-
-/// One data fragment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FragmentRecord {
-    /// Number, from 1.
-    pub number: u32,
-    /// Image base name, such as `client_1588173008_C1_F2`.
-    pub name: String,
-    /// Position in the stream of its first byte.
-    pub offset: u64,
-    /// Bytes of the stream in it.
-    pub bytes: u64,
-}
-
-impl FragmentRecord {
-    /// Size in KiB as the catalogue prints it.
-    pub const fn kbytes(&self) -> u64 {
-        self.bytes.div_ceil(1024)
-    }
-}
-
-/// One backup.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ImageRecord {
-    /// Format of the record.
-    pub format: u32,
-    /// Backup id.
-    pub backup_id: String,
-    /// Client.
-    pub client: String,
-    /// Policy.
-    pub policy: String,
-    /// Schedule.
-    pub schedule: String,
-    /// Seconds since the epoch.
-    pub backup_time: u64,
-    /// The job that made it.
-    pub job_id: u64,
-    /// Storage server.
-    pub storage_server: String,
-    /// LSU.
-    pub lsu: String,
-    /// Copy number.
-    pub copy: u32,
-    /// Bytes of one buffer when it was written; reads use the same.
-    pub buffer_size: u32,
-    /// Length of the stream in bytes.
-    pub stream_bytes: u64,
-    /// Number of file records.
-    pub files: u64,
-    /// Status of the backup: 0 or 1.
-    pub status: i32,
-    /// Base name of the header image.
-    pub header: String,
-    /// When the header was written.
-    pub header_order: HeaderOrder,
-    /// Data fragments in order.
-    pub fragments: Vec<FragmentRecord>,
-    /// What was backed up.
-    pub source: Source,
-    /// Name of the file with the file records, in the catalogue's directory.
-    pub file_list: String,
-}
-
-impl ImageRecord {
-    /// Names of all images of the backup: the fragments, then the header.
-    pub fn image_names(&self) -> Vec<String> {
-        self.fragments.iter().map(|f| f.name.clone()).chain([self.header.clone()]).collect()
-    }
-
-    /// The record's format number for new records.
-    pub(crate) const fn current_format() -> u32 {
-        FORMAT
-    }
 }
 
 /// The catalogue in one directory.
@@ -232,6 +102,16 @@ impl Catalog {
         &self,
         backup_id: &str,
     ) -> Result<impl Iterator<Item = Result<FileRecord, CatalogError>> + use<>, CatalogError> {
+        let all = self.true_image(backup_id)?;
+        Ok(all.filter(|record| !record.as_ref().is_ok_and(|record| record.tir_only)))
+    }
+
+    /// All files that were there when the image was made (true image restore information), those that it holds and
+    /// those that an earlier one does.
+    pub fn true_image(
+        &self,
+        backup_id: &str,
+    ) -> Result<impl Iterator<Item = Result<FileRecord, CatalogError>> + use<>, CatalogError> {
         let header = self.header_path(backup_id)?;
         let image = self.image(backup_id)?.ok_or_else(|| at(&header)(io::ErrorKind::NotFound.into()))?;
         let path = self.dir.join(&image.file_list);
@@ -247,6 +127,24 @@ impl Catalog {
         }))
     }
 
+    /// The images of one stream of a policy for one client, by backup time.
+    pub(crate) fn images_of(
+        &self,
+        client: &str,
+        policy: &str,
+        stream: u32,
+    ) -> Result<Vec<ImageRecord>, CatalogError> {
+        let mut images = self.images()?;
+        images.retain(|image| image.client == client && image.policy == policy && image.stream == stream);
+        images.sort_by_key(|image| image.backup_time);
+        Ok(images)
+    }
+
+    /// The path of an image's file list.
+    pub(crate) fn list_path(&self, image: &ImageRecord) -> PathBuf {
+        self.dir.join(&image.file_list)
+    }
+
     /// Starts the file list of a new image.
     pub(crate) fn begin(&self, backup_id: &str, job_id: u64) -> Result<NewImage, CatalogError> {
         if self.header_path(backup_id)?.exists() {
@@ -257,6 +155,34 @@ impl Catalog {
         let file = File::create(&path).map_err(at(&path))?;
         let out = Some(BufWriter::with_capacity(1 << 18, file));
         Ok(NewImage { catalog: self.clone(), name, path, out, files: 0, committed: false })
+    }
+
+    /// Changes an image's record, whole and at once; changes of several processes come one after the other. What
+    /// `change` returns says whether the image stays.
+    pub(crate) fn update(
+        &self,
+        backup_id: &str,
+        change: impl FnOnce(&mut ImageRecord) -> bool,
+    ) -> Result<Option<ImageRecord>, CatalogError> {
+        let _turn = self.turn()?;
+        let Some(mut image) = self.image(backup_id)? else { return Ok(None) };
+        if !change(&mut image) {
+            self.remove(backup_id)?;
+            return Ok(Some(image));
+        }
+        let header = self.header_path(backup_id)?;
+        let new = self.dir.join(format!("{backup_id}.{}.new", std::process::id()));
+        write_record(&new, &image)?;
+        fs::rename(&new, &header).map_err(at(&header))?;
+        sync_dir(&self.dir)?;
+        Ok(Some(image))
+    }
+
+    /// Waits for the right to change records, held until the value is dropped.
+    fn turn(&self) -> Result<File, CatalogError> {
+        let dir = File::open(&self.dir).map_err(at(&self.dir))?;
+        dir.lock().map_err(at(&self.dir))?;
+        Ok(dir)
     }
 
     /// Takes an image out; one that is not there counts as taken out.
@@ -290,6 +216,12 @@ fn checked_id(backup_id: &str) -> Result<&str, CatalogError> {
     Ok(backup_id)
 }
 
+/// Writes a record into a new file, durably.
+fn write_record(path: &Path, image: &ImageRecord) -> Result<(), CatalogError> {
+    let text = serde_json::to_vec_pretty(image).map_err(|e| at(path)(e.into()))?;
+    File::create(path).and_then(|mut f| f.write_all(&text).and_then(|()| f.sync_all())).map_err(at(path))
+}
+
 fn sync_dir(dir: &Path) -> Result<(), CatalogError> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(at(dir))
 }
@@ -313,11 +245,11 @@ impl NewImage {
             serde_json::to_writer(&mut *out, record).map_err(|e| at(&self.path)(e.into()))?;
             out.write_all(b"\n").map_err(at(&self.path))?;
         }
-        self.files += records.len() as u64;
+        self.files += records.iter().filter(|record| !record.tir_only).count() as u64;
         Ok(())
     }
 
-    /// Files added so far.
+    /// Files added so far, without those that are true image restore information only.
     pub(crate) const fn files(&self) -> u64 {
         self.files
     }
@@ -335,15 +267,15 @@ impl NewImage {
             file.sync_all().map_err(at(&self.path))?;
         }
         let new = self.path.with_extension("new");
-        let text = serde_json::to_vec_pretty(image).map_err(|e| at(&new)(e.into()))?;
-        let written = File::create(&new).and_then(|mut f| f.write_all(&text).and_then(|()| f.sync_all()));
         // A link, and not a rename: it must not replace an image that came in between.
-        let linked = written.and_then(|()| fs::hard_link(&new, &header));
+        let linked = write_record(&new, image).and_then(|()| {
+            fs::hard_link(&new, &header).map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => CatalogError::Exists(image.backup_id.clone()),
+                _ => at(&header)(e),
+            })
+        });
         let _ = fs::remove_file(&new);
-        linked.map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => CatalogError::Exists(image.backup_id.clone()),
-            _ => at(&header)(e),
-        })?;
+        linked?;
         if let Err(error) = sync_dir(&self.catalog.dir) {
             // Not known to be durable: no image, rather than one that may come and go.
             let _ = fs::remove_file(&header);

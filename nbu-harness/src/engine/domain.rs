@@ -1,0 +1,301 @@
+//! The NetBackup domain of a run: a primary and media servers as processes, configured as the scenario says, and told
+//! what to do by this side as an operator would.
+
+use super::pause::Paused;
+use super::record::{JobRecord, PauseOutcome};
+use super::run::Options;
+use super::watch::{Late, Misfortunes, Scope, Surroundings, Watcher, record};
+use super::{Observer, SetupError, Stand};
+use crate::nbu::Installation;
+use crate::primary::config::{
+    AllocationStatuses, Config, Globals, Group, Policy, Pool, Schedule, Unit, Volume, Window,
+};
+use crate::primary::{Job, JobOrder, Operator, PRIMARY, PrimaryError, Servers, Submission, Until};
+use crate::scenario::{GlobalAttributes, Milliseconds, PauseStep, Scenario, ScheduleSpec};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A running domain.
+pub(super) struct Domain<'a> {
+    home: PathBuf,
+    config: Config,
+    servers: Servers,
+    operator: Operator,
+    stand: &'a Stand,
+    observer: &'a dyn Observer,
+    paused: Paused,
+    /// Ids up to this one were seen.
+    last_id: u64,
+}
+
+/// What a step's jobs did.
+pub(super) struct Ran {
+    /// In order of their ids, parents apart.
+    pub(super) jobs: Vec<JobRecord>,
+    pub(super) never_struck: Misfortunes,
+    pub(super) struck: Misfortunes,
+}
+
+impl<'a> Domain<'a> {
+    /// Starts the servers and configures them.
+    pub(super) fn start(
+        scenario: &Scenario,
+        options: &Options,
+        installation: &Installation,
+        policy: Policy,
+        stand: &'a Stand,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, SetupError> {
+        let home = installation.work_dir.clone();
+        std::fs::create_dir_all(&home).map_err(SetupError::io("create", &home))?;
+        let config = configuration(scenario, installation, policy, stand);
+        let servers = Servers::new(&options.exe, &home);
+        for name in &scenario.media_servers {
+            servers.start(name)?;
+        }
+        servers.start(PRIMARY)?;
+        let mut operator = Operator::connect(&home)?;
+        operator.configure(&config)?;
+        Ok(Self { home, config, servers, operator, stand, observer, paused: Paused::default(), last_id: 0 })
+    }
+
+    /// Runs jobs until nothing more happens to them by itself.
+    pub(super) fn run(
+        &mut self,
+        step: usize,
+        submissions: Vec<Submission>,
+        late: Vec<Late>,
+    ) -> Result<Ran, SetupError> {
+        self.watched(step, BTreeSet::new(), late, |domain| {
+            let ids = domain.operator.submit(submissions)?;
+            domain.go_on(&Until::Settled(ids))
+        })
+    }
+
+    /// Lets the virtual clock go on.
+    pub(super) fn advance(
+        &mut self,
+        step: usize,
+        time: Milliseconds,
+        late: Vec<Late>,
+    ) -> Result<Ran, SetupError> {
+        self.watched(step, BTreeSet::new(), late, |domain| {
+            let end = domain.operator.now()? + time.0 / 1000;
+            domain.go_on(&Until::At(end))
+        })
+    }
+
+    fn watched(
+        &mut self,
+        step: usize,
+        again: BTreeSet<u64>,
+        late: Vec<Late>,
+        act: impl FnOnce(&mut Acting<'_>) -> Result<(), PrimaryError>,
+    ) -> Result<Ran, SetupError> {
+        let scope = Scope { after: self.last_id, also: again };
+        let in_scope = scope.clone();
+        let around = Surroundings {
+            home: &self.home,
+            servers: &self.servers,
+            stand: self.stand,
+            observer: self.observer,
+            paused: &self.paused,
+        };
+        let watcher = Watcher::new(around, step, scope, late);
+        let mut acting = Acting { home: &self.home, servers: &self.servers, operator: &mut self.operator };
+        let jobs = std::thread::scope(|scope| {
+            scope.spawn(|| watcher.run());
+            let jobs = act(&mut acting).and_then(|()| acting.operator.jobs()).map(|jobs| {
+                let last = jobs.last().map_or(0, |job| job.id);
+                let of_step = |job: &Job| in_scope.has(job.id) && job.submission.is_some();
+                (jobs.into_iter().filter(of_step).collect::<Vec<Job>>(), last)
+            });
+            watcher.stop();
+            jobs
+        });
+        let (jobs, last) = jobs?;
+        self.last_id = last;
+        let jobs = jobs
+            .iter()
+            .map(|job| Ok(record(step, job, self.operator.result(job.id)?)))
+            .collect::<Result<Vec<_>, PrimaryError>>()?;
+        let (never_struck, struck) = watcher.into_late();
+        Ok(Ran { jobs, never_struck, struck })
+    }
+
+    /// Gives an order about every job that `concerned` names, and runs until they are settled. The jobs are those of
+    /// this run so far, or new ones.
+    pub(super) fn order(
+        &mut self,
+        step: usize,
+        order: JobOrder,
+        concerned: &dyn Fn(&Job) -> bool,
+        late: Vec<Late>,
+    ) -> Result<Ran, SetupError> {
+        let jobs: Vec<Job> =
+            self.operator.jobs()?.into_iter().filter(|job| job.submission.is_some()).collect();
+        let ids: Vec<u64> = jobs.iter().filter(|job| concerned(job)).map(|job| job.id).collect();
+        // A resumed job keeps its id, and is watched again.
+        let again = if order == JobOrder::Resume { ids.iter().copied().collect() } else { BTreeSet::new() };
+        self.watched(step, again, late, |domain| {
+            for id in &ids {
+                domain.operator.order(*id, order)?;
+            }
+            let all = domain.operator.jobs()?.iter().map(|job| job.id).collect();
+            domain.go_on(&Until::Settled(all))
+        })
+    }
+
+    /// From now on jobs find this on every media server.
+    pub(super) fn reinstall(&mut self, installation: &Installation) -> Result<(), SetupError> {
+        for media_server in self.config.media_servers.values_mut() {
+            media_server.clone_from(installation);
+        }
+        Ok(self.operator.configure(&self.config)?)
+    }
+
+    /// Kills a server now.
+    pub(super) fn kill(&mut self, name: &str) -> Result<bool, SetupError> {
+        let killed = self.servers.kill(name);
+        if name == PRIMARY {
+            self.operator = restart(&self.servers, &self.home)?;
+        } else {
+            self.operator.media_server(name, false)?;
+        }
+        Ok(killed)
+    }
+
+    /// Pauses a media server without jobs, or lets one go on and waits until what it still did has ended.
+    /// One that had not been paused any more is only waited for.
+    pub(super) fn pause(&mut self, step: &PauseStep) -> Result<Option<PauseOutcome>, SetupError> {
+        let hits = self.paused.signal(&self.servers, step, &[]);
+        if !step.paused {
+            self.servers.quiesce(&step.server)?;
+        }
+        let over = !step.paused && hits == 0;
+        Ok((!over).then(|| PauseOutcome { pause: step.clone(), hits }))
+    }
+
+    /// Starts a server again; one that runs is left alone.
+    pub(super) fn start_again(&mut self, name: &str) -> Result<(), SetupError> {
+        if !self.servers.is_running(name) {
+            self.servers.start(name)?;
+        }
+        if name != PRIMARY {
+            self.operator.media_server(name, true)?;
+        }
+        Ok(())
+    }
+
+    /// A moment on NetBackup's clock that is later than every backup so far and earlier than all to come.
+    pub(super) fn tick(&mut self) -> Result<i64, SetupError> {
+        Ok(i64::try_from(self.operator.tick()?).unwrap_or(i64::MAX))
+    }
+
+    /// Marks a disk volume.
+    pub(super) fn volume(&mut self, lsu: &str, up: bool) -> Result<(), SetupError> {
+        Ok(self.operator.volume(lsu, up)?)
+    }
+}
+
+/// The domain while its jobs are watched.
+struct Acting<'d> {
+    home: &'d Path,
+    servers: &'d Servers,
+    operator: &'d mut Operator,
+}
+
+impl Acting<'_> {
+    /// Lets the domain go on. A primary that is killed meanwhile is started again.
+    fn go_on(&mut self, until: &Until) -> Result<(), PrimaryError> {
+        loop {
+            match self.operator.run(until, &mut || true) {
+                // Stuck or not: what the jobs look like now is what there is to be judged.
+                Ok(_) => return Ok(()),
+                Err(PrimaryError::Gone(_)) if !self.servers.is_running(PRIMARY) => {
+                    *self.operator = restart(self.servers, self.home)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn restart(servers: &Servers, home: &Path) -> Result<Operator, PrimaryError> {
+    servers.start(PRIMARY)?;
+    Operator::connect(home)
+}
+
+/// The domain's configuration.
+fn configuration(scenario: &Scenario, installation: &Installation, policy: Policy, stand: &Stand) -> Config {
+    let media_servers = scenario.media_servers.iter().map(|name| (name.clone(), installation.clone()));
+    let lsus = scenario.pools.iter().flat_map(|pool| &pool.lsus);
+    let volumes = lsus.map(|lsu| {
+        let unit = stand.storage_unit_of(lsu);
+        (lsu.clone(), Volume { server: unit.server, user: unit.user, password: unit.password, lsu: unit.lsu })
+    });
+    let pools = scenario.pools.iter().map(|pool| {
+        let (high_water, low_water, max_io_streams) = (pool.high_water, pool.low_water, pool.max_io_streams);
+        (pool.name.clone(), Pool { volumes: pool.lsus.clone(), high_water, low_water, max_io_streams })
+    });
+    let units = scenario.units.iter().map(|unit| Unit {
+        label: unit.label.clone(),
+        pool: unit.pool.clone(),
+        media_servers: unit.media.clone(),
+        max_concurrent_jobs: u32::try_from(unit.max_concurrent_jobs).unwrap_or(u32::MAX),
+        max_fragment: unit.max_fragment.0,
+    });
+    let groups = scenario.groups.iter().map(|group| Group {
+        label: group.label.clone(),
+        units: group.units.clone(),
+        selection: group.selection,
+    });
+    Config {
+        clock_start: scenario.globals.clock_start,
+        globals: globals(&scenario.globals),
+        media_servers: media_servers.collect(),
+        volumes: volumes.collect::<BTreeMap<_, _>>(),
+        pools: pools.collect(),
+        units: units.collect(),
+        groups: groups.collect(),
+        policies: vec![policy],
+        allocation: AllocationStatuses::default(),
+    }
+}
+
+const fn globals(of: &GlobalAttributes) -> Globals {
+    Globals {
+        tries: of.schedule_attempts.tries,
+        tries_period: of.schedule_attempts.per.0 / 1000,
+        retry_delay: of.job_retry_delay.0 / 1000,
+        incomplete_to_done: of.incomplete_to_done.0 / 1000,
+        job_silence_ms: of.job_silence.0,
+        max_jobs_per_client: of.max_jobs_per_client,
+        poll_interval: match of.disk_polling {
+            None => None,
+            Some(interval) => Some(interval.0 / 1000),
+        },
+    }
+}
+
+/// The policy's schedules for nbpem.
+pub(super) fn schedules(of: &[ScheduleSpec]) -> Vec<Schedule> {
+    let schedule = |one: &ScheduleSpec| Schedule {
+        name: one.name.clone(),
+        kind: one.schedule_type,
+        frequency: one.frequency.0 / 1000,
+        windows: one
+            .windows
+            .iter()
+            .map(|window| Window {
+                days: match window.days.as_slice() {
+                    [] => (0..7).collect(),
+                    days => days.iter().map(|day| *day as u8).collect(),
+                },
+                opens: window.opens.0,
+                duration: window.duration.0 / 1000,
+            })
+            .collect(),
+    };
+    of.iter().map(schedule).collect()
+}

@@ -1,0 +1,84 @@
+//! What all jobs have in common as nbjm hands them to their owners: a type, an owner, an id, a place on storage.
+
+use super::install::StorageUnit;
+pub(crate) use super::process::message::JobRequest;
+use super::result::JobKind;
+use crate::primary::Operation;
+
+impl JobRequest {
+    /// Job type.
+    pub(crate) const fn kind(&self) -> JobKind {
+        match self {
+            Self::Backup(_) => JobKind::Backup,
+            Self::Restore(_) => JobKind::Restore,
+            Self::Verify(_) => JobKind::Verify,
+            Self::Expire(_) => JobKind::ImageCleanup,
+            Self::Duplicate(_) => JobKind::Duplicate,
+            Self::Synthetic(_) => JobKind::Backup,
+        }
+    }
+
+    /// The process that owns the job.
+    pub(crate) const fn owner(&self) -> &'static str {
+        match self {
+            Self::Backup(_) | Self::Restore(_) => "bpbrm",
+            Self::Verify(_) => "bpverify",
+            Self::Expire(_) => "nbdelete",
+            Self::Duplicate(_) => "bpduplicate",
+            Self::Synthetic(_) => "bpsynth",
+        }
+    }
+
+    /// What the job is doing while its processes run.
+    pub(crate) const fn operation(&self) -> Operation {
+        match self {
+            Self::Backup(_) => Operation::Write,
+            Self::Restore(_) => Operation::Read,
+            Self::Verify(_) => Operation::Verify,
+            Self::Expire(_) => Operation::Running,
+            Self::Duplicate(_) => Operation::Duplicate,
+            Self::Synthetic(_) => Operation::ProcessExtents,
+        }
+    }
+
+    /// Whether it makes a backup.
+    pub(crate) const fn is_backup(&self) -> bool {
+        matches!(self, Self::Backup(_))
+    }
+
+    /// Backup that it makes or works with.
+    pub(crate) fn backup_id(&self) -> String {
+        match self {
+            Self::Backup(request) => request.backup_id(),
+            Self::Restore(request) => request.backup_id.clone(),
+            Self::Verify(request) => request.backup_id.clone(),
+            Self::Expire(request) => request.backup_id.clone(),
+            Self::Duplicate(request) => request.backup_id.clone(),
+            // Decided when its components are known.
+            Self::Synthetic(_) => String::new(),
+        }
+    }
+
+    /// Gives a backup its time; other jobs have none.
+    pub(crate) const fn set_backup_time(&mut self, time: u64) {
+        if let Self::Backup(request) = self {
+            request.backup_time = time;
+        }
+    }
+
+    /// Gives the job its id and its storage, for the try after `earlier_tries` others.
+    pub(crate) fn assign(&mut self, id: u64, storage: StorageUnit, earlier_tries: u32) {
+        if let Self::Backup(request) = self {
+            request.earlier_tries = earlier_tries;
+        }
+        let (job_id, unit) = match self {
+            Self::Backup(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Restore(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Verify(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Expire(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Duplicate(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Synthetic(request) => (&mut request.job_id, &mut request.storage_unit),
+        };
+        (*job_id, *unit) = (id, storage);
+    }
+}

@@ -1,0 +1,231 @@
+//! What a primary server is configured with: media servers, storage, policies, and every number that NetBackup leaves
+//! to its administrator.
+//!
+//! Times are seconds since the epoch on the virtual clock, durations are seconds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::nbu::{HeaderOrder, Installation, ScheduleType, Source};
+
+/// A NetBackup domain as its administrator set it up.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Config {
+    /// What the virtual clock shows at the start.
+    pub clock_start: u64,
+    /// Global attributes.
+    #[serde(default)]
+    pub globals: Globals,
+    /// Media servers by name.
+    pub media_servers: BTreeMap<String, Installation>,
+    /// Disk volumes by name.
+    pub volumes: BTreeMap<String, Volume>,
+    /// Disk pools by name.
+    pub pools: BTreeMap<String, Pool>,
+    /// Storage units.
+    pub units: Vec<Unit>,
+    /// Storage unit groups.
+    #[serde(default)]
+    pub groups: Vec<Group>,
+    /// Policies.
+    #[serde(default)]
+    pub policies: Vec<Policy>,
+    /// What a job that gets no storage ends with.
+    #[serde(default)]
+    pub allocation: AllocationStatuses,
+}
+
+impl Config {
+    /// The storage unit of a label.
+    pub fn unit(&self, label: &str) -> Option<&Unit> {
+        self.units.iter().find(|unit| unit.label == label)
+    }
+
+    /// The storage units that a label stands for, in order: one, or those of a group; with how one is chosen.
+    pub fn candidates(&self, label: &str) -> (UnitSelection, Vec<&Unit>) {
+        match self.groups.iter().find(|group| group.label == label) {
+            Some(group) => {
+                (group.selection, group.units.iter().filter_map(|label| self.unit(label)).collect())
+            }
+            None => (UnitSelection::Failover, self.unit(label).into_iter().collect()),
+        }
+    }
+}
+
+/// Global attributes of the primary, with NetBackup's defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Globals {
+    /// Tries of a scheduled backup (default 2) ...
+    pub tries: u32,
+    /// ... within this time (default 12 h).
+    pub tries_period: u64,
+    /// `Job retry delay` (default 10 min).
+    pub retry_delay: u64,
+    /// How long a job stays incomplete before it is done (default 3 h).
+    pub incomplete_to_done: u64,
+    /// Silence of a job's owner, in milliseconds of real time, after which nbjm gives it up with 40 (default 2 h).
+    pub job_silence_ms: u64,
+    /// `Maximum jobs per client`; 0 = no limit (default 0: the reference has no figure for the product's own).
+    pub max_jobs_per_client: u32,
+    /// How old the known state of a disk volume may be before a job is given one; none = volumes are not polled and
+    /// taken to be up.
+    pub poll_interval: Option<u64>,
+}
+
+impl Default for Globals {
+    fn default() -> Self {
+        Self {
+            tries: 2,
+            tries_period: 12 * 3600,
+            retry_delay: 600,
+            incomplete_to_done: 3 * 3600,
+            job_silence_ms: 2 * 3600 * 1000,
+            max_jobs_per_client: 0,
+            poll_interval: None,
+        }
+    }
+}
+
+/// What a job ends with that gets no storage: data, since only a real NetBackup can confirm it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AllocationStatuses {
+    /// Every disk volume is full, or would pass its high water mark.
+    pub full: i32,
+    /// The disk volume is down.
+    pub volume_down: i32,
+    /// The storage server does not answer.
+    pub server_down: i32,
+    /// No media server of the storage unit is active.
+    pub media_server_down: i32,
+    /// There is no such storage unit.
+    pub no_unit: i32,
+}
+
+impl Default for AllocationStatuses {
+    fn default() -> Self {
+        Self { full: 129, volume_down: 2074, server_down: 2106, media_server_down: 2027, no_unit: 213 }
+    }
+}
+
+/// A disk volume: an LSU of a storage server, with the credentials that `tpconfig` holds.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Volume {
+    /// Storage server with its type, such as `VastData:vast1`.
+    pub server: String,
+    /// User of the storage server.
+    pub user: String,
+    /// Password of the storage server.
+    pub password: String,
+    /// LSU.
+    pub lsu: String,
+}
+
+impl std::fmt::Debug for Volume {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Volume").field("server", &self.server).field("lsu", &self.lsu).finish_non_exhaustive()
+    }
+}
+
+/// A disk pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Names of its disk volumes.
+    pub volumes: Vec<String>,
+    /// High water mark in percent of a volume's capacity: above it a volume gets no new job (default 98).
+    pub high_water: u8,
+    /// Low water mark in percent (default 80).
+    pub low_water: u8,
+    /// `Maximum I/O streams` per volume; none = no limit.
+    pub max_io_streams: Option<u32>,
+}
+
+/// A disk storage unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Label.
+    pub label: String,
+    /// Its disk pool.
+    pub pool: String,
+    /// Media servers that may use it.
+    pub media_servers: Vec<String>,
+    /// `Maximum concurrent jobs`.
+    pub max_concurrent_jobs: u32,
+    /// Maximum fragment size in bytes.
+    pub max_fragment: u64,
+}
+
+/// How a storage unit group chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitSelection {
+    /// The first in the list that is available.
+    Prioritized,
+    /// The first in the list that is not down or full; a busy one is waited for.
+    Failover,
+    /// The one that was chosen least recently of those that are available.
+    RoundRobin,
+    /// The available one whose media server has the fewest jobs.
+    MediaServerLoadBalancing,
+}
+
+/// A storage unit group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Label.
+    pub label: String,
+    /// Labels of its units.
+    pub units: Vec<String>,
+    /// How one is chosen.
+    pub selection: UnitSelection,
+}
+
+/// When a schedule may begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Days of the week it opens on, 0 = Sunday.
+    pub days: Vec<u8>,
+    /// When it opens, in seconds since midnight (UTC).
+    pub opens: u64,
+    /// How long it is open.
+    pub duration: u64,
+}
+
+/// A schedule of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: ScheduleType,
+    /// How long after a successful backup the next one is due.
+    pub frequency: u64,
+    /// When it may begin; none = only by hand.
+    pub windows: Vec<Window>,
+}
+
+/// A policy with one client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Policy {
+    /// Name.
+    pub name: String,
+    /// Client.
+    pub client: String,
+    /// Label of a storage unit or group.
+    pub storage: String,
+    /// What each data stream reads.
+    pub streams: Vec<Source>,
+    /// Where the header image comes.
+    #[serde(default)]
+    pub header: HeaderOrder,
+    /// Schedules.
+    pub schedules: Vec<Schedule>,
+    /// `Limit jobs per policy`; 0 = no limit.
+    #[serde(default)]
+    pub limit_jobs: u32,
+    /// Job priority; higher comes first.
+    #[serde(default)]
+    pub priority: u32,
+}

@@ -1,0 +1,568 @@
+//! nbjm and nbpem: the table of jobs and what happens to it. No clock, no process, no socket: an [`Input`] goes in,
+//! [`Effect`]s come out, and the same inputs always give the same effects and the same table. The process around it
+//! writes every input down first, and becomes what it was by applying them again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::broker::{Decision, Demand, Grant, Usage, View, VolumeState, Writes, decide};
+use super::config::Config;
+use super::job::{Job, NOT_RETRIED, Operation, Submission, Try};
+use crate::nbu::order::JobRequest;
+use crate::nbu::{ExpireRequest, JobState, StorageUnit};
+
+/// NetBackup's statuses that nbjm itself gives.
+mod status {
+    pub(super) const CANCELLED: i32 = 150;
+    pub(super) const SUSPENDED: i32 = 157;
+    pub(super) const WINDOW_CLOSED: i32 = 196;
+    pub(super) const CONNECTION_BROKEN: i32 = 40;
+}
+
+/// Seconds between the backup times of two jobs.
+const BACKUP_SECONDS: u64 = 2;
+
+/// What an operator does with a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobOrder {
+    /// Ends it with 150.
+    Cancel,
+    /// Stops it at its last checkpoint.
+    Suspend,
+    /// Lets a suspended or incomplete one go on, under its id.
+    Resume,
+    /// Runs a done one again from the start, as a new job.
+    Restart,
+}
+
+/// How a try ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    /// NetBackup status.
+    pub(crate) status: i32,
+    /// KiB moved.
+    pub(crate) kbytes: u64,
+    /// Files.
+    pub(crate) files: u64,
+    /// Whether a resumed job could begin behind the start.
+    pub(crate) checkpoint: bool,
+    /// Whether there is a job result of this try: not when no process was started, or nbjm lost it.
+    pub(crate) reported: bool,
+}
+
+/// What a look at a disk volume showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Polled {
+    /// The disk volume.
+    pub(crate) volume: String,
+    /// Whether its storage server answered.
+    pub(crate) server_up: bool,
+    /// Whether it has the LSU.
+    pub(crate) lsu_up: bool,
+    /// Capacity and bytes used, where known.
+    pub(crate) space: Option<(u64, u64)>,
+}
+
+/// Something that happens.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Input {
+    /// The domain is set up, or set up anew; first of all.
+    Configure(Box<Config>),
+    /// The virtual clock has come to this second.
+    Clock(u64),
+    /// Jobs are asked for. More than one of a kind are streams of one parent.
+    Submit(Vec<Submission>),
+    /// An operator's order.
+    Order(u64, JobOrder),
+    /// The try of a job ended.
+    Ended(u64, Ended),
+    /// A disk volume was looked at.
+    Polled(Polled),
+    /// A media server came or went.
+    MediaServer { name: String, up: bool },
+    /// The administrator changed the state of a disk volume.
+    Volume { name: String, up: bool },
+    /// The primary was started again: what was active has lost its owner.
+    Restarted,
+}
+
+/// Something to be done.
+#[derive(Debug, Clone)]
+pub(crate) enum Effect {
+    /// Start a try.
+    Start { job: u64, media_server: String, request: Box<JobRequest> },
+    /// Tell the owner of an active job to stop it.
+    Stop { job: u64, suspend: bool },
+    /// Look at a disk volume.
+    Poll { volume: String, media_server: String },
+    /// A job changed.
+    Changed(u64),
+}
+
+/// The table of jobs, and what is known of the domain.
+#[derive(Debug)]
+pub(crate) struct Core {
+    config: Config,
+    now: u64,
+    jobs: BTreeMap<u64, Job>,
+    next_id: u64,
+    /// Backup times are unique: the last one given.
+    last_backup_time: u64,
+    volumes: BTreeMap<String, VolumeState>,
+    media_down: BTreeSet<String>,
+    grants: u64,
+    last_grant: BTreeMap<String, u64>,
+    committed: BTreeMap<u64, u64>,
+    polling: BTreeSet<String>,
+    /// What the operator wants of an active job.
+    stopping: BTreeMap<u64, JobOrder>,
+    /// Per policy and schedule: when it may be due again at the earliest.
+    pub(super) earliest: BTreeMap<(String, String), u64>,
+    /// Per policy, client and schedule: bytes of the last backup.
+    last_bytes: BTreeMap<(String, String), u64>,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            now: config.clock_start,
+            last_backup_time: config.clock_start.saturating_sub(BACKUP_SECONDS),
+            config,
+            jobs: BTreeMap::new(),
+            next_id: 1,
+            volumes: BTreeMap::new(),
+            media_down: BTreeSet::new(),
+            grants: 0,
+            last_grant: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            polling: BTreeSet::new(),
+            stopping: BTreeMap::new(),
+            earliest: BTreeMap::new(),
+            last_bytes: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) const fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// A moment after every backup so far.
+    pub(crate) fn after_backups(&self) -> u64 {
+        self.now.max(self.last_backup_time + BACKUP_SECONDS)
+    }
+
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values()
+    }
+
+    pub(crate) fn job(&self, id: u64) -> Option<&Job> {
+        self.jobs.get(&id)
+    }
+
+    /// Whether a data process or a look at a volume is under way: the virtual clock stands still then.
+    pub(crate) fn is_active(&self) -> bool {
+        !self.polling.is_empty() || self.jobs.values().any(|job| job.active_try().is_some())
+    }
+
+    /// Applies an input; returns what is to be done.
+    pub(crate) fn apply(&mut self, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Configure(config) => self.config = *config,
+            Input::Clock(to) => self.clock(to, &mut effects),
+            Input::Submit(submissions) => self.submit(submissions, &mut effects),
+            Input::Order(id, order) => self.order(id, order, &mut effects),
+            Input::Ended(id, ended) => self.ended(id, &ended, &mut effects),
+            Input::Polled(polled) => self.polled(polled),
+            Input::MediaServer { name, up } => {
+                if up {
+                    self.media_down.remove(&name);
+                } else {
+                    self.media_down.insert(name);
+                }
+            }
+            Input::Volume { name, up } => self.volumes.entry(name).or_default().admin_up = up,
+            Input::Restarted => self.restarted(&mut effects),
+        }
+        self.allocate(&mut effects);
+        effects
+    }
+
+    /// When something happens by itself next; none when nothing does.
+    pub(crate) fn next_timer(&self) -> Option<u64> {
+        let jobs = self.jobs.values().filter_map(|job| job.timer);
+        let windows = self.jobs.values().filter(|job| job.state == JobState::Queued);
+        let windows = windows.filter_map(|job| job.submission.as_ref()?.window_closes);
+        jobs.chain(windows).chain(self.next_schedule()).min()
+    }
+
+    fn clock(&mut self, to: u64, effects: &mut Vec<Effect>) {
+        self.now = self.now.max(to);
+        let due: Vec<u64> = self
+            .jobs
+            .values()
+            .filter(|job| job.timer.is_some_and(|at| at <= self.now))
+            .map(|job| job.id)
+            .collect();
+        for id in due {
+            let Some(job) = self.jobs.get_mut(&id) else { continue };
+            job.timer = None;
+            match job.state {
+                JobState::Requeued => job.state = JobState::Queued,
+                JobState::Incomplete => self.finish(id, effects),
+                _ => {}
+            }
+            effects.push(Effect::Changed(id));
+        }
+        let closed = |job: &&Job| {
+            let closes = job.submission.as_ref().and_then(|asked| asked.window_closes);
+            job.state == JobState::Queued && closes.is_some_and(|closes| closes <= self.now)
+        };
+        let closed: Vec<u64> = self.jobs.values().filter(closed).map(|job| job.id).collect();
+        for id in closed {
+            self.done(id, status::WINDOW_CLOSED, effects);
+        }
+        for submissions in self.due_schedules() {
+            self.submit(submissions, effects);
+        }
+    }
+
+    fn submit(&mut self, submissions: Vec<Submission>, effects: &mut Vec<Effect>) {
+        let Some(first) = submissions.first() else { return };
+        let kind = first.request.kind();
+        let mut parent = None;
+        let mut add = |core: &mut Self, submission: Option<Submission>, parent: Option<u64>| {
+            let id = core.next_id;
+            core.next_id += 1;
+            let operation = match submission {
+                None => Operation::ParentJob,
+                Some(_) => Operation::RequestJobResources,
+            };
+            let backup_id = submission.as_ref().map(|asked| asked.request.backup_id()).unwrap_or_default();
+            let state = if submission.is_none() { JobState::Active } else { JobState::Queued };
+            let job = Job {
+                id,
+                parent,
+                kind,
+                state,
+                operation,
+                status: None,
+                submitted: core.now,
+                ended: None,
+                backup_id,
+                tries: Vec::new(),
+                reason: None,
+                timer: None,
+                checkpoint: false,
+                submission,
+            };
+            core.jobs.insert(id, job);
+            effects.push(Effect::Changed(id));
+            id
+        };
+        if submissions.len() > 1 && submissions.iter().all(|one| one.request.is_backup()) {
+            parent = Some(add(self, None, None));
+        }
+        for mut submission in submissions {
+            if submission.request.is_backup() {
+                // Two backups of one client in one second would have one backup id, and a synthetic backup is made one
+                // second after the newest of its components.
+                self.last_backup_time = self.now.max(self.last_backup_time + BACKUP_SECONDS);
+                submission.request.set_backup_time(self.last_backup_time);
+            }
+            add(self, Some(submission), parent);
+        }
+    }
+
+    fn order(&mut self, id: u64, order: JobOrder, effects: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        match (order, job.state) {
+            (JobOrder::Cancel | JobOrder::Suspend, JobState::Active) if job.submission.is_none() => {
+                let children: Vec<u64> =
+                    self.jobs.values().filter(|job| job.parent == Some(id)).map(|job| job.id).collect();
+                for child in children {
+                    self.order(child, order, effects);
+                }
+            }
+            (JobOrder::Cancel | JobOrder::Suspend, JobState::Active) => {
+                self.stopping.insert(id, order);
+                effects.push(Effect::Stop { job: id, suspend: order == JobOrder::Suspend });
+            }
+            (JobOrder::Cancel, JobState::Done) => {}
+            (JobOrder::Cancel, _) => self.done(id, status::CANCELLED, effects),
+            (JobOrder::Suspend, JobState::Queued | JobState::Requeued) => {
+                (job.state, job.timer, job.status) = (JobState::Suspended, None, Some(status::SUSPENDED));
+                effects.push(Effect::Changed(id));
+            }
+            (JobOrder::Resume, JobState::Suspended | JobState::Incomplete) => {
+                (job.state, job.timer, job.reason) = (JobState::Queued, None, None);
+                effects.push(Effect::Changed(id));
+            }
+            (JobOrder::Restart, JobState::Done) => {
+                if let Some(submission) = job.submission.clone() {
+                    self.submit(vec![submission], effects);
+                }
+            }
+            // Whatever else is asked of a job in another state means nothing there.
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, id: u64, ended: &Ended, effects: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.state == JobState::Active) else { return };
+        let Some(submission) = &job.submission else { return };
+        self.committed.remove(&id);
+        let asked = self.stopping.remove(&id);
+        if let Some(last) = job.tries.last_mut() {
+            last.ended = Some(self.now);
+            last.status = Some(ended.status);
+            (last.kbytes, last.files) = (ended.kbytes, ended.files);
+            last.reported = ended.reported;
+        }
+        job.status = Some(ended.status);
+        job.checkpoint |= ended.checkpoint;
+        job.operation = Operation::RequestJobResources;
+        if ended.status <= 1 && submission.request.is_backup() {
+            let key = (submission.policy.clone(), submission.schedule.clone());
+            self.last_bytes.insert(key, ended.kbytes * 1024);
+        }
+        let globals = &self.config.globals;
+        let since = self.now.saturating_sub(globals.tries_period);
+        let tried = job.tries.iter().filter(|one| one.started >= since).count();
+        let retry = !NOT_RETRIED.contains(&ended.status)
+            && tried < submission.tries as usize
+            && submission.window_closes.is_none_or(|closes| self.now + globals.retry_delay < closes);
+        match asked {
+            Some(JobOrder::Suspend) if ended.status == status::SUSPENDED => job.state = JobState::Suspended,
+            Some(JobOrder::Cancel) => return self.done(id, ended.status, effects),
+            _ if retry => {
+                (job.state, job.timer) = (JobState::Requeued, Some(self.now + globals.retry_delay));
+            }
+            _ if job.checkpoint && !NOT_RETRIED.contains(&ended.status) => {
+                (job.state, job.timer) = (JobState::Incomplete, Some(self.now + globals.incomplete_to_done));
+            }
+            _ => return self.done(id, ended.status, effects),
+        }
+        effects.push(Effect::Changed(id));
+    }
+
+    /// An incomplete job is done with the status it had.
+    fn finish(&mut self, id: u64, effects: &mut Vec<Effect>) {
+        let status = self.jobs.get(&id).and_then(|job| job.status).unwrap_or(status::CONNECTION_BROKEN);
+        self.done(id, status, effects);
+    }
+
+    /// A job is done, and with the last of its children a parent.
+    fn done(&mut self, id: u64, status: i32, effects: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        (job.state, job.status, job.ended) = (JobState::Done, Some(status), Some(self.now));
+        (job.timer, job.reason) = (None, None);
+        effects.push(Effect::Changed(id));
+        let parent = job.parent;
+        if let Some(cleanup) = self.cleanup_of(id, status) {
+            self.submit(vec![cleanup], effects);
+        }
+        let Some(parent) = parent else { return self.backup_done(id, status) };
+        let children = self.jobs.values().filter(|job| job.parent == Some(parent));
+        let statuses: Option<Vec<i32>> =
+            children.map(|job| job.status.filter(|_| job.state == JobState::Done)).collect();
+        // The worst one: any failure, then a partial success.
+        let worst = statuses.and_then(|all| all.into_iter().max_by_key(|status| (*status > 1, *status)));
+        if let Some(worst) = worst.filter(|_| self.jobs.get(&parent).is_some_and(|parent| !parent.is_done()))
+        {
+            self.done(parent, worst, effects);
+        }
+    }
+
+    /// An image cleanup job for a backup that failed, when one of its tries could not clean up after itself.
+    fn cleanup_of(&self, id: u64, status: i32) -> Option<Submission> {
+        let job = self.jobs.get(&id)?;
+        let asked = job.submission.as_ref().filter(|_| status > 1)?;
+        let lost = job.tries.iter().rfind(|one| !one.reported && !one.media_server.is_empty())?;
+        let JobRequest::Backup(backup) = &asked.request else { return None };
+        Some(Submission {
+            request: JobRequest::Expire(ExpireRequest {
+                job_id: 0,
+                backup_id: job.backup_id.clone(),
+                copy: None,
+                storage_unit: StorageUnit::new("", "", "", ""),
+                leftovers_of: Some(backup.backup_time),
+            }),
+            schedule: String::new(),
+            storage: lost.unit.clone(),
+            media_server: None,
+            name: job.backup_id.clone(),
+            tries: self.config.globals.tries,
+            window_closes: None,
+            ..asked.clone()
+        })
+    }
+
+    fn polled(&mut self, polled: Polled) {
+        self.polling.remove(&polled.volume);
+        let state = self.volumes.entry(polled.volume).or_default();
+        (state.server_up, state.lsu_up, state.space) = (polled.server_up, polled.lsu_up, polled.space);
+        state.polled = Some(self.now);
+    }
+
+    fn restarted(&mut self, effects: &mut Vec<Effect>) {
+        self.polling.clear();
+        let lost: Vec<u64> =
+            self.jobs.values().filter(|job| job.active_try().is_some()).map(|job| job.id).collect();
+        for id in lost {
+            let ended = Ended {
+                status: status::CONNECTION_BROKEN,
+                kbytes: 0,
+                files: 0,
+                checkpoint: false,
+                reported: false,
+            };
+            self.ended(id, &ended, effects);
+        }
+    }
+
+    /// Gives storage to every job that can have it, those of higher priority and those that waited longer first.
+    fn allocate(&mut self, effects: &mut Vec<Effect>) {
+        let mut waiting: Vec<(std::cmp::Reverse<u32>, u64)> = Vec::new();
+        for job in self.jobs.values().filter(|job| job.state == JobState::Queued) {
+            let priority = job.submission.as_ref().map_or(0, |asked| asked.priority);
+            waiting.push((std::cmp::Reverse(priority), job.id));
+        }
+        waiting.sort_unstable();
+        for (_, id) in waiting {
+            match self.consider(id) {
+                Some(Decision::Grant(grant)) => self.grant(id, grant, effects),
+                Some(Decision::Poll(volumes)) => {
+                    for (volume, media_server) in volumes {
+                        if self.polling.insert(volume.clone()) {
+                            effects.push(Effect::Poll { volume, media_server });
+                        }
+                    }
+                }
+                Some(Decision::Wait(reason)) => {
+                    if let Some(job) = self.jobs.get_mut(&id)
+                        && job.reason.as_ref() != Some(&reason)
+                    {
+                        job.reason = Some(reason);
+                        effects.push(Effect::Changed(id));
+                    }
+                }
+                Some(Decision::Refuse(status, reason)) => self.refused(id, status, reason, effects),
+                None => {}
+            }
+        }
+    }
+
+    fn consider(&self, id: u64) -> Option<Decision> {
+        let job = self.jobs.get(&id)?;
+        let asked = job.submission.as_ref()?;
+        let policy = self.config.policies.iter().find(|policy| policy.name == asked.policy);
+        let last = self.last_bytes.get(&(asked.policy.clone(), asked.schedule.clone())).copied();
+        let failed = job.tries.iter().map(|one| one.media_server.as_str());
+        let demand = Demand {
+            storage: &asked.storage,
+            policy: &asked.policy,
+            policy_limit: policy.map_or(0, |policy| policy.limit_jobs),
+            client: &asked.client,
+            io_streams: asked.io_streams,
+            writes: match last {
+                _ if !asked.request.is_backup() => Writes::Nothing,
+                Some(bytes) => Writes::LikeLast(bytes),
+                None => Writes::Unknown,
+            },
+            media_server: asked.media_server.as_deref(),
+            avoid: failed.collect(),
+        };
+        let view = View {
+            config: &self.config,
+            now: self.now,
+            usage: self.usage(),
+            volumes: &self.volumes,
+            media_down: &self.media_down,
+            last_grant: &self.last_grant,
+        };
+        Some(decide(&view, &demand))
+    }
+
+    fn usage(&self) -> Usage<'_> {
+        let mut usage = Usage::default();
+        for job in self.jobs.values() {
+            let (Some(active), Some(asked)) = (job.active_try(), &job.submission) else { continue };
+            *usage.of_unit.entry(&active.unit).or_default() += 1;
+            *usage.of_media_server.entry(&active.media_server).or_default() += 1;
+            *usage.of_policy.entry(&asked.policy).or_default() += 1;
+            *usage.of_client.entry(&asked.client).or_default() += 1;
+            *usage.streams.entry(&active.volume).or_default() += asked.io_streams;
+            *usage.committed.entry(&active.volume).or_default() +=
+                self.committed.get(&job.id).copied().unwrap_or_default();
+        }
+        usage
+    }
+
+    fn grant(&mut self, id: u64, grant: Grant, effects: &mut Vec<Effect>) {
+        let unit = self.config.unit(&grant.unit);
+        let volume = self.config.volumes.get(&grant.volume);
+        let (Some(unit), Some(volume)) = (unit, volume) else {
+            let status = self.config.allocation.no_unit;
+            return self.refused(id, status, format!("there is no disk volume {}", grant.volume), effects);
+        };
+        let mut storage = StorageUnit::new(
+            volume.server.as_str(),
+            volume.user.as_str(),
+            volume.password.as_str(),
+            volume.lsu.as_str(),
+        );
+        storage.max_fragment_size = unit.max_fragment;
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let Some(submission) = &job.submission else { return };
+        let mut request = submission.request.clone();
+        request.assign(id, storage, u32::try_from(job.tries.len()).unwrap_or(u32::MAX));
+        job.backup_id = request.backup_id();
+        job.operation = request.operation();
+        (job.state, job.reason) = (JobState::Active, None);
+        self.grants += 1;
+        self.last_grant.insert(grant.unit.clone(), self.grants);
+        self.committed.insert(id, grant.committed);
+        job.tries.push(Try {
+            started: self.now,
+            ended: None,
+            status: None,
+            unit: grant.unit,
+            volume: grant.volume,
+            media_server: grant.media_server.clone(),
+            kbytes: 0,
+            files: 0,
+            reported: false,
+        });
+        effects.push(Effect::Changed(id));
+        effects.push(Effect::Start { job: id, media_server: grant.media_server, request: Box::new(request) });
+    }
+
+    /// No storage: as good as a try that failed at once.
+    fn refused(&mut self, id: u64, status: i32, reason: String, effects: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let storage = job.submission.as_ref().map(|asked| asked.storage.clone()).unwrap_or_default();
+        job.state = JobState::Active;
+        job.tries.push(Try {
+            started: self.now,
+            ended: None,
+            status: None,
+            unit: storage,
+            volume: String::new(),
+            media_server: String::new(),
+            kbytes: 0,
+            files: 0,
+            reported: false,
+        });
+        self.ended(id, &Ended { status, kbytes: 0, files: 0, checkpoint: false, reported: false }, effects);
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.reason = Some(reason);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A job as bpjobd keeps it: NetBackup's states, operations and tries, with the numbers that `bpdbjobs` prints.
+
+use serde::{Deserialize, Serialize};
+
+use crate::nbu::ScheduleType;
+use crate::nbu::order::JobRequest;
+use crate::nbu::{JobKind, JobState};
+
+/// What an active job is doing, with the number in `bpdbjobs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Operation {
+    /// 3.
+    Write = 3,
+    /// 10.
+    Read = 10,
+    /// 11.
+    Duplicate = 11,
+    /// 13.
+    Verify = 13,
+    /// 20: a synthetic backup.
+    ProcessExtents = 20,
+    /// 26: waiting for storage.
+    RequestJobResources = 26,
+    /// 27: a parent, whose children do the work.
+    ParentJob = 27,
+    /// 30.
+    Running = 30,
+}
+
+/// One attempt of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// When it became active.
+    pub started: u64,
+    /// When it ended; none while it is active.
+    pub ended: Option<u64>,
+    /// NetBackup status it ended with.
+    pub status: Option<i32>,
+    /// Storage unit.
+    pub unit: String,
+    /// Disk volume.
+    pub volume: String,
+    /// Media server.
+    pub media_server: String,
+    /// KiB moved.
+    pub kbytes: u64,
+    /// Files.
+    pub files: u64,
+    /// Whether its processes reported a result.
+    pub reported: bool,
+}
+
+/// What is asked of nbjm.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Submission {
+    /// What to do. Job id, backup time and storage are filled in when the job gets them.
+    pub(crate) request: JobRequest,
+    /// Policy.
+    pub policy: String,
+    /// Client.
+    pub client: String,
+    /// Schedule.
+    pub schedule: String,
+    /// Kind of schedule.
+    pub schedule_type: ScheduleType,
+    /// Label of a storage unit or group.
+    pub storage: String,
+    /// The media server it has to run on; none = whichever is free.
+    pub media_server: Option<String>,
+    /// What it is about, for people.
+    pub name: String,
+    /// Number of the data stream, from 1.
+    pub stream: usize,
+    /// Streams that it takes of a disk volume.
+    pub io_streams: u32,
+    /// How many tries it has.
+    pub tries: u32,
+    /// Higher comes first.
+    pub priority: u32,
+    /// When its window closes; a job that still waits for storage then ends with 196.
+    pub window_closes: Option<u64>,
+}
+
+/// A job.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Job {
+    /// Job id.
+    pub id: u64,
+    /// Its parent.
+    pub parent: Option<u64>,
+    /// Job type.
+    pub kind: JobKind,
+    /// State.
+    pub state: JobState,
+    /// What it is doing.
+    pub operation: Operation,
+    /// Status of the last try, or of the whole job when it is done.
+    pub status: Option<i32>,
+    /// When it was submitted.
+    pub submitted: u64,
+    /// When it was done.
+    pub ended: Option<u64>,
+    /// Backup it makes or works with.
+    pub backup_id: String,
+    /// Attempts, the first one first.
+    pub tries: Vec<Try>,
+    /// Why it waits.
+    pub reason: Option<String>,
+    /// When it leaves its state by itself: requeued for the next try, incomplete for done.
+    pub(crate) timer: Option<u64>,
+    /// Whether a checkpoint exists that a resumed job begins at.
+    pub checkpoint: bool,
+    /// What was asked for; none for a parent job.
+    pub submission: Option<Submission>,
+}
+
+impl Job {
+    /// The attempt that is running.
+    pub fn active_try(&self) -> Option<&Try> {
+        self.tries.last().filter(|_| self.state == JobState::Active)
+    }
+
+    /// Policy; empty for none.
+    pub fn policy(&self) -> &str {
+        self.submission.as_ref().map_or("", |asked| &asked.policy)
+    }
+
+    /// Whether nothing will happen to it any more.
+    pub fn is_done(&self) -> bool {
+        self.state == JobState::Done
+    }
+}
+
+/// Statuses after which trying again is pointless: what an administrator wanted, and what the request itself says.
+pub(crate) const NOT_RETRIED: [i32; 6] = [0, 1, 20, 150, 157, 1535];

@@ -1,0 +1,423 @@
+//! The primary's process: one thread owns the core and its journal; one for each connection and each active job bring
+//! it what happens.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use super::core::{Core, Effect, Ended, Input, Polled};
+use super::journal::{Journal, JournalError};
+use super::results;
+use super::wire::{News, Reached, Reply, Request, Until};
+use crate::bpstsinfo::{Answer, OpenQuery, Query};
+use crate::nbu::media_server::{ask_plugin, listen, quiesce};
+use crate::nbu::{Installation, JobControl, JobEvent, JobResult, JobState, Link, order::JobRequest, run_on};
+
+/// What an active job shall do.
+const GO_ON: u8 = 0;
+const CANCEL: u8 = 1;
+const SUSPEND: u8 = 2;
+
+/// How long a peer may take to take a line.
+const SEND: Duration = Duration::from_secs(30);
+/// How long an operator may be silent: for ever, as far as anybody waits.
+const OPERATOR: Duration = Duration::from_hours(24 * 365);
+/// How long a look at a storage server may take.
+const POLL: Duration = Duration::from_mins(2);
+/// How long the jobs of a primary that was killed may take to notice and to end.
+const QUIESCE: Duration = Duration::from_mins(5);
+
+/// Runs the process in a directory: `primary.sock` is where it listens, `media/<name>.sock` where its media servers
+/// do. Returns its exit code.
+pub(crate) fn run(home: &Path) -> i32 {
+    match serve(home) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("nbprimary: {error}");
+            11
+        }
+    }
+}
+
+/// Why the primary cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum ServerError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("{what}: {source}")]
+    Io { what: String, source: io::Error },
+}
+
+/// What the owner of the core is told.
+enum Happened {
+    Asked(Request, Sender<Reply>),
+    Watching(Sender<News>),
+    Event(News),
+    /// The try of a job ended; whether its owner said so.
+    TryEnded(u64, Box<JobResult>, bool),
+    Polled(Polled),
+    MediaServerLost(String),
+    /// The jobs of an earlier primary on this media server have ended, or there is no such server any more.
+    Quiet(String),
+}
+
+fn serve(home: &Path) -> Result<(), ServerError> {
+    let socket = primary_socket(home);
+    let failed = |source| ServerError::Io { what: socket.display().to_string(), source };
+    let (journal, inputs) = Journal::open(&home.join("primary.journal"))?;
+    let (send, receive) = channel();
+    let listener = listen(&socket).map_err(failed)?;
+    let accepted = send.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let happened = accepted.clone();
+            std::thread::spawn(move || attend(stream, &happened));
+        }
+    });
+    let mut primary = Server {
+        home: home.to_owned(),
+        journal,
+        core: None,
+        send,
+        stops: BTreeMap::new(),
+        watchers: Vec::new(),
+        goal: None,
+        unquiet: Vec::new(),
+    };
+    primary.replay(inputs)?;
+    primary.run(&receive)
+}
+
+/// Serves one operator's connection.
+fn attend(stream: UnixStream, happened: &Sender<Happened>) {
+    let Ok(mut link) = Link::new(stream, "operator", SEND) else { return };
+    while let Ok(Some(request)) = link.receive::<Request>(OPERATOR) {
+        if matches!(request, Request::Watch) {
+            let (send, receive) = channel();
+            if happened.send(Happened::Watching(send)).is_err() || link.send(&Reply::Done).is_err() {
+                return;
+            }
+            for news in receive {
+                if link.send(&news).is_err() {
+                    return;
+                }
+            }
+            return;
+        }
+        let (send, receive) = channel();
+        if happened.send(Happened::Asked(request, send)).is_err() {
+            return;
+        }
+        let Ok(reply) = receive.recv() else { return };
+        if link.send(&reply).is_err() {
+            return;
+        }
+    }
+}
+
+struct Server {
+    home: PathBuf,
+    journal: Journal,
+    /// None until it is configured.
+    core: Option<Core>,
+    send: Sender<Happened>,
+    /// What the owner of an active job shall do.
+    stops: BTreeMap<u64, Arc<AtomicU8>>,
+    watchers: Vec<Sender<News>>,
+    goal: Option<(Until, Sender<Reply>)>,
+    /// Media servers on which jobs of an earlier primary may still run.
+    unquiet: Vec<String>,
+}
+
+impl Server {
+    /// Becomes what the journal says.
+    fn replay(&mut self, inputs: Vec<Input>) -> Result<(), ServerError> {
+        for input in inputs {
+            self.fold(input);
+        }
+        let Some(core) = &self.core else { return Ok(()) };
+        for name in core.config().media_servers.keys().cloned().collect::<Vec<_>>() {
+            self.unquiet.push(name.clone());
+            let (socket, send) = (self.media_socket(&name), self.send.clone());
+            std::thread::spawn(move || {
+                // A media server that does not answer has no jobs that could.
+                let _ = quiesce(&socket, QUIESCE);
+                let _ = send.send(Happened::Quiet(name));
+            });
+        }
+        self.apply(Input::Restarted)
+    }
+
+    fn run(&mut self, happened: &Receiver<Happened>) -> Result<(), ServerError> {
+        // The sender that this side keeps makes the loop endless: the process ends by a signal.
+        while let Ok(first) = happened.recv() {
+            self.take(first)?;
+            while let Ok(next) = happened.try_recv() {
+                self.take(next)?;
+            }
+            self.go_on()?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, happened: Happened) -> Result<(), ServerError> {
+        match happened {
+            Happened::Asked(request, reply) => self.asked(request, reply)?,
+            Happened::Watching(watcher) => {
+                let jobs = self.core.iter().flat_map(Core::jobs);
+                let known = jobs.map(|job| News::Job(Box::new(job.clone())));
+                if known.map(|news| watcher.send(news)).all(|sent| sent.is_ok()) {
+                    self.watchers.push(watcher);
+                }
+            }
+            Happened::Event(news) => self.tell(&news),
+            Happened::TryEnded(id, result, reported) => {
+                self.stops.remove(&id);
+                let ended = Ended {
+                    status: result.status,
+                    kbytes: result.kbytes,
+                    files: result.files,
+                    checkpoint: false,
+                    reported,
+                };
+                results::keep(&self.home, &result)
+                    .map_err(|source| ServerError::Io { what: format!("the details of job {id}"), source })?;
+                self.tell(&News::Try(result));
+                self.apply(Input::Ended(id, ended))?;
+            }
+            Happened::Polled(polled) => self.apply(Input::Polled(polled))?,
+            Happened::MediaServerLost(name) => self.apply(Input::MediaServer { name, up: false })?,
+            Happened::Quiet(name) => self.unquiet.retain(|other| *other != name),
+        }
+        Ok(())
+    }
+
+    fn asked(&mut self, request: Request, reply: Sender<Reply>) -> Result<(), ServerError> {
+        let answer = match request {
+            Request::Configure(config) => {
+                self.apply(Input::Configure(config))?;
+                Reply::Done
+            }
+            _ if self.core.is_none() => Reply::Refused("the primary is not configured yet".into()),
+            Request::Submit(submissions) => {
+                let before =
+                    self.core.iter().flat_map(Core::jobs).map(|job| job.id).max().unwrap_or_default();
+                self.apply(Input::Submit(submissions))?;
+                let new = self.core.iter().flat_map(Core::jobs).filter(|job| job.id > before);
+                Reply::Submitted(new.filter(|job| job.submission.is_some()).map(|job| job.id).collect())
+            }
+            Request::Order(job, order) => {
+                self.apply(Input::Order(job, order))?;
+                Reply::Done
+            }
+            Request::MediaServer { name, up } => {
+                self.apply(Input::MediaServer { name, up })?;
+                Reply::Done
+            }
+            Request::Volume { name, up } => {
+                self.apply(Input::Volume { name, up })?;
+                Reply::Done
+            }
+            Request::Run(until) => {
+                // Answered when it is reached.
+                self.goal = Some((until, reply));
+                return Ok(());
+            }
+            Request::Jobs => Reply::Jobs(self.core.iter().flat_map(Core::jobs).cloned().collect()),
+            Request::Result(job) => match results::last(&self.home, job) {
+                Ok(result) => Reply::Result(result.map(Box::new)),
+                Err(error) => Reply::Refused(format!("the details of job {job}: {error}")),
+            },
+            Request::Tick => {
+                let at = self.core.as_ref().map_or(0, Core::after_backups);
+                self.apply(Input::Clock(at + 1))?;
+                Reply::Now(at)
+            }
+            Request::Now => Reply::Now(self.core.as_ref().map_or(0, Core::now)),
+            Request::Watch => Reply::Refused("a connection watches or asks, not both".into()),
+        };
+        // Whoever asked and went away does not want the answer.
+        let _ = reply.send(answer);
+        Ok(())
+    }
+
+    /// Writes an input down, applies it, and does what follows from it.
+    fn apply(&mut self, input: Input) -> Result<(), ServerError> {
+        self.journal.append(&input)?;
+        for effect in self.fold(input) {
+            self.carry_out(effect);
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, input: Input) -> Vec<Effect> {
+        match (&mut self.core, input) {
+            (None, Input::Configure(config)) => {
+                self.core = Some(Core::new(*config));
+                Vec::new()
+            }
+            (None, _) => Vec::new(),
+            (Some(core), input) => core.apply(input),
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Changed(id) => {
+                if let Some(job) = self.core.as_ref().and_then(|core| core.job(id)) {
+                    let news = News::Job(Box::new(job.clone()));
+                    self.tell(&news);
+                }
+            }
+            Effect::Start { job, media_server, request } => self.start(job, media_server, *request),
+            Effect::Stop { job, suspend } => {
+                if let Some(stop) = self.stops.get(&job) {
+                    stop.store(if suspend { SUSPEND } else { CANCEL }, Ordering::Relaxed);
+                }
+            }
+            Effect::Poll { volume, media_server } => self.poll(volume, media_server),
+        }
+    }
+
+    /// Starts a try; a thread follows it to its end.
+    fn start(&mut self, id: u64, media_server: String, request: JobRequest) {
+        let Some(installation) = self.installation(&media_server) else { return };
+        let socket = self.media_socket(&media_server);
+        let stop = Arc::new(AtomicU8::new(GO_ON));
+        self.stops.insert(id, Arc::clone(&stop));
+        let send = self.send.clone();
+        let silence = self.core.as_ref().map_or(0, |core| core.config().globals.job_silence_ms);
+        let silence = Duration::from_millis(silence);
+        std::thread::spawn(move || {
+            let result = JobResult::empty(request.kind(), id, request.backup_id());
+            let mut progress = |event: &JobEvent| {
+                if !matches!(event, JobEvent::Quiet) {
+                    let _ = send.send(Happened::Event(News::Event(id, event.clone())));
+                }
+                match stop.load(Ordering::Relaxed) {
+                    GO_ON => JobControl::Continue,
+                    SUSPEND => JobControl::Suspend,
+                    _ => JobControl::Cancel,
+                }
+            };
+            let (result, reported) = run_on(&socket, &installation, request, result, silence, &mut progress);
+            // A media server that nobody can reach gets no other job until it is back.
+            if UnixStream::connect(&socket).is_err() {
+                let _ = send.send(Happened::MediaServerLost(media_server));
+            }
+            let _ = send.send(Happened::TryEnded(id, Box::new(result), reported));
+        });
+    }
+
+    fn poll(&self, volume: String, media_server: String) {
+        let Some(core) = &self.core else { return };
+        let found = core.config().volumes.get(&volume).zip(self.installation(&media_server));
+        let Some((at, installation)) = found else { return };
+        let (at, socket, send) = (at.clone(), self.media_socket(&media_server), self.send.clone());
+        std::thread::spawn(move || {
+            let query = Query {
+                plugin: installation.plugin.clone(),
+                claim: Vec::new(),
+                open: Some(OpenQuery {
+                    server: at.server,
+                    user: at.user,
+                    password: at.password,
+                    unknown_lsu: "no-such-lsu".into(),
+                }),
+            };
+            let answer = ask_plugin(&socket, &installation, query, POLL);
+            let polled = match answer {
+                Ok(Ok(answer)) => seen(volume, &at.lsu, &answer),
+                Ok(Err(_)) => Polled { volume, server_up: false, lsu_up: false, space: None },
+                Err(_) => {
+                    // The media server has gone, which says nothing about the volume.
+                    let _ = send.send(Happened::MediaServerLost(media_server));
+                    Polled { volume, server_up: false, lsu_up: false, space: None }
+                }
+            };
+            let _ = send.send(Happened::Polled(polled));
+        });
+    }
+
+    fn installation(&self, media_server: &str) -> Option<Installation> {
+        self.core.as_ref()?.config().media_servers.get(media_server).cloned()
+    }
+
+    fn media_socket(&self, name: &str) -> PathBuf {
+        media_socket(&self.home, name)
+    }
+
+    fn tell(&mut self, news: &News) {
+        self.watchers.retain(|watcher| watcher.send(news.clone()).is_ok());
+    }
+
+    /// Lets time pass as far as the goal allows and no data process runs.
+    fn go_on(&mut self) -> Result<(), ServerError> {
+        while let Some(step) = self.next_step() {
+            match step {
+                Step::Clock(at) => self.apply(Input::Clock(at))?,
+                Step::Reached(reached) => {
+                    if let Some((_, reply)) = self.goal.take() {
+                        let _ = reply.send(Reply::Reached(reached));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn next_step(&self) -> Option<Step> {
+        let (core, (goal, _)) = (self.core.as_ref()?, self.goal.as_ref()?);
+        if core.is_active() || !self.unquiet.is_empty() {
+            return None;
+        }
+        let timer = core.next_timer();
+        match goal {
+            Until::Settled(jobs) => {
+                let settled = |id: &u64| {
+                    core.job(*id).is_none_or(|job| {
+                        matches!(job.state, JobState::Done | JobState::Suspended | JobState::Incomplete)
+                    })
+                };
+                Some(match timer {
+                    _ if jobs.iter().all(settled) => Step::Reached(Reached::Yes),
+                    Some(at) => Step::Clock(at),
+                    None => Step::Reached(Reached::Stuck),
+                })
+            }
+            Until::At(end) => Some(match timer.filter(|at| at <= end) {
+                Some(at) => Step::Clock(at),
+                None if core.now() < *end => Step::Clock(*end),
+                None => Step::Reached(Reached::Yes),
+            }),
+        }
+    }
+}
+
+enum Step {
+    Clock(u64),
+    Reached(Reached),
+}
+
+/// Where the primary of the domain in `home` listens.
+pub(super) fn primary_socket(home: &Path) -> PathBuf {
+    home.join("primary.sock")
+}
+
+/// Where a media server of the domain in `home` listens.
+pub(super) fn media_socket(home: &Path, name: &str) -> PathBuf {
+    home.join("media").join(format!("{name}.sock"))
+}
+
+/// What an answer says of a disk volume.
+fn seen(volume: String, lsu: &str, answer: &Answer) -> Polled {
+    let server_up = answer.load_error.is_none() && answer.open_code == Some(0);
+    let facts = answer.lsus.iter().find(|facts| facts.name == lsu && facts.code == 0);
+    let space = facts.and_then(|facts| facts.capacity.zip(facts.used));
+    Polled { volume, server_up, lsu_up: facts.is_some(), space }
+}

@@ -1,0 +1,191 @@
+//! Makes one recorded call: its arguments are rebuilt, and handles and data come from this replay.
+
+#![allow(unsafe_code, reason = "calls through the plug-in's C interface")]
+
+use super::argument::Argument;
+use super::process::Order;
+use nbu_trace::{Call, Value, pattern};
+#[allow(clippy::wildcard_imports, reason = "the entry points name their types without a path")]
+use ost_abi::*;
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the calls of a process share.
+pub(super) struct Context {
+    /// Recorded numbers of handles and the handles of this replay.
+    handles: Mutex<HashMap<u64, usize>>,
+    /// Images by the recorded number of their handle.
+    images: Mutex<HashMap<u64, String>>,
+    written: BTreeSet<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: String,
+}
+
+impl Context {
+    pub(super) fn new(order: &Order) -> Self {
+        Self {
+            handles: Mutex::default(),
+            images: Mutex::default(),
+            written: order.written.clone(),
+            user: order.user.clone(),
+            password: order.password.clone(),
+        }
+    }
+
+    /// The handle for a recorded number; null if this replay has none.
+    pub(super) fn handle<T>(&self, number: &Value) -> *mut T {
+        let Value::Handle(number) = number else { return std::ptr::null_mut() };
+        let address = lock(&self.handles).get(number).copied().unwrap_or(0);
+        std::ptr::with_exposed_provenance_mut(address)
+    }
+
+    /// Whether this replay has every handle that the call had in the recording.
+    pub(super) fn has_handles(&self, call: &Call) -> bool {
+        let handles = lock(&self.handles);
+        let has = |value: &Value| match value {
+            // 0: a handle that nobody had given out.
+            Value::Handle(number) => *number == 0 || handles.contains_key(number),
+            _ => true,
+        };
+        call.arguments.iter().all(|value| match value {
+            Value::Fields(fields) => fields.iter().all(has),
+            value => has(value),
+        })
+    }
+
+    /// A handle that was given out.
+    pub(super) fn gave<T>(&self, number: &Value, handle: *mut T) {
+        if let Value::Handle(number) = number {
+            lock(&self.handles).insert(*number, handle.expose_provenance());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What arguments of one call have to know of each other.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Bytes to move, where the call moves some.
+    pub(super) length: Option<u64>,
+    /// Where they begin.
+    pub(super) offset: u64,
+    /// Structures that there is room for.
+    pub(super) capacity: u64,
+    /// Bytes that were moved.
+    pub(super) moved: Cell<u64>,
+}
+
+/// What a call gave.
+pub(super) struct Answer {
+    pub(super) code: i32,
+    pub(super) took: Duration,
+    pub(super) checked_bytes: u64,
+    pub(super) wrong_data: Option<String>,
+}
+
+macro_rules! make {
+    ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $ty:ty),*);)+) => {
+        /// Makes a call; none if the interface has no such entry point.
+        #[allow(unused_mut, unused_variables, reason = "there is a call without arguments")]
+        pub(super) fn make(api: &Api, entry: &str, call: &Call, context: &Context) -> Option<Answer> {
+            match entry {
+                $(stringify!($name) => {
+                    let names: &[&str] = &[$(stringify!($arg)),*];
+                    let shared = shared(names, call);
+                    let mut values = call.arguments.iter().chain(std::iter::repeat(&Value::Nothing));
+                    $(let mut $arg = <$ty as Argument>::place(next(&mut values), &shared, context);)*
+                    let started = Instant::now();
+                    // SAFETY: every pointer is null or to a place that outlives the call and is what the prototype says;
+                    // handles are those that this library gave out.
+                    let code = unsafe { (api.$name)($(<$ty as Argument>::pass(&mut $arg)),*) };
+                    let took = started.elapsed();
+                    let mut answer = Answer { code, took, checked_bytes: 0, wrong_data: None };
+                    if code == STS_EOK {
+                        let mut results = call.results.iter().chain(std::iter::repeat(&Value::Nothing));
+                        $(<$ty as Argument>::took(&$arg, next(&mut results), &shared, context);)*
+                        let places: &[(&str, Option<&[u8]>)] =
+                            &[$((stringify!($arg), <$ty as Argument>::bytes(&$arg))),*];
+                        after(stringify!($name), places, call, &shared, context, &mut answer);
+                    }
+                    Some(answer)
+                })+
+                _ => None,
+            }
+        }
+    };
+}
+
+for_each_entry_point!(make);
+
+fn next<'v>(values: &mut impl Iterator<Item = &'v Value>) -> &'v Value {
+    values.next().unwrap_or(&Value::Nothing)
+}
+
+fn shared(names: &[&str], call: &Call) -> Shared {
+    let number = |name: &str| {
+        let index = names.iter().position(|known| *known == name)?;
+        call.arguments.get(index)?.as_number()
+    };
+    Shared {
+        length: number("length"),
+        offset: number("offset").unwrap_or(0),
+        capacity: number("capacity").unwrap_or(1),
+        moved: Cell::new(0),
+    }
+}
+
+/// After a call that succeeded: remembers which image a handle is of, and checks what was read.
+fn after(
+    entry: &str,
+    places: &[(&str, Option<&[u8]>)],
+    call: &Call,
+    shared: &Shared,
+    context: &Context,
+    answer: &mut Answer,
+) {
+    match entry {
+        "stspi_create_image" | "stspi_open_image" => {
+            let name = call.arguments.get(1).and_then(|image| image.field(1).as_text());
+            if let (Some(Value::Handle(number)), Some(name)) = (call.results.get(3), name) {
+                lock(&context.images).insert(*number, name);
+            }
+        }
+        "stspi_read_image" => {
+            let Some(Value::Handle(number)) = call.arguments.first() else { return };
+            let name = lock(&context.images).get(number).cloned();
+            let Some(name) = name.filter(|name| context.written.contains(name)) else { return };
+            let buffer = places.iter().find_map(|(name, bytes)| bytes.filter(|_| *name == "buffer"));
+            let length = usize::try_from(shared.moved.get()).unwrap_or(usize::MAX);
+            let Some(read) = buffer.and_then(|buffer| buffer.get(..length)) else {
+                answer.wrong_data = Some(format!("{name}: {length} bytes were read into a smaller buffer"));
+                return;
+            };
+            answer.checked_bytes = read.len() as u64;
+            if let Some(at) = pattern::first_difference(read, shared.offset) {
+                let at = shared.offset + at as u64;
+                answer.wrong_data = Some(format!("{name}: the byte at {at} is not the one that was written"));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The names in a call's arguments, for people.
+pub(super) fn about(call: &Call, context: &Context) -> String {
+    let mut names = Vec::new();
+    for argument in &call.arguments {
+        match argument {
+            Value::Text(_) => names.extend(argument.as_text()),
+            Value::Fields(fields) => names.extend(fields.iter().filter_map(Value::as_text)),
+            Value::Handle(number) => names.extend(lock(&context.images).get(number).cloned()),
+            _ => {}
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names.join(" ")
+}

@@ -1,0 +1,195 @@
+//! The steps of the flows behind a backup (copies and what is made of them), as they are written, resolved and told.
+
+use super::Scenario;
+use super::diagnostic::nearest;
+use super::resolve::Problem;
+use super::values::{ByteSize, Comparison};
+use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack};
+use serde::{Deserialize, Serialize};
+use serde_saphyr::Spanned;
+
+/// Verifies or expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CopyStep {
+    /// Which copy; none: the primary one is verified, all are expired.
+    pub copy: Option<u32>,
+    /// Which backups.
+    pub images: ImageChoice,
+}
+
+/// Which backups a step is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageChoice {
+    /// All of them.
+    #[default]
+    All,
+    /// The latest of each stream.
+    Latest,
+    /// All but the latest of each stream.
+    Older,
+}
+
+impl ImageChoice {
+    /// As a phrase.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::All => "every backup so far",
+            Self::Latest => "the latest backup of each stream",
+            Self::Older => "every backup but the latest of each stream",
+        }
+    }
+}
+
+/// Moves the data of all streams on by one generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChangeStep {
+    /// Share of a generated tree's files that change, move or get another mode. `GEN_DATA` has its own directives.
+    pub percent: u8,
+    /// Share of a generated tree's files that go.
+    pub delete_percent: u8,
+}
+
+impl Default for ChangeStep {
+    fn default() -> Self {
+        Self { percent: 10, delete_percent: 3 }
+    }
+}
+
+/// Makes a synthetic full backup of every stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SyntheticStep {
+    /// Whether the storage server composes the image; otherwise the media server reads and writes.
+    pub optimized: bool,
+    /// When a normal synthetic backup takes the place of an optimized one.
+    pub fall_back: FallBack,
+}
+
+impl Default for SyntheticStep {
+    fn default() -> Self {
+        Self { optimized: true, fall_back: FallBack::default() }
+    }
+}
+
+/// Makes another copy of every backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DuplicateStep {
+    /// Index of the storage unit that the copy goes to.
+    pub to: usize,
+    /// The copy that is read; none: the primary one.
+    pub source_copy: Option<u32>,
+    /// How the data gets there.
+    pub method: DuplicateMethod,
+    /// When a normal duplication takes the place of an optimized one.
+    pub fall_back: FallBack,
+    /// Bytes that an extent copy asks for at a time.
+    pub extent: ByteSize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DuplicateFile {
+    to: Spanned<String>,
+    #[serde(default)]
+    source_copy: Option<u32>,
+    #[serde(default)]
+    method: DuplicateMethod,
+    #[serde(default)]
+    fall_back: FallBack,
+    #[serde(default)]
+    extent: Option<Spanned<ByteSize>>,
+}
+
+/// How much the jobs of a step may have written through the media server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediaServerWrites {
+    /// Number of the step, from 1.
+    pub step: usize,
+    /// Bytes that bptm or bpdm gave to the plug-in in write calls, in each successful job of it.
+    pub bytes: Comparison,
+}
+
+/// What the details of the jobs of a step say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepDetails {
+    /// Number of the step, from 1.
+    pub step: usize,
+    /// The words.
+    pub says: String,
+}
+
+/// The index of a storage unit.
+fn unit(label: &Spanned<String>, labels: &[&str]) -> Result<usize, Problem> {
+    labels.iter().position(|known| *known == label.value).ok_or_else(|| {
+        let message = format!("there is no storage unit `{}`", label.value);
+        Problem::new(label.referenced, message, nearest("label", &label.value, labels))
+    })
+}
+
+pub(super) fn duplicate(step: DuplicateFile, labels: &[&str]) -> Result<DuplicateStep, Problem> {
+    let extent = match step.extent {
+        Some(size) if size.value.0 == 0 || !size.value.0.is_multiple_of(512) => {
+            let help = "expected a multiple of 512 bytes, such as 256k";
+            return Err(Problem::new(size.referenced, "not the size of an extent", help));
+        }
+        Some(size) => size.value,
+        None => ByteSize(DuplicateRequest::default_extent()),
+    };
+    Ok(DuplicateStep {
+        to: unit(&step.to, labels)?,
+        source_copy: step.source_copy,
+        method: step.method,
+        fall_back: step.fall_back,
+        extent,
+    })
+}
+
+pub(super) fn tell_change(step: ChangeStep) -> String {
+    format!(
+        "The data of every stream moves on by one generation: {} % of a tree's files change, {} % go, synthetic files as \
+         their directives say.",
+        step.percent, step.delete_percent
+    )
+}
+
+pub(super) fn tell_synthetic(step: SyntheticStep) -> String {
+    let how = if step.optimized {
+        "bptm has the storage include the pieces"
+    } else {
+        "one bptm reads the pieces, another writes"
+    };
+    let otherwise = match step.fall_back {
+        FallBack::Never => "",
+        _ if step.optimized => "; if it does not offer that, one bptm reads and another writes",
+        _ => "",
+    };
+    format!(
+        "Synthetic full backup of every stream, from its last full and incremental backups: bpsynth plans, {how}{otherwise}."
+    )
+}
+
+pub(super) fn tell_duplicate(step: &DuplicateStep, scenario: &Scenario) -> String {
+    let unit = &scenario.units[step.to];
+    let how = match step.method {
+        DuplicateMethod::Optimized => {
+            "bpdm has the storage copy the images, whole if it can, else by extents"
+        }
+        DuplicateMethod::WholeImage => "bpdm has the storage copy whole images",
+        DuplicateMethod::Extents => "bpdm has the storage copy the images by extents",
+        DuplicateMethod::Normal => "one bptm reads, another writes",
+    };
+    let otherwise = match (step.method, step.fall_back) {
+        (DuplicateMethod::Normal, _) | (_, FallBack::Never) => "",
+        (_, FallBack::NotOffered) => "; if it does not offer that, one bptm reads and another writes",
+        (_, FallBack::Failed) => "; if that fails, one bptm reads and another writes",
+    };
+    format!(
+        "Duplicate every backup so far to storage unit {} (LSU {}): bpduplicate; {how}{otherwise}.",
+        unit.label, unit.lsu
+    )
+}

@@ -1,0 +1,263 @@
+//! Plug-ins that do exactly one thing wrong: the table of defects, each for a check of the certification that must find it.
+//!
+//! The wrapping plug-in does the deed; the harness's `prove` runs the check, which must fail and must say why.
+
+use crate::orders::FaultEffect;
+use ost_abi::{STS_EACCESS, STS_EAUTH, STS_EBUSY, STS_ENOENT, STS_ENOSPC, STS_EOK, STS_EPLUGIN, STS_ESOCKET};
+
+/// For as long as the process lives.
+const ALWAYS: u64 = u64::MAX;
+
+/// What the plug-in does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// A fault as orders have it; `STS_EOK` as an error means that it says it did what it did not.
+    Fault {
+        /// Entry point.
+        call: &'static str,
+        /// What happens.
+        effect: FaultEffect,
+        /// Calls left alone first.
+        skip: u64,
+        /// Calls hit.
+        times: u64,
+        /// Only in this process.
+        process: Option<&'static str>,
+    },
+    /// It answers one code where it should answer another; without a call, everywhere.
+    Mistakes {
+        /// Entry point.
+        call: Option<&'static str>,
+        /// The right code.
+        right: i32,
+        /// What it answers.
+        wrong: i32,
+    },
+    /// It reads its configuration with these keys replaced: key, and the whole line that stands for it.
+    Configured(&'static [(&'static str, &'static str)]),
+    /// Something that needs code of its own.
+    Own(Own),
+}
+
+/// Deeds with code of their own in the wrapping plug-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// Has no name.
+    Nameless,
+    /// Takes any interface version.
+    AnyVersion,
+    /// Does not say which thread model it has.
+    NoThreadModel,
+    /// Has other flags by name than by handle.
+    FlagsByName,
+    /// Lists the last LSU twice.
+    ListsTwice,
+    /// Says half of the capacity.
+    HalfCapacity,
+    /// Says a byte more than is used.
+    OneMoreUsed,
+    /// Writes zeros in place of one block of each image's third buffer.
+    LosesABlock,
+    /// Refuses writes of more than 1 MiB.
+    SmallWritesOnly,
+    /// Forgets everything when the process forks.
+    LostByFork,
+    /// Logs nothing.
+    Mute,
+    /// Says that it wrote all, whatever it wrote.
+    SaysAllWritten,
+    /// Takes more than a GiB of memory.
+    Hoards,
+}
+
+/// A plug-in with one defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defect {
+    /// Its name, for `NBU_SHIM_DEFECT`.
+    pub name: &'static str,
+    /// The check that must find it.
+    pub check: &'static str,
+    /// What the check's detail must say.
+    pub says: &'static str,
+    /// Other checks that find it too, and rightly.
+    pub also: &'static [&'static str],
+    /// The deed.
+    pub deed: Deed,
+}
+
+const fn defect(name: &'static str, check: &'static str, says: &'static str, deed: Deed) -> Defect {
+    Defect { name, check, says, also: &[], deed }
+}
+
+const fn own(name: &'static str, check: &'static str, says: &'static str, own: Own) -> Defect {
+    defect(name, check, says, Deed::Own(own))
+}
+
+const fn always(call: &'static str, effect: FaultEffect) -> Deed {
+    Deed::Fault { call, effect, skip: 0, times: ALWAYS, process: None }
+}
+
+/// Says of every delete that it was done, and does nothing.
+const PRETENDS_TO_DELETE: Deed = always("stspi_delete_image", FaultEffect::Error(STS_EOK));
+
+const fn once(call: &'static str, code: i32, skip: u64) -> Deed {
+    Deed::Fault { call, effect: FaultEffect::Error(code), skip, times: 1, process: Some("bptm") }
+}
+
+/// Reads with a wrong bit in all but the first two, which are those of the header and the first buffer.
+const READS_WRONG: Deed = Deed::Fault {
+    call: "stspi_read_image",
+    effect: FaultEffect::Corrupt(80_000),
+    skip: 2,
+    times: ALWAYS,
+    process: Some("bptm"),
+};
+
+/// One defect for each check, in the order of the certification's catalogue. Checks whose cause lies in the harness and not
+/// in the plug-in have none: `prove` has an answer of its own for them.
+pub const DEFECTS: &[Defect] = &[
+    own("nameless", "LOD-001", "a name, version or type is missing", Own::Nameless),
+    own("any-version", "LOD-002", "stspi_init with version 0: error 0", Own::AnyVersion),
+    defect(
+        "claims-everything",
+        "LOD-003",
+        "is not refused with STS_ECLAIM",
+        always("stspi_claim", FaultEffect::Error(STS_EOK)),
+    ),
+    own("no-thread-model", "LOD-004", "thread model Some(0)", Own::NoThreadModel),
+    defect(
+        "server-stays-busy",
+        "SRV-001",
+        "stspi_close_server: error 2060005",
+        always("stspi_close_server", FaultEffect::Error(STS_EBUSY)),
+    ),
+    own("flags-by-name", "SRV-002", "by handle", Own::FlagsByName),
+    own("lists-twice", "SRV-003", "the cluster has", Own::ListsTwice),
+    own("half-capacity", "SRV-004", "capacity Some(", Own::HalfCapacity),
+    own("one-more-used", "SRV-005", "used Some(", Own::OneMoreUsed),
+    Defect {
+        also: &["ERR-003"],
+        ..defect(
+            "unknown-lsu-is-a-failure",
+            "SRV-006",
+            "error 2060046",
+            Deed::Mistakes { call: Some("stspi_get_lsu_prop_byname"), right: STS_ENOENT, wrong: STS_EPLUGIN },
+        )
+    },
+    defect(
+        "wrong-password-is-a-failure",
+        "SRV-007",
+        "error 2060046",
+        Deed::Mistakes { call: Some("stspi_open_server"), right: STS_EAUTH, wrong: STS_EPLUGIN },
+    ),
+    defect("sixth-write-fails", "BKP-001", "status 84", once("stspi_write_image", STS_EPLUGIN, 5)),
+    defect("creates-nothing", "BKP-003", "expected == 6", once("stspi_create_image", STS_EACCESS, 0)),
+    own("hoards", "BKP-005", "expected <= 1073741824", Own::Hoards),
+    defect("one-vip", "BKP-006", ": 0", Deed::Configured(&[("vip_pool", "s3_endpoints = [\"127.0.0.11\"]")])),
+    defect(
+        "slow-delete",
+        "BKP-007",
+        "expected <= 8000",
+        Deed::Fault {
+            call: "stspi_delete_image",
+            effect: FaultEffect::Delay(9000),
+            skip: 0,
+            times: 1,
+            process: Some("bpdm"),
+        },
+    ),
+    own("loses-a-block", "BKP-008", "data.restore", Own::LosesABlock),
+    defect("many-writes-fail", "BKP-009", "status 84", once("stspi_write_image", STS_EPLUGIN, 500)),
+    own("small-writes-only", "BKP-010", "status 84", Own::SmallWritesOnly),
+    own("lost-by-fork", "BKP-011", "status 83", Own::LostByFork),
+    defect("no-tls", "BKP-012", "status 83", Deed::Configured(&[("s3", "s3 = \"http\"")])),
+    own("loses-a-block-of-main", "RST-001", "differences", Own::LosesABlock),
+    defect("reads-wrong-single", "RST-002", "differences", READS_WRONG),
+    defect("keeps-expired", "EXP-001", "are left", PRETENDS_TO_DELETE),
+    defect("keeps-cancelled", "CAN-001", "storage.no_orphans", PRETENDS_TO_DELETE),
+    defect(
+        "cannot-delete-cancelled",
+        "CAN-002",
+        "storage.no_orphans",
+        Deed::Fault {
+            call: "stspi_delete_image",
+            effect: FaultEffect::Error(STS_EBUSY),
+            skip: 0,
+            times: ALWAYS,
+            process: None,
+        },
+    ),
+    defect(
+        "full-is-a-failure",
+        "FUL-001",
+        "with status 129: 0",
+        Deed::Mistakes { call: None, right: STS_ENOSPC, wrong: STS_EPLUGIN },
+    ),
+    Defect {
+        also: &["SRV-007"],
+        ..defect(
+            "wrong-password-is-full",
+            "ERR-001",
+            "status 129",
+            Deed::Mistakes { call: Some("stspi_open_server"), right: STS_EAUTH, wrong: STS_ENOSPC },
+        )
+    },
+    own("mute", "ERR-002", "do not say", Own::Mute),
+    Defect {
+        also: &["SRV-006"],
+        ..defect(
+            "unknown-lsu-is-full",
+            "ERR-003",
+            "status 129",
+            Deed::Mistakes { call: Some("stspi_get_lsu_prop_byname"), right: STS_ENOENT, wrong: STS_ENOSPC },
+        )
+    },
+    defect("gives-up-writing", "FLT-001", "status 84", once("stspi_write_image", STS_ESOCKET, 20)),
+    defect("gives-up-closing", "FLT-002", "status 87", once("stspi_close_image", STS_ESOCKET, 1)),
+    defect("leaves-what-was-repeated", "FLT-003", "storage.empty", PRETENDS_TO_DELETE),
+    defect("passes-wrong-bytes", "FLT-004", "data.restore", READS_WRONG),
+    defect(
+        "only-the-vip-that-fails",
+        "FLT-005",
+        "status 8",
+        Deed::Configured(&[("vip_pool", "s3_endpoints = [\"127.0.0.12\"]\ncall_timeout = 3")]),
+    ),
+    defect("does-not-log-in-again", "FLT-006", "status 83", once("stspi_get_lsu_prop_byname", STS_EAUTH, 1)),
+    defect("gives-up-opening", "FLT-007", "status 83", once("stspi_open_image", STS_ESOCKET, 0)),
+    defect("hands-on-wrong-bytes", "FLT-008", "came back with wrong bytes", READS_WRONG),
+    defect("keeps-after-write-error", "ABI-001", "storage.no_orphans", PRETENDS_TO_DELETE),
+    own("says-all-written", "ABI-002", "status 84", Own::SaysAllWritten),
+    defect("reads-wrong-after-error", "ABI-003", "came back with wrong bytes", READS_WRONG),
+    defect("keeps-after-close-error", "ABI-004", "storage.no_orphans", PRETENDS_TO_DELETE),
+    defect("keeps-after-hang", "ABI-005", "storage.no_orphans", PRETENDS_TO_DELETE),
+    defect("keeps-after-cancel", "ABI-006", "storage.no_orphans", PRETENDS_TO_DELETE),
+    defect("keeps-busy", "ABI-007", "storage.empty", PRETENDS_TO_DELETE),
+    defect("reads-wrong-after-crash", "ABI-008", "data.restore", READS_WRONG),
+    defect("keeps-after-stale-handle", "ABI-009", "storage.no_orphans", PRETENDS_TO_DELETE),
+];
+
+/// The defect of a name.
+pub fn named(name: &str) -> Option<&'static Defect> {
+    DEFECTS.iter().find(|defect| defect.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_defect_has_its_own_name_and_check_and_a_reason() {
+        let names: BTreeSet<_> = DEFECTS.iter().map(|defect| defect.name).collect();
+        let checks: BTreeSet<_> = DEFECTS.iter().map(|defect| defect.check).collect();
+        assert_eq!((names.len(), checks.len()), (DEFECTS.len(), DEFECTS.len()));
+        for defect in DEFECTS {
+            assert!(!defect.says.is_empty() && !defect.also.contains(&defect.check), "{}", defect.name);
+            if let Deed::Fault { call, .. } = defect.deed {
+                assert!(ost_abi::ENTRY_POINTS.contains(&call), "{}", defect.name);
+            }
+        }
+        assert_eq!(named("hoards").map(|defect| defect.check), Some("BKP-005"));
+        assert_eq!(named("perfect"), None);
+    }
+}
