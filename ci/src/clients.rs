@@ -50,17 +50,26 @@ pub(crate) fn not_checked(what: &str, missing: String) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs the checks of one module that is not a client's, with packages of its own: `requirements-<name>.txt`.
-pub(crate) fn module(root: &Path, name: &str, surroundings: &[(&str, PathBuf)]) -> Result<(), Failure> {
-    let environment = match Environment::make(root, &format!("requirements-{name}.txt")) {
+/// Runs the checks of modules that are no client's, with packages of their own: `requirements-<packages>.txt`.
+pub(crate) fn modules(
+    root: &Path,
+    packages: &str,
+    names: &[&str],
+    surroundings: &[(&str, PathBuf)],
+) -> Result<(), Failure> {
+    let environment = match Environment::make(root, &format!("requirements-{packages}.txt")) {
         Ok(environment) => environment,
-        Err(missing) => return not_checked(name, missing),
+        Err(missing) => return not_checked(packages, missing),
     };
     let build = ["build", "--workspace", "--features", FEATURES, "--locked", "--bin", "vast-sim"];
     step::run(&mut cargo(root, &build))?;
     let mut checks = Command::new(environment.python());
     checks.current_dir(root).envs(surroundings.iter().map(|(name, path)| (name, path)));
-    checks.arg("ci/clients/run.py").arg("--sim").arg(simulator(root)?).args(["--module", name]);
+    checks
+        .arg("ci/clients/run.py")
+        .arg("--sim")
+        .arg(simulator(root)?)
+        .args(names.iter().flat_map(|name| ["--module", name]));
     step::run(&mut checks)
 }
 

@@ -53,10 +53,10 @@ enum Command {
         #[arg(long, value_name = "PROGRAM")]
         python: Option<PathBuf>,
     },
-    /// Checks the simulator's live page in a headless browser.
+    /// Checks the simulator's live page and the certification's report in a headless browser.
     ///
     /// Uses Chromium and its driver, which it installs on Debian when they are missing, and needs python3 with venv, and a
-    /// package index. Leaves pictures of the page in the target directory.
+    /// package index. Leaves pictures of the pages in the target directory.
     Page,
     /// Everything that must hold before a change lands.
     Test {

@@ -10,75 +10,12 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
-use tempfile::TempDir;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
-const SCENARIO: &str = "\
-scenario: NBU-BKP-900
-title: a small one
-storage:
-  server: {type: Fake, name: server, user: user, password: secret}
-  lsus: [{name: lsu0}]
-  units: [{label: stu1, lsu: lsu0}]
-policy: {name: p1, storage: stu1}
-selections: [GEN_DATA, GEN_KBSIZE=64, GEN_MAXFILES=4]
-run:
-  - backup: {}
-  - restore: {}
-expect:
-  data: {restore: byte_identical}
-";
+mod place;
 
-/// A plug-in in C that keeps images in a directory and knows nothing of VAST.
-fn c_plugin() -> PathBuf {
-    static BUILT: OnceLock<TempDir> = OnceLock::new();
-    let dir = BUILT.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let cc = Command::new("cc")
-            .args(["-std=c11", "-shared", "-fPIC", "-O2", "-I"])
-            .arg(root.join("../driver/ost-abi/include"))
-            .arg(root.join("tests/fixtures/fake_plugin.c"))
-            .arg("-o")
-            .arg(dir.path().join("libstspiFake.so"))
-            .status()
-            .unwrap();
-        assert!(cc.success(), "the C plug-in does not compile");
-        dir
-    });
-    dir.path().join("libstspiFake.so")
-}
-
-/// A directory with the scenario, an LSU for the C plug-in, and a command that works there.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("storage/lsu0")).unwrap();
-        std::fs::write(dir.path().join("a.yaml"), SCENARIO).unwrap();
-        Self(dir)
-    }
-
-    fn run(&self, args: &[&str], fail: Option<&str>) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nbu-harness"));
-        command.args(args).current_dir(self.0.path()).env("FAKE_OST_DIR", self.0.path().join("storage"));
-        if let Some(fail) = fail {
-            command.env("FAKE_OST_FAIL", fail);
-        }
-        command.output().unwrap()
-    }
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+use place::{Place, SCENARIO, c_plugin, stderr, stdout};
 
 #[test]
 fn a_scenario_that_holds_exits_with_0_and_prints_the_jobs() {

@@ -5,11 +5,12 @@
 use super::{Answer, LsuFacts, OpenQuery, PluginFacts, Query, ServerFacts};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use ost_abi::{
-    Api, STS_EOK, STS_LOG_INFO, STS_UNKNOWN, STSPI_INTERFACE_VERSION, bstsp_lsu_list_handle_s,
+    Api, STS_EOK, STS_LOG_INFO, STS_LSUF_WORM, STS_UNKNOWN, STSPI_INTERFACE_VERSION, bstsp_lsu_list_handle_s,
     bstsp_server_handle_s, sts_cred_v7_t, sts_lsu_info_t, sts_lsu_name_t, sts_lsu_t, sts_server_info_t,
     sts_session_def_v7_t, stspi_plugin_info_t,
 };
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fs::File;
 use std::io;
@@ -36,6 +37,7 @@ pub(super) fn ask(query: &Query) -> Answer {
     match load(&query.plugin) {
         Ok((library, api, facts)) => {
             answer.plugin = Some(facts);
+            answer.optional_calls = optional_calls(&library);
             let log = RefCell::new(Vec::new());
             for name in &query.claim {
                 if let Ok(c_name) = CString::new(name.as_str()) {
@@ -93,6 +95,14 @@ fn load(path: &Path) -> Result<(Library, Api, PluginFacts), String> {
         init_version_0_code,
     };
     Ok((library, api, facts))
+}
+
+/// Names of the optional calls that a library exports.
+fn optional_calls(library: &Library) -> Vec<String> {
+    let all: BTreeSet<&str> = ost_abi::STS_CAPABILITIES.iter().flat_map(|row| row.calls).copied().collect();
+    // SAFETY: only whether there is an address is asked; nothing is called.
+    let exported = |call: &&str| unsafe { library.get::<*mut c_void>(*call) }.is_ok();
+    all.into_iter().filter(exported).map(str::to_owned).collect()
 }
 
 fn open_server(api: &Api, query: &OpenQuery, log: &RefCell<Vec<String>>, answer: &mut Answer) {
@@ -179,6 +189,8 @@ fn lsu_facts(api: &Api, server: *mut bstsp_server_handle_s, name: &str) -> LsuFa
     // SAFETY: `lsu` holds an open server and a terminated name; `info` has the size it says.
     let code = unsafe { (api.stspi_get_lsu_prop_byname)(&raw const lsu, &raw mut info) };
     let known = |figure: u64| (code == STS_EOK && figure != STS_UNKNOWN).then_some(figure);
+    // The two mean nothing for an LSU without locks.
+    let lock = |seconds| known(seconds).filter(|_| info.media & STS_LSUF_WORM != 0);
     LsuFacts {
         name: name.into(),
         code,
@@ -188,8 +200,8 @@ fn lsu_facts(api: &Api, server: *mut bstsp_server_handle_s, name: &str) -> LsuFa
         save_as: info.save_as,
         block_size: info.block_size,
         max_transfer: info.max_transfer,
-        worm_min: info.worm_min,
-        worm_max: info.worm_max,
+        worm_min: lock(info.worm_min).filter(|seconds| *seconds > 0),
+        worm_max: lock(info.worm_max),
     }
 }
 

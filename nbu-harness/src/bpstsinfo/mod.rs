@@ -6,6 +6,7 @@
 mod calls;
 
 use crate::nbu::die_with_starter;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -60,6 +61,9 @@ pub struct Answer {
     pub load_error: Option<String>,
     /// What the plug-in says of itself.
     pub plugin: Option<PluginFacts>,
+    /// Names of the optional calls that the library exports.
+    #[serde(default)]
+    pub optional_calls: Vec<String>,
     /// Name and code of every `stspi_claim`.
     pub claims: Vec<(String, i32)>,
     /// Result of `stspi_get_server_prop_byname` for the server to open.
@@ -83,7 +87,7 @@ pub struct Answer {
 }
 
 /// What a plug-in says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginFacts {
     /// Name.
     pub name: String,
@@ -133,10 +137,10 @@ pub struct LsuFacts {
     pub block_size: u64,
     /// Largest transfer.
     pub max_transfer: u64,
-    /// Shortest lock of an image in seconds; 0 without locks.
-    pub worm_min: u64,
-    /// Longest lock of an image in seconds; 0 without locks.
-    pub worm_max: u64,
+    /// Shortest lock of an image in seconds; `None` for any, and without locks.
+    pub worm_min: Option<u64>,
+    /// Longest lock of an image in seconds; `None` for any, and without locks.
+    pub worm_max: Option<u64>,
 }
 
 /// Runs this program as `bpstsinfo` if its arguments say so, and returns the exit code.

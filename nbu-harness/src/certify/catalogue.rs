@@ -1,47 +1,11 @@
 //! The catalogue of checks. Ids are stable: a check that goes leaves its number unused.
 
+use super::check::{Check, Proof, Requirement};
 use super::probes::{self, Seen};
+use super::resources::LeakKind;
 
-/// How a check is proven.
-#[derive(Debug, Clone, Copy)]
-pub enum Proof {
-    /// By what the plug-in answers to `bpstsinfo`, compared with what the cluster says of itself.
-    Answers(fn(&Seen) -> Result<String, String>),
-    /// By findings of a scenario: these aspects of its expectations, or all of them when none is named.
-    Scenario {
-        /// The scenario's id.
-        id: &'static str,
-        /// Aspects, as [`crate::judge::Finding::aspect`] has them.
-        aspects: &'static [&'static str],
-    },
-    /// By a backup with something in place of the plug-in.
-    NotAPlugin(probes::Substitute),
-}
-
-/// One check.
-#[derive(Debug, Clone, Copy)]
-pub struct Check {
-    /// Stable id.
-    pub id: &'static str,
-    /// Its group.
-    pub group: &'static str,
-    /// One line.
-    pub title: &'static str,
-    /// What a pass proves.
-    pub proves: &'static str,
-    /// Whether `--quick` runs it too.
-    pub quick: bool,
-    /// How.
-    pub proof: Proof,
-}
-
-impl Check {
-    /// Whether a pattern is the beginning of its id or group; no pattern matches everything.
-    pub fn matches(&self, patterns: &[String]) -> bool {
-        patterns.is_empty()
-            || patterns.iter().any(|p| self.id.starts_with(p.as_str()) || self.group.starts_with(p.as_str()))
-    }
-}
+/// The main scenario: real files, a generated tree and synthetic data in concurrent streams, there and back.
+pub(super) const MAIN: &str = "NBU-BKP-001";
 
 macro_rules! embedded {
     ($($id:literal),+ $(,)?) => {
@@ -92,7 +56,41 @@ embedded!(
     "NBU-ABI-007",
     "NBU-ABI-008",
     "NBU-ABI-009",
+    "NBU-JOB-001",
+    "NBU-JOB-002",
+    "NBU-JOB-003",
+    "NBU-JOB-004",
+    "NBU-JOB-005",
+    "NBU-JOB-006",
+    "NBU-JOB-007",
+    "NBU-JOB-008",
+    "NBU-CON-001",
 );
+
+/// A check that every plug-in has to pass and that `--quick` runs too.
+const fn mandatory(
+    id: &'static str,
+    group: &'static str,
+    title: &'static str,
+    proves: &'static str,
+    proof: Proof,
+) -> Check {
+    Check { id, group, requirement: Requirement::Mandatory, title, proves, quick: true, proof }
+}
+
+/// The check of a capability.
+macro_rules! capability {
+    ($id:literal, $name:literal) => {
+        mandatory(
+            $id,
+            "claims",
+            concat!("What is claimed with ", $name, " is there"),
+            "the library has its calls, the server its flags",
+            Proof::Capability($name),
+        )
+        .claimed($name)
+    };
+}
 
 const fn answers(
     id: &'static str,
@@ -101,7 +99,7 @@ const fn answers(
     proves: &'static str,
     probe: fn(&Seen) -> Result<String, String>,
 ) -> Check {
-    Check { id, group, title, proves, quick: true, proof: Proof::Answers(probe) }
+    mandatory(id, group, title, proves, Proof::Answers(probe))
 }
 
 const fn of_main(
@@ -111,7 +109,7 @@ const fn of_main(
     proves: &'static str,
     aspects: &'static [&'static str],
 ) -> Check {
-    Check { id, group, title, proves, quick: true, proof: Proof::Scenario { id: "NBU-BKP-001", aspects } }
+    mandatory(id, group, title, proves, Proof::Scenario { id: MAIN, aspects })
 }
 
 const fn whole(
@@ -122,7 +120,8 @@ const fn whole(
     title: &'static str,
     proves: &'static str,
 ) -> Check {
-    Check { id, group, title, proves, quick, proof: Proof::Scenario { id: scenario, aspects: &[] } }
+    let proof = Proof::Scenario { id: scenario, aspects: &[] };
+    Check { quick, ..mandatory(id, group, title, proves, proof) }
 }
 
 /// All checks, in the order in which they are reported.
@@ -156,22 +155,20 @@ pub const fn catalogue() -> &'static [Check] {
             "the host knows whether threads may share the library",
             probes::thread_model,
         ),
-        Check {
-            id: "LOD-005",
-            group: "load",
-            title: "A missing plug-in fails the job with its path",
-            proves: "status 11, the path in the job details, nothing stored",
-            quick: true,
-            proof: Proof::NotAPlugin(probes::Substitute::Missing),
-        },
-        Check {
-            id: "LOD-006",
-            group: "load",
-            title: "A library that is no plug-in fails the job with what it lacks",
-            proves: "status 11, the missing symbol in the job details, nothing stored",
-            quick: true,
-            proof: Proof::NotAPlugin(probes::Substitute::OtherLibrary),
-        },
+        mandatory(
+            "LOD-005",
+            "load",
+            "A missing plug-in fails the job with its path",
+            "status 11, the path in the job details, nothing stored",
+            Proof::NotAPlugin(probes::Substitute::Missing),
+        ),
+        mandatory(
+            "LOD-006",
+            "load",
+            "A library that is no plug-in fails the job with what it lacks",
+            "status 11, the missing symbol in the job details, nothing stored",
+            Proof::NotAPlugin(probes::Substitute::OtherLibrary),
+        ),
         answers(
             "SRV-001",
             "server",
@@ -221,6 +218,34 @@ pub const fn catalogue() -> &'static [Check] {
             "STS_EAUTH, quickly",
             probes::wrong_password,
         ),
+        mandatory(
+            "SRV-008",
+            "server",
+            "The same question has the same answer each time",
+            "answers depend on nothing but the question, in one process after the other",
+            Proof::Alike(probes::alike),
+        ),
+        answers(
+            "CAP-001",
+            "claims",
+            "Nothing is flagged that is not claimed",
+            "NetBackup asks for no more than there is",
+            probes::flags_fit_claims,
+        ),
+        capability!("CAP-002", "checkpoint"),
+        capability!("CAP-003", "flush"),
+        capability!("CAP-004", "random_write"),
+        capability!("CAP-005", "include"),
+        capability!("CAP-006", "copy_image"),
+        capability!("CAP-007", "copy_extent"),
+        capability!("CAP-008", "async_copy"),
+        capability!("CAP-009", "named_async_copy"),
+        capability!("CAP-010", "events"),
+        capability!("CAP-011", "replication_properties"),
+        capability!("CAP-012", "image_set"),
+        capability!("CAP-013", "image_meta"),
+        capability!("CAP-014", "label"),
+        capability!("CAP-015", "worm"),
         of_main(
             "BKP-001",
             "backup",
@@ -423,7 +448,6 @@ pub const fn catalogue() -> &'static [Check] {
             "Every VIP corrupts downloads for a while",
             "the restore fails with 85 and no wrong byte comes back; afterwards all is well",
         ),
-        // Needs the capability copy_image.
         whole(
             "DUP-001",
             "duplicate",
@@ -431,8 +455,8 @@ pub const fn catalogue() -> &'static [Check] {
             true,
             "Optimized duplication by whole images",
             "no data through the media server; copy 2 restores byte-identical after copy 1 is expired",
-        ),
-        // Needs the capability copy_extent.
+        )
+        .claimed("copy_image"),
         whole(
             "DUP-002",
             "duplicate",
@@ -440,7 +464,8 @@ pub const fn catalogue() -> &'static [Check] {
             false,
             "Optimized duplication by extents of 256 KiB",
             "no data through the media server; copy 2 restores byte-identical after copy 1 is expired",
-        ),
+        )
+        .claimed("copy_extent"),
         whole(
             "DUP-003",
             "duplicate",
@@ -465,7 +490,6 @@ pub const fn catalogue() -> &'static [Check] {
             "A duplication whose target fills up",
             "status 191, nothing on the target, copy 1 as it was, optimized or not",
         ),
-        // Needs the capability include.
         whole(
             "SYN-001",
             "synthetic",
@@ -473,7 +497,8 @@ pub const fn catalogue() -> &'static [Check] {
             true,
             "Optimized synthetic full backup",
             "no data through the media server; it restores as the client was, also when its components are gone",
-        ),
+        )
+        .claimed("include"),
         whole(
             "SYN-002",
             "synthetic",
@@ -482,7 +507,6 @@ pub const fn catalogue() -> &'static [Check] {
             "Normal synthetic full backup where the storage server includes nothing",
             "a full, differential and cumulative backup become the client's state through two bptm",
         ),
-        // Needs the capability include.
         whole(
             "SYN-003",
             "synthetic",
@@ -490,8 +514,8 @@ pub const fn catalogue() -> &'static [Check] {
             false,
             "Synthetic full backups on top of each other",
             "status 607 without an incremental backup; pieces of pieces restore byte-identical",
-        ),
-        // Needs the capability include.
+        )
+        .claimed("include"),
         whole(
             "ACC-001",
             "accelerator",
@@ -499,8 +523,8 @@ pub const fn catalogue() -> &'static [Check] {
             true,
             "Accelerated full backups",
             "changed blocks only go through the media server; it restores as the client is, also when its base is gone",
-        ),
-        // Needs the capability include.
+        )
+        .claimed("include"),
         whole(
             "ACC-002",
             "accelerator",
@@ -508,7 +532,8 @@ pub const fn catalogue() -> &'static [Check] {
             false,
             "An accelerated backup whose base is lost",
             "a full backup with status 0 that says why, and the base of the next one",
-        ),
+        )
+        .claimed("include"),
         whole(
             "ABI-001",
             "abi",
@@ -581,6 +606,114 @@ pub const fn catalogue() -> &'static [Check] {
             "A handle that the plug-in does not know fails the write",
             "status 84 and nothing left",
         ),
+        whole(
+            "JOB-001",
+            "jobs",
+            "NBU-JOB-001",
+            true,
+            "bptm is killed in its second fragment",
+            "the next try, under the same id, meets nothing of the first and succeeds",
+        ),
+        whole(
+            "JOB-002",
+            "jobs",
+            "NBU-JOB-002",
+            true,
+            "A media server dies in the middle of a backup",
+            "another one makes it again, and the first, back again, reads it",
+        ),
+        whole(
+            "JOB-003",
+            "jobs",
+            "NBU-JOB-003",
+            false,
+            "The primary is killed in the middle of a backup",
+            "the next try meets nothing of the first and succeeds",
+        ),
+        whole(
+            "JOB-004",
+            "jobs",
+            "NBU-JOB-004",
+            false,
+            "A week of nightly schedules",
+            "every night's backup restores byte-identical",
+        ),
+        whole(
+            "JOB-005",
+            "jobs",
+            "NBU-JOB-005",
+            false,
+            "Storage unit groups pass over what is down",
+            "backups go where there is storage, or end with 2074 and say why",
+        ),
+        whole(
+            "JOB-006",
+            "jobs",
+            "NBU-JOB-006",
+            true,
+            "A disk volume above its high water mark gets no backup",
+            "what the plug-in says of its LSUs decides where backups go",
+        ),
+        whole(
+            "JOB-007",
+            "jobs",
+            "NBU-JOB-007",
+            false,
+            "The operator suspends, resumes, cancels and restarts backups",
+            "each ends as the Activity Monitor says, and what was made restores byte-identical",
+        ),
+        whole(
+            "JOB-008",
+            "jobs",
+            "NBU-JOB-008",
+            true,
+            "A paused media server comes back when another one has made its backup",
+            "what the stale writer does touches nothing of the new image",
+        ),
+        whole(
+            "CON-001",
+            "concurrency",
+            "NBU-CON-001",
+            false,
+            "256 streams at once",
+            "as many processes with a copy of the plug-in each, and every stream restores byte-identical",
+        ),
+        // Last, so that they see all scenarios.
+        mandatory(
+            "RES-001",
+            "resources",
+            "bptm has no descriptor after stspi_terminate that it did not have before the load",
+            "the plug-in closes what it opens",
+            Proof::Footprint(|footprint| &footprint.left_descriptors),
+        ),
+        mandatory(
+            "RES-002",
+            "resources",
+            "bptm has no thread after stspi_terminate that it did not have before the load",
+            "the plug-in ends what it starts",
+            Proof::Footprint(|footprint| &footprint.left_threads),
+        ),
+        mandatory(
+            "RES-003",
+            "resources",
+            "No process outlives its job",
+            "nothing of a job runs on when the job is done",
+            Proof::Leaks(&[LeakKind::Process]),
+        ),
+        mandatory(
+            "RES-004",
+            "resources",
+            "No shared memory outlives its job",
+            "System V segments and files in /dev/shm are as before",
+            Proof::Leaks(&[LeakKind::SharedMemory]),
+        ),
+        mandatory(
+            "RES-005",
+            "resources",
+            "The harness itself leaves no descriptor and no thread",
+            "what is counted in the other checks is not the harness's own",
+            Proof::Leaks(&[LeakKind::Descriptor, LeakKind::Thread]),
+        ),
     ];
     ALL
 }
@@ -638,6 +771,24 @@ mod tests {
             "all_jobs_done_within",
         ]);
         assert_eq!(judged, expected);
+    }
+
+    #[test]
+    fn every_capability_has_its_check_and_no_other_check_depends_on_a_claim() {
+        let claimed: Vec<_> = catalogue()
+            .iter()
+            .filter_map(|check| match (check.requirement, check.proof) {
+                (Requirement::Claimed(name), Proof::Capability(other)) if name == other => Some(name),
+                (Requirement::Claimed(name), Proof::Scenario { .. }) => {
+                    assert!(ost_abi::STS_CAPABILITIES.iter().any(|row| row.name == name), "{name}");
+                    None
+                }
+                (Requirement::Claimed(name), _) => panic!("{}: {name}", check.id),
+                (Requirement::Mandatory, _) => None,
+            })
+            .collect();
+        let all: Vec<_> = ost_abi::STS_CAPABILITIES.iter().map(|row| row.name).collect();
+        assert_eq!(claimed, all);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Where a run took place: what a reader of the report needs to judge its figures.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The machine and its software.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Environment {
     /// Operating system and kernel release.
     pub os: String,

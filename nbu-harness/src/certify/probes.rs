@@ -4,13 +4,15 @@ use crate::bpstsinfo::{Answer, OpenQuery, Query, ServerFacts};
 use crate::engine::{SetupError, Stand};
 use crate::scenario::{self, Scenario};
 use ost_abi::{
-    STS_EAUTH, STS_ECLAIM, STS_ENOENT, STS_ENOTSUP, STS_EOK, STS_SRV_DISK, STSPI_INTERFACE_VERSION,
-    STSPI_THREADS_MULTI, STSPI_THREADS_SINGLE,
+    STS_CAPABILITIES, STS_EAUTH, STS_ECLAIM, STS_ENOENT, STS_ENOTSUP, STS_EOK, STS_SRV_DISK,
+    STSPI_INTERFACE_VERSION, STSPI_THREADS_MULTI, STSPI_THREADS_SINGLE,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How often everything is asked: an answer that depends on more than the question shows.
+const TIMES: usize = 3;
 /// How long one `bpstsinfo` may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// A wrong password must be noticed within this time.
@@ -46,8 +48,8 @@ pub enum Substitute {
     OtherLibrary,
 }
 
-/// Everything that was asked and what is true.
-#[derive(Debug, Clone)]
+/// Everything that was asked at one time and what is true.
+#[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// Answers with the right credentials.
     pub right: Answer,
@@ -57,18 +59,28 @@ pub struct Seen {
     pub lsus: Vec<(String, u64, u64)>,
 }
 
+impl Seen {
+    /// Names of the capabilities that the server claims.
+    pub(super) fn claims(&self) -> Vec<String> {
+        let claimed =
+            self.right.server.as_ref().map(|server| server.capabilities.as_slice()).unwrap_or_default();
+        let name = |index: &u32| STS_CAPABILITIES.iter().find(|row| row.index == *index).map(|row| row.name);
+        claimed.iter().filter_map(|index| name(index).map(str::to_owned)).collect()
+    }
+}
+
 /// The scenario behind these checks.
 pub(crate) fn probe_scenario() -> Result<Scenario, SetupError> {
     scenario::parse("probes", SCENARIO).map_err(|error| SetupError::Impossible(error.to_string()))
 }
 
-/// Starts a cluster and asks.
+/// Starts a cluster and asks everything several times, each time in new processes.
 pub(super) fn look(
     exe: &Path,
     plugin: &Path,
     environment: &BTreeMap<String, String>,
     dir: &Path,
-) -> Result<Seen, SetupError> {
+) -> Result<Vec<Seen>, SetupError> {
     let scenario = probe_scenario()?;
     let stand = Stand::start(&scenario, dir)?;
     let unit = stand.storage_unit(scenario.unit());
@@ -86,8 +98,7 @@ pub(super) fn look(
         crate::bpstsinfo::ask(exe, stand.plugin_config(), environment, &query, PATIENCE)
             .unwrap_or_else(|error| Answer { load_error: Some(error), ..Answer::default() })
     };
-    let right = ask(&unit.password);
-    let wrong_password = ask("wrong");
+    let answers: Vec<_> = (0..TIMES).map(|_| (ask(&unit.password), ask("wrong"))).collect();
     let raw = stand.cluster().map(vast_sim::Cluster::raw_state).unwrap_or_default();
     let used = |name: &str| raw.bucket(name).map_or(0, |bucket| bucket.bytes);
     let lsus = scenario
@@ -95,7 +106,10 @@ pub(super) fn look(
         .iter()
         .map(|lsu| (lsu.name.clone(), lsu.quota.map_or(CAPACITY, |quota| quota.0), used(&lsu.name)));
     debug_assert_eq!(scenario.lsus[0].quota.map(|quota| quota.0), Some(QUOTA));
-    Ok(Seen { right, wrong_password, lsus: lsus.collect() })
+    let lsus: Vec<_> = lsus.collect();
+    let seen =
+        answers.into_iter().map(|(right, wrong_password)| Seen { right, wrong_password, lsus: lsus.clone() });
+    Ok(seen.collect())
 }
 
 /// The library in place of the plug-in.
@@ -264,105 +278,57 @@ pub(super) fn wrong_password(seen: &Seen) -> Finding {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bpstsinfo::{LsuFacts, PluginFacts};
-
-    fn good() -> Seen {
-        let server = ServerFacts {
-            name: "vast1".into(),
-            description: "x".into(),
-            flags: STS_SRV_DISK,
-            capabilities: vec![0],
-        };
-        let lsu = |name: &str, capacity| LsuFacts {
-            name: name.into(),
-            code: 0,
-            capacity: Some(capacity),
-            used: Some(0),
-            media: 3,
-            save_as: 1,
-            block_size: 512,
-            max_transfer: 1 << 20,
-            ..LsuFacts::default()
-        };
-        let right = Answer {
-            plugin: Some(PluginFacts {
-                name: "vast".into(),
-                prefix: "VastData".into(),
-                label: "label".into(),
-                build_version: "1".into(),
-                interface_version: STSPI_INTERFACE_VERSION,
-                thread_model: STSPI_THREADS_MULTI,
-                init_version_0_code: STS_ENOTSUP,
-            }),
-            claims: vec![("VastData:vast1".into(), 0), ("PureDisk:vast1".into(), STS_ECLAIM)],
-            by_name: Some(server.clone()),
-            open_code: Some(0),
-            server: Some(server),
-            lsus: vec![lsu("b", CAPACITY), lsu("a", QUOTA)],
-            list_end_code: Some(STS_ENOENT),
-            unknown_lsu_code: Some(STS_ENOENT),
-            close_code: Some(0),
-            ..Answer::default()
-        };
-        let wrong_password = Answer { open_code: Some(STS_EAUTH), open_ms: 10, ..Answer::default() };
-        Seen { right, wrong_password, lsus: vec![("a".into(), QUOTA, 0), ("b".into(), CAPACITY, 0)] }
-    }
-
-    type Probe = (&'static str, fn(&Seen) -> Finding);
-    const ALL: [Probe; 11] = [
-        ("loads", loads),
-        ("version", refuses_version_0),
-        ("claims", claims),
-        ("threads", thread_model),
-        ("opens", opens),
-        ("properties", server_properties),
-        ("list", lsu_list),
-        ("capacity", capacity),
-        ("used", used),
-        ("unknown", unknown_lsu),
-        ("password", wrong_password),
-    ];
-
-    #[test]
-    fn good_answers_pass_every_probe() {
-        for (name, probe) in ALL {
-            probe(&good()).unwrap_or_else(|error| panic!("{name}: {error}"));
+/// Every time the same, but for how long it took.
+pub(super) fn alike(seen: &[Seen]) -> Finding {
+    let timeless = |answer: &Answer| Answer { open_ms: 0, log: Vec::new(), ..answer.clone() };
+    let Some((first, others)) = seen.split_first() else { return Err("nothing was asked".into()) };
+    for (index, other) in others.iter().enumerate() {
+        for (password, one, two) in [
+            ("the right password", &first.right, &other.right),
+            ("a wrong password", &first.wrong_password, &other.wrong_password),
+        ] {
+            let (one, two) = (timeless(one), timeless(two));
+            if one != two {
+                let time = index + 2;
+                return Err(format!("with {password}: the first time {one:?}, the {time}. time {two:?}"));
+            }
         }
     }
+    Ok(format!("asked {} times", seen.len()))
+}
 
-    /// Exactly these probes fail on the changed answers.
-    fn fails(expected: &[&str], change: impl FnOnce(&mut Seen)) {
-        let mut seen = good();
-        change(&mut seen);
-        let failed: Vec<_> =
-            ALL.iter().filter(|(_, probe)| probe(&seen).is_err()).map(|(name, _)| *name).collect();
-        assert_eq!(failed, expected);
+/// What the server claims is in the table, and its flags are those of what it claims.
+pub(super) fn flags_fit_claims(seen: &Seen) -> Finding {
+    let answer = opened(seen)?;
+    let server = answer.server.as_ref().ok_or("the server has no properties")?;
+    let known = |index: &&u32| STS_CAPABILITIES.iter().any(|row| row.index == **index);
+    if let Some(index) = server.capabilities.iter().find(|index| !known(index)) {
+        return Err(format!("it claims capability {index}, which no host knows"));
     }
+    for row in STS_CAPABILITIES.iter().filter(|row| !server.capabilities.contains(&row.index)) {
+        if row.server_flags & server.flags != 0 {
+            let flags = row.server_flags & server.flags;
+            return Err(format!("the flags {flags:#x} are set and {} is not claimed", row.name));
+        }
+    }
+    Ok(format!("claimed: {}", seen.claims().join(", ")))
+}
 
-    #[test]
-    fn every_probe_fails_on_what_it_is_there_to_find() {
-        fails(&["loads"], |s| s.right.plugin.as_mut().unwrap().build_version.clear());
-        fails(&["loads"], |s| s.right.plugin.as_mut().unwrap().interface_version = 9);
-        fails(&["version"], |s| s.right.plugin.as_mut().unwrap().init_version_0_code = 0);
-        fails(&["claims"], |s| s.right.claims[0].1 = STS_ECLAIM);
-        fails(&["claims"], |s| s.right.claims[1].1 = 0);
-        fails(&["threads"], |s| s.right.plugin.as_mut().unwrap().thread_model = 0);
-        fails(&["opens"], |s| s.right.close_code = Some(2_060_005));
-        fails(&["properties"], |s| s.right.by_name.as_mut().unwrap().flags = 0);
-        fails(&["list", "capacity", "used"], |s| {
-            s.right.lsus.pop();
-        });
-        fails(&["list"], |s| s.right.list_end_code = Some(STS_EAUTH));
-        fails(&["capacity"], |s| s.right.lsus[1].capacity = Some(CAPACITY));
-        fails(&["capacity"], |s| s.right.lsus[0].capacity = None);
-        fails(&["used"], |s| s.right.lsus[0].used = Some(1));
-        fails(&["unknown"], |s| s.right.unknown_lsu_code = Some(0));
-        fails(&["password"], |s| s.wrong_password.open_code = Some(0));
-        fails(&["password"], |s| s.wrong_password.open_ms = SOON_MS + 1);
-        let names: Vec<&str> = ALL.iter().map(|(name, _)| *name).take(10).collect();
-        fails(&names, |s| s.right.load_error = Some("no".into()));
+/// The library has the calls of a capability that is claimed, the server its flags.
+pub(super) fn capability_works(seen: &Seen, name: &str) -> Finding {
+    let answer = opened(seen)?;
+    let server = answer.server.as_ref().ok_or("the server has no properties")?;
+    let row = STS_CAPABILITIES.iter().find(|row| row.name == name).ok_or("no such capability")?;
+    if server.flags & row.server_flags != row.server_flags {
+        let missing = row.server_flags & !server.flags;
+        return Err(format!("{name} is claimed and the server's flags {missing:#x} are not set"));
+    }
+    match row.calls.iter().find(|call| !answer.optional_calls.iter().any(|has| has == *call)) {
+        Some(call) => Err(format!("{name} is claimed and the library has no {call}")),
+        None if row.calls.is_empty() => Ok("claimed; it has no call of its own".into()),
+        None => Ok(row.calls.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests;

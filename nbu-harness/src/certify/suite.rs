@@ -1,83 +1,138 @@
-//! The checks of one plug-in: answers are asked for once, every scenario runs once, checks pick what is theirs.
+//! The checks of one plug-in: in every pass answers are asked for once, every scenario runs once, checks pick what is theirs.
 
-use super::catalogue::{Check, Proof, catalogue, embedded_scenarios};
+use super::attempt::{self, Attempt, Phase, PhaseKind, ScenarioRun, Surroundings};
+use super::catalogue::{MAIN, catalogue, embedded_scenarios};
+use super::check::{Check, Proof, Requirement};
+use super::evidence;
 use super::probes::{self, Seen, Substitute};
-use super::verdict::{CheckResult, Outcome, ScenarioRun, Suite};
-use super::{CertifyError, Options};
+use super::verdict::{CheckResult, Outcome, Suite};
+use super::{CertifyError, Library, Options};
 use crate::data::TreeSpec;
-use crate::engine::{self, Observer, SetupError};
-use crate::judge::{self, Finding};
+use crate::engine::{Observer, SetupError};
 use crate::scenario::{ByteSize, Scenario, StreamSource};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Size of the synthetic stream with `--quick`.
 const QUICK_SYNTHETIC: ByteSize = ByteSize(32 << 20);
+/// What the set-up and clean-up of the questions to a plug-in are for.
+const QUESTIONS: &str = "questions";
 
-/// A scenario's run, or why there is none.
-type Ran = Result<(ScenarioRun, u64), String>;
+/// An outcome and what was seen.
+type Judged = (Outcome, String);
 
+/// Runs the checks, as often as is wanted.
 pub(super) fn run(
     options: &Options,
-    plugin: &Path,
-    blake3: String,
-    bytes: u64,
+    library: &Library,
     observer: &dyn Observer,
 ) -> Result<Suite, CertifyError> {
-    let mut bench = Bench { options, plugin, observer, seen: None, ran: BTreeMap::new(), order: Vec::new() };
-    let mut checks = Vec::new();
-    for check in catalogue() {
-        let result = match bench.left_out(check) {
-            Some(reason) => result(check, Outcome::NotRun, reason.into(), 0),
-            None => bench.check(check)?,
-        };
-        if observer.interrupted() {
-            return Err(CertifyError::Interrupted);
-        }
-        checks.push(result);
-    }
-    let name = plugin.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let plugin_facts =
-        bench.seen.as_ref().and_then(|seen| seen.as_ref().ok()).and_then(|seen| seen.right.plugin.clone());
-    let mut runs = Vec::new();
-    for id in bench.order {
-        if let Some(Ok((run, _))) = bench.ran.remove(id) {
-            runs.push(run);
-        }
-    }
-    Ok(Suite { name, path: plugin.display().to_string(), blake3, bytes, plugin: plugin_facts, checks, runs })
-}
-
-fn result(check: &Check, outcome: Outcome, detail: String, elapsed_ms: u64) -> CheckResult {
-    let scenario = match check.proof {
-        Proof::Scenario { id, .. } => Some(id),
-        Proof::Answers(_) | Proof::NotAPlugin(_) => None,
+    let name = library.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut suite = Suite {
+        name,
+        path: library.path.display().to_string(),
+        blake3: library.blake3.clone(),
+        sha256: library.sha256.clone(),
+        bytes: library.bytes,
+        plugin: None,
+        capabilities: Vec::new(),
+        checks: Vec::new(),
+        phases: Vec::new(),
+        passes: 0,
+        runs: Vec::new(),
     };
-    CheckResult {
-        id: check.id,
-        group: check.group,
-        title: check.title,
-        outcome,
-        detail,
-        elapsed_ms,
-        scenario,
+    loop {
+        let pass = suite.passes + 1;
+        let seed = options.seed_of_pass(pass);
+        if pass > 1 {
+            observer.note(&format!("pass {pass} of {}, seed {seed}", suite.name));
+        }
+        let mut bench = Bench {
+            options,
+            library,
+            suite_name: &suite.name,
+            observer,
+            pass,
+            seed,
+            seen: None,
+            ran: BTreeMap::new(),
+            order: Vec::new(),
+            phases: Vec::new(),
+        };
+        let checks = bench.all()?;
+        let bad = checks.iter().any(|check| check.outcome.is_bad());
+        if let Some(Ok(seen)) = &bench.seen {
+            suite.plugin = seen.first().and_then(|seen| seen.right.plugin.clone());
+            suite.capabilities = seen.first().map(Seen::claims).unwrap_or_default();
+        }
+        let Bench { mut ran, order, phases, .. } = bench;
+        suite.phases.extend(phases);
+        if pass == 1 || bad {
+            suite.runs.extend(order.iter().filter_map(|id| ran.remove(id)?.ok().map(|(run, _)| run)));
+        }
+        if pass == 1 {
+            suite.checks = checks;
+        } else {
+            suite.checks.iter_mut().zip(checks).for_each(|(total, more)| total.add(more));
+        }
+        suite.passes = pass;
+        let stopped = options.until_failure && bad;
+        if stopped || options.passes.is_some_and(|passes| pass >= passes.get()) {
+            return Ok(suite);
+        }
     }
 }
 
+/// One pass.
 struct Bench<'a> {
     options: &'a Options,
-    plugin: &'a Path,
+    library: &'a Library,
+    suite_name: &'a str,
     observer: &'a dyn Observer,
-    seen: Option<Result<Seen, String>>,
-    ran: BTreeMap<&'static str, Ran>,
+    pass: u32,
+    seed: u64,
+    seen: Option<Result<Vec<Seen>, String>>,
+    /// Runs and their wall time in milliseconds, or why there is none.
+    ran: BTreeMap<&'static str, Result<(ScenarioRun, u64), String>>,
     order: Vec<&'static str>,
+    phases: Vec<Phase>,
 }
 
 impl Bench<'_> {
+    fn all(&mut self) -> Result<Vec<CheckResult>, CertifyError> {
+        let mut checks = Vec::new();
+        let mut stopped = false;
+        for check in catalogue() {
+            let started = Instant::now();
+            let left_out = match self.left_out(check) {
+                None if stopped => Some("not reached: stopped at the first failure"),
+                reason => reason,
+            };
+            let result = if let Some(reason) = left_out {
+                CheckResult::new(check, (Outcome::NotRun, reason.into()), 0)
+            } else {
+                let judged = self.judge(check)?;
+                let shared = check.proof.scenario().and_then(|id| self.ran.get(id)?.as_ref().ok());
+                let own = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                CheckResult::new(check, judged, shared.map_or(own, |(_, elapsed_ms)| *elapsed_ms))
+            };
+            if self.observer.interrupted() {
+                return Err(CertifyError::Interrupted);
+            }
+            stopped |= self.options.until_failure && result.outcome.is_bad();
+            checks.push(result);
+        }
+        Ok(checks)
+    }
+
     fn left_out(&self, check: &Check) -> Option<&'static str> {
+        let rerun = self.options.rerun.as_ref();
         if !check.matches(&self.options.filter) {
             Some("left out by the filter")
+        } else if rerun.is_some_and(|ids| !ids.get(self.suite_name).is_some_and(|ids| ids.contains(check.id)))
+        {
+            Some("did not fail before")
         } else if self.options.quick && !check.quick {
             Some("left out by --quick")
         } else {
@@ -85,88 +140,119 @@ impl Bench<'_> {
         }
     }
 
-    fn check(&mut self, check: &Check) -> Result<CheckResult, CertifyError> {
-        let started = Instant::now();
-        let (outcome, detail, shared_ms) = match check.proof {
-            Proof::Answers(probe) => match self.seen()? {
-                Ok(seen) => match probe(seen) {
-                    Ok(text) => (Outcome::Pass, text, None),
-                    Err(text) => (Outcome::Fail, text, None),
-                },
-                Err(error) => (Outcome::Error, error.clone(), None),
-            },
-            Proof::Scenario { id, aspects } => match self.scenario(id)? {
-                Ok((run, elapsed_ms)) => {
-                    let (outcome, detail) = pick(&run.findings, aspects);
-                    (outcome, detail, Some(*elapsed_ms))
+    fn judge(&mut self, check: &Check) -> Result<Judged, CertifyError> {
+        if let Requirement::Claimed(name) = check.requirement {
+            match self.seen()? {
+                Err(error) => return Ok((Outcome::Error, error.clone())),
+                Ok(seen) if !seen.iter().any(|seen| seen.claims().iter().any(|claim| claim == name)) => {
+                    return Ok((Outcome::Skip, format!("not claimed: {name}")));
                 }
-                Err(error) => (Outcome::Error, error.clone(), None),
-            },
-            Proof::NotAPlugin(kind) => {
-                let (outcome, detail) = self.not_a_plugin(kind)?;
-                (outcome, detail, None)
+                Ok(_) => {}
             }
-        };
-        let own_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(result(check, outcome, detail, shared_ms.unwrap_or(own_ms)))
+        }
+        Ok(match check.proof {
+            Proof::Answers(probe) => self.of_answers(|seen| evidence::every_time(seen, probe))?,
+            Proof::Alike(probe) => self.of_answers(probe)?,
+            Proof::Capability(name) => self
+                .of_answers(|seen| evidence::every_time(seen, |seen| probes::capability_works(seen, name)))?,
+            Proof::Scenario { id, aspects } => match self.scenario(id)? {
+                Ok(run) => evidence::pick(&run.findings, aspects),
+                Err(error) => (Outcome::Error, error),
+            },
+            Proof::Footprint(part) => match self.scenario(MAIN)?.map(|_| ()) {
+                Ok(()) => evidence::footprints(self.runs(), part),
+                Err(error) => (Outcome::Error, error),
+            },
+            Proof::Leaks(kinds) => match self.scenario(MAIN)?.map(|_| ()) {
+                Ok(()) => evidence::leaks(self.runs(), kinds),
+                Err(error) => (Outcome::Error, error),
+            },
+            Proof::NotAPlugin(kind) => self.not_a_plugin(check.id, kind)?,
+        })
     }
 
-    fn work_dir(&self) -> Result<tempfile::TempDir, CertifyError> {
-        let base = self.options.work_dir.clone().unwrap_or_else(std::env::temp_dir);
-        let made = tempfile::Builder::new().prefix("nbu-harness-").tempdir_in(&base);
-        made.map_err(|source| CertifyError::WorkDir { path: base, source })
+    fn runs(&self) -> impl Iterator<Item = &ScenarioRun> {
+        self.order.iter().filter_map(|id| self.ran.get(id)?.as_ref().ok()).map(|(run, _)| run)
     }
 
-    fn seen(&mut self) -> Result<&Result<Seen, String>, CertifyError> {
+    fn of_answers(
+        &mut self,
+        probe: impl FnOnce(&[Seen]) -> Result<String, String>,
+    ) -> Result<Judged, CertifyError> {
+        Ok(match self.seen()? {
+            Ok(seen) => match probe(seen) {
+                Ok(text) => (Outcome::Pass, text),
+                Err(text) => (Outcome::Fail, text),
+            },
+            Err(error) => (Outcome::Error, error.clone()),
+        })
+    }
+
+    fn base(&self) -> PathBuf {
+        self.options.work_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+
+    fn seen(&mut self) -> Result<&Result<Vec<Seen>, String>, CertifyError> {
         if self.seen.is_none() {
-            let dir = self.work_dir()?;
+            let started = Instant::now();
+            let no_dir = |source| CertifyError::WorkDir { path: self.base(), source };
+            let dir = attempt::work_dir(&self.base(), false).map_err(no_dir)?;
             self.observer.note("asking the plug-in about itself, the server and its LSUs");
-            let seen = probes::look(&self.options.exe, self.plugin, &self.options.plugin_env, dir.path());
+            let environment = &self.options.plugin_env;
+            let seen = probes::look(&self.options.exe, &self.library.path, environment, dir.path());
+            let took = started.elapsed();
+            let set_up = seen.as_ref().map(|_| ()).map_err(ToString::to_string);
+            let removed = dir.close().map_err(|error| format!("the working directory stays behind: {error}"));
+            let cleaning = started.elapsed().saturating_sub(took);
+            self.phases.push(Phase::new(PhaseKind::SetUp, QUESTIONS, self.pass, set_up, took));
+            self.phases.push(Phase::new(PhaseKind::CleanUp, QUESTIONS, self.pass, removed, cleaning));
             self.seen = Some(seen.map_err(|error| error.to_string()));
         }
         Ok(self.seen.get_or_insert_with(|| Err("nothing was asked".into())))
     }
 
-    fn engine_options(&self, plugin: &Path, dir: &Path) -> engine::Options {
-        engine::Options {
+    fn attempt(&mut self, scenario: &Scenario, plugin: PathBuf) -> Result<Attempt, CertifyError> {
+        let around = Surroundings {
             exe: self.options.exe.clone(),
-            plugin: plugin.to_path_buf(),
-            work_dir: dir.to_path_buf(),
+            plugin,
+            base: self.base(),
+            keep: false,
             sysroot: self.options.sysroot.clone(),
+            pass: self.pass,
             plugin_env: self.options.plugin_env.clone(),
-        }
+        };
+        let mut attempt = attempt::attempt(scenario, &around, self.observer)
+            .map_err(|source| CertifyError::WorkDir { path: around.base, source })?;
+        self.phases.append(&mut attempt.phases);
+        Ok(attempt)
     }
 
-    fn scenario(&mut self, id: &'static str) -> Result<&Ran, CertifyError> {
+    fn scenario(&mut self, id: &'static str) -> Result<Result<&ScenarioRun, String>, CertifyError> {
         if !self.ran.contains_key(id) {
             let started = Instant::now();
             let ran = match self.load(id) {
                 Ok(scenario) => {
-                    let dir = self.work_dir()?;
                     self.observer.note(&format!("{id}: {}", scenario.title));
-                    engine::run(&scenario, &self.engine_options(self.plugin, dir.path()), self.observer)
+                    self.attempt(&scenario, self.library.path.clone())?.run
                 }
                 Err(error) => Err(error),
             };
             let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let ran = ran.map_err(|error| error.to_string()).map(|record| {
-                let findings = judge::judge(&record);
-                (ScenarioRun { record, findings }, elapsed_ms)
-            });
-            self.ran.insert(id, ran);
+            self.ran.insert(id, ran.map(|run| (run, elapsed_ms)).map_err(|error| error.to_string()));
             self.order.push(id);
         }
-        Ok(self.ran.entry(id).or_insert_with(|| Err("the scenario was not run".into())))
+        let ran = self.ran.get(id).map(Result::as_ref);
+        Ok(ran.unwrap_or(Err(&String::new())).map(|(run, _)| run).map_err(Clone::clone))
     }
 
     fn load(&self, id: &str) -> Result<Scenario, SetupError> {
         let text = embedded_scenarios().iter().find(|(other, _)| *other == id).map_or("", |(_, text)| text);
-        let mut scenario =
-            crate::scenario::parse(id, text).map_err(|error| SetupError::Impossible(error.to_string()))?;
+        let mut scenario = crate::scenario::parse_seeded(id, text, self.seed)
+            .map_err(|error| SetupError::Impossible(error.to_string()))?;
         if let (Some(limit), Some(given)) = (self.options.limit, &mut scenario.expect.all_jobs_done_within) {
             *given = limit;
         }
-        if id == "NBU-BKP-001" {
+        if id == MAIN {
             if self.options.quick {
                 make_quick(&mut scenario);
             }
@@ -177,73 +263,40 @@ impl Bench<'_> {
     }
 
     /// A backup with something in place of the plug-in: it must fail, say why, and store nothing.
-    fn not_a_plugin(&self, kind: Substitute) -> Result<(Outcome, String), CertifyError> {
-        let dir = self.work_dir()?;
-        let ran = probes::substitute(kind, dir.path()).and_then(|(library, word)| {
+    fn not_a_plugin(&mut self, id: &str, kind: Substitute) -> Result<Judged, CertifyError> {
+        let prepared = probes::substitute(kind, &self.base()).and_then(|(library, word)| {
             let mut scenario = probes::probe_scenario()?;
+            scenario.id = id.into();
             scenario.expect.job_details_say = vec![word.into()];
-            engine::run(&scenario, &self.engine_options(&library, dir.path()), self.observer)
+            Ok((scenario, library))
         });
+        let ran = match prepared {
+            Ok((scenario, library)) => self.attempt(&scenario, library)?.run,
+            Err(error) => Err(error),
+        };
         Ok(match ran {
-            Ok(record) => pick(&judge::judge(&record), &[]),
+            Ok(run) => evidence::pick(&run.findings, &[]),
             Err(error) => (Outcome::Error, error.to_string()),
         })
     }
 }
 
-/// The verdict on some aspects of a scenario, or on all of them.
-fn pick(findings: &[Finding], aspects: &[&str]) -> (Outcome, String) {
-    let mine = |finding: &&Finding| aspects.is_empty() || aspects.contains(&finding.aspect.as_str());
-    let (held, failed): (Vec<_>, Vec<_>) = findings.iter().filter(mine).partition(|finding| finding.holds);
-    let text = |findings: &[&Finding]| {
-        let lines = findings.iter().map(|finding| match aspects.len() {
-            1 => finding.detail.clone(),
-            _ => format!("{}: {}", finding.aspect, finding.detail),
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    };
-    if !failed.is_empty() {
-        (Outcome::Fail, text(&failed))
-    } else if held.len() < aspects.len().max(1) {
-        (Outcome::Error, format!("the scenario expects nothing about {}", aspects.join(", ")))
-    } else {
-        (Outcome::Pass, text(&held))
-    }
-}
-
 /// Real input is replaced by generated trees of the same number of streams.
 fn make_quick(scenario: &mut Scenario) {
+    let base = scenario.seed;
     for stream in &mut scenario.streams {
         match &mut stream.source {
             StreamSource::RustSysroot { part, .. } => {
-                let spec = TreeSpec { seed: u64::from(*part), files: 200, bytes: 8 << 20, changing: false };
+                let spec = TreeSpec {
+                    seed: base.wrapping_add((*part).into()),
+                    files: 200,
+                    bytes: 8 << 20,
+                    changing: false,
+                };
                 stream.source = StreamSource::GeneratedTree(spec);
             }
             StreamSource::GeneratedTree(spec) => (spec.files, spec.bytes) = (300, 8 << 20),
             StreamSource::Directory(_) | StreamSource::Synthetic(_) => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn finding(aspect: &str, holds: bool) -> Finding {
-        Finding { aspect: aspect.into(), holds, detail: format!("detail of {aspect}") }
-    }
-
-    #[test]
-    fn a_check_has_the_verdict_of_its_own_aspects_only() {
-        let findings = [finding("jobs", true), finding("storage.empty", false)];
-        assert_eq!(pick(&findings, &["jobs"]), (Outcome::Pass, "detail of jobs".into()));
-        assert_eq!(pick(&findings, &["storage.empty"]).0, Outcome::Fail);
-        assert_eq!(pick(&findings, &[]).0, Outcome::Fail);
-        assert_eq!(
-            pick(&findings, &["jobs", "counters"]).0,
-            Outcome::Error,
-            "an aspect nobody judged is no pass"
-        );
-        assert_eq!(pick(&[], &[]).0, Outcome::Error);
     }
 }

@@ -1,5 +1,8 @@
 //! Arguments.
 
+use super::bundle::BundleArgs;
+use super::certify::CertifyArgs;
+use super::schema::SchemaArgs;
 use crate::scenario::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -8,13 +11,24 @@ const EXIT_CODES: &str = "Exit codes:
   0  everything that was asked for holds
   1  a check or an expectation failed
   2  bad arguments or a bad scenario file
-  3  the surroundings could not be set up (cluster, disk, input data)
+  3  the surroundings could not be set up (cluster, disk, input data) or the evidence is missing: there is no verdict
 130  SIGINT, 143  SIGTERM: jobs were cancelled and working directories removed; a second signal ends it at once";
+
+/// The commands that [`crate::commands`] takes before this command line is looked at.
+const COMMANDS: &str = "NetBackup's commands, each with -help; they work on the NetBackup home of --home or
+NBU_HARNESS_HOME, and exit with NetBackup statuses:
+  nbemmcmd, nbdevconfig, tpconfig, bpstuadd, bpsturep, bpstudel, nbstl  set up media servers, storage, units
+  nbdevquery, bpstulist, bpstsinfo                                      list them, and what a plug-in says
+  bpdbjobs, bpimagelist, bpflist                                        list jobs, backups and files";
+
+fn after_help() -> String {
+    format!("{COMMANDS}\n\n{EXIT_CODES}")
+}
 
 /// NetBackup's side of a backup, without NetBackup: its processes, jobs and catalogue, replaying scenarios against an
 /// OpenStorage plug-in.
 #[derive(Debug, Parser)]
-#[command(name = "nbu-harness", version, after_help = EXIT_CODES)]
+#[command(name = "nbu-harness", version, after_help = after_help())]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -59,6 +73,11 @@ pub enum Command {
     /// Make a scenario of a log of bptm: buffers, delays, fragments, sizes, statuses.
     #[command(after_help = EXIT_CODES)]
     ImportLog(super::import_log::ImportLogArgs),
+    /// Print the JSON schema of scenario files, or of results.json.
+    Schema(SchemaArgs),
+    /// Read a certification bundle back: every sum, and that its files agree with each other.
+    #[command(after_help = EXIT_CODES)]
+    VerifyBundle(BundleArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -84,6 +103,9 @@ pub struct RunArgs {
     /// Record every call of the plug-in, of every process, into this directory: input of `replay`.
     #[arg(long, value_name = "DIR")]
     pub trace: Option<PathBuf>,
+    /// Change the scenarios' seeds by this number; 0 leaves them as they are written.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
     /// Keep the working directory.
     #[arg(long)]
     pub keep: bool,
@@ -93,44 +115,6 @@ pub struct RunArgs {
     /// Print the details of every job.
     #[arg(long, short)]
     pub details: bool,
-}
-
-/// Arguments of `certify`.
-#[derive(Debug, Args)]
-pub struct CertifyArgs {
-    /// Plug-in library to certify; may be given several times.
-    #[arg(long, value_name = "PATH", required_unless_present = "list", num_args = 1..)]
-    pub plugin: Vec<PathBuf>,
-    /// Directory for junit.xml and results.json.
-    #[arg(long, value_name = "DIR", default_value = "reports")]
-    pub report_dir: PathBuf,
-    /// Only checks whose id or group begins so; may be given several times. Never a certification.
-    #[arg(long, value_name = "ID")]
-    pub filter: Vec<String>,
-    /// List the checks and what each proves, and stop.
-    #[arg(long)]
-    pub list: bool,
-    /// Size of the main scenario's synthetic stream.
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
-    pub synthetic_size: ByteSize,
-    /// The Rust toolchain's directory, the main scenario's real input [default: what rustc says].
-    #[arg(long, value_name = "PATH")]
-    pub sysroot: Option<PathBuf>,
-    /// Where catalogue, data and restored files go [default: the temporary directory].
-    #[arg(long, value_name = "DIR")]
-    pub work_dir: Option<PathBuf>,
-    /// Less data and fewer checks, for developers. Never a certification.
-    #[arg(long)]
-    pub quick: bool,
-    /// Do not certify: show that the checks fail on plug-ins with defects, made of these plug-ins.
-    #[arg(long)]
-    pub prove: bool,
-    /// Print everything as JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// Print the table of all jobs too.
-    #[arg(long)]
-    pub jobs: bool,
 }
 
 /// Arguments of `bench`.
@@ -164,6 +148,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_command_of_netbackup() {
+        let help = Cli::command().render_help().to_string();
+        for command in crate::commands::COMMANDS {
+            assert!(
+                help.contains(&format!("{},", command.name)) || help.contains(&format!("{} ", command.name))
+            );
+        }
     }
 
     #[test]

@@ -1,16 +1,14 @@
 //! The commands.
 
-use super::args::{BenchArgs, CertifyArgs, Cli, Command, RunArgs};
+use super::args::{BenchArgs, Cli, Command, RunArgs};
 use super::{Exit, Interrupt, Progress, complain};
 use crate::bench;
-use crate::certify::{self, CertifyError};
-use crate::engine::{self, Record, SetupError};
-use crate::judge::{self, Finding};
+use crate::certify::{self, Phase, ScenarioRun, Surroundings};
+use crate::engine::SetupError;
 use crate::nbu::library_file;
 use crate::report::{self, RunReport};
 use crate::scenario::{self, Scenario};
 use clap::CommandFactory;
-use comfy_table::{ContentArrangement, Table, presets};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -20,10 +18,11 @@ const PLUGIN: &str = "libstspiVastData.so";
 pub(super) fn run(cli: &Cli) -> Exit {
     match &cli.command {
         Command::Run(args) => run_scenarios(args),
-        Command::Certify(args) if args.list => list(),
         Command::Certify(args) if args.prove => super::prove::certify(args),
-        Command::Certify(args) => certify(args),
+        Command::Certify(args) => super::certify::run(args),
         Command::Prove(args) => super::prove::run(args),
+        Command::Schema(args) => super::schema::run(args),
+        Command::VerifyBundle(args) => super::bundle::run(args),
         Command::Bench(args) => measure(args),
         Command::Replay(args) => super::replay::run(args),
         Command::Check { files, json } => check(files, *json),
@@ -54,11 +53,11 @@ pub(super) fn look() -> (bool, Option<u16>) {
     (terminal, width)
 }
 
-fn load(files: &[PathBuf]) -> Result<Vec<(&Path, Scenario)>, Exit> {
+fn load(files: &[PathBuf], seed: u64) -> Result<Vec<(&Path, Scenario)>, Exit> {
     let mut scenarios = Vec::new();
     let mut bad = false;
     for file in files {
-        match scenario::load(file) {
+        match scenario::load_seeded(file, seed) {
             Ok(scenario) => scenarios.push((file.as_path(), scenario)),
             Err(diagnostic) => {
                 bad = true;
@@ -70,7 +69,7 @@ fn load(files: &[PathBuf]) -> Result<Vec<(&Path, Scenario)>, Exit> {
 }
 
 fn check(files: &[PathBuf], json: bool) -> Exit {
-    let scenarios = match load(files) {
+    let scenarios = match load(files, 0) {
         Ok(scenarios) => scenarios,
         Err(exit) => return exit,
     };
@@ -88,7 +87,7 @@ fn check(files: &[PathBuf], json: bool) -> Exit {
 }
 
 fn explain(files: &[PathBuf]) -> Exit {
-    let scenarios = match load(files) {
+    let scenarios = match load(files, 0) {
         Ok(scenarios) => scenarios,
         Err(exit) => return exit,
     };
@@ -137,7 +136,7 @@ fn run_scenarios(args: &RunArgs) -> Exit {
         Ok(interrupt) => interrupt,
         Err(error) => return set_up(&error),
     };
-    let scenarios = match load(&args.files) {
+    let scenarios = match load(&args.files, args.seed) {
         Ok(scenarios) => scenarios,
         Err(exit) => return exit,
     };
@@ -157,14 +156,16 @@ fn run_scenarios(args: &RunArgs) -> Exit {
     let mut worst = Exit::Pass;
     for (file, scenario) in scenarios {
         match run_scenario(args, &exe, &plugin, file, &scenario, &progress) {
-            Exit::Pass => {}
-            Exit::Failed => worst = Exit::Failed,
-            other => return other,
+            Ok(Exit::Failed) => worst = Exit::Failed,
+            Ok(exit) if worst == Exit::Pass => worst = exit,
+            Ok(_) => {}
+            Err(exit) => return exit,
         }
     }
     worst
 }
 
+/// Runs one; the error is an end of everything.
 fn run_scenario(
     args: &RunArgs,
     exe: &Path,
@@ -172,52 +173,63 @@ fn run_scenario(
     file: &Path,
     scenario: &Scenario,
     progress: &Progress,
-) -> Exit {
-    let base = args.work_dir.clone().unwrap_or_else(std::env::temp_dir);
-    let made = tempfile::Builder::new().prefix("nbu-harness-").disable_cleanup(args.keep).tempdir_in(&base);
-    let dir = match made {
-        Ok(dir) => dir,
-        Err(error) => return set_up(&format_args!("{}: {error}", base.display())),
-    };
-    let mut environment = std::collections::BTreeMap::new();
+) -> Result<Exit, Exit> {
+    let mut plugin_env = std::collections::BTreeMap::new();
     let plugin = match &args.trace {
         None => plugin.to_path_buf(),
-        Some(dir) => match super::replay::record(dir, exe, plugin, &mut environment) {
-            Ok(wrapping) => wrapping,
-            Err(error) => return set_up(&error),
-        },
+        Some(dir) => {
+            super::replay::record(dir, exe, plugin, &mut plugin_env).map_err(|error| set_up(&error))?
+        }
     };
-    let options = engine::Options {
+    let around = Surroundings {
         exe: exe.to_path_buf(),
         plugin,
-        work_dir: dir.path().to_path_buf(),
+        plugin_env,
+        base: args.work_dir.clone().unwrap_or_else(std::env::temp_dir),
+        keep: args.keep,
         sysroot: args.sysroot.clone(),
-        plugin_env: environment,
+        pass: 1,
     };
-    let record = match engine::run(scenario, &options, progress) {
-        Ok(record) => record,
-        Err(SetupError::Interrupted) => return interrupted(progress.interrupt()),
-        Err(error) => return set_up(&format_args!("{}: {error}", file.display())),
+    let attempt = match certify::attempt(scenario, &around, progress) {
+        Ok(attempt) => attempt,
+        Err(error) => return Err(set_up(&format_args!("{}: {error}", around.base.display()))),
     };
-    let findings = judge::judge(&record);
-    let holds = findings.iter().all(|finding| finding.holds);
+    let run = match attempt.run {
+        Ok(run) => run,
+        Err(SetupError::Interrupted) => return Err(interrupted(progress.interrupt())),
+        Err(error) => return Err(set_up(&format_args!("{}: {error}", file.display()))),
+    };
+    if args.keep {
+        complain(&format!("kept: {}", attempt.dir.display()));
+    }
+    let exit = exit_of(&run, &attempt.phases);
     if args.json {
-        let report = RunReport::new(file.display().to_string(), record, findings);
+        let report = RunReport::new(file.display().to_string(), run, attempt.phases);
         match serde_json::to_string_pretty(&report) {
             Ok(text) => print(&text),
-            Err(error) => return set_up(&error),
+            Err(error) => return Err(set_up(&error)),
         }
     } else {
-        show(&record, &findings, args.details);
+        show(&run, &attempt.phases, args.details);
     }
-    if args.keep {
-        complain(&format!("kept: {}", dir.path().display()));
-    }
-    if holds { Exit::Pass } else { Exit::Failed }
+    Ok(exit)
 }
 
-fn show(record: &Record, findings: &[Finding], details: bool) {
+/// A broken expectation, or something that is left, is a failure; evidence that is missing is none.
+fn exit_of(run: &ScenarioRun, phases: &[Phase]) -> Exit {
+    let broken = run.findings.iter().any(|finding| !finding.holds && !finding.unknown);
+    if broken || !run.leaks.is_empty() || phases.iter().any(|phase| !phase.ok) {
+        Exit::Failed
+    } else if run.findings.iter().any(|finding| finding.unknown) {
+        Exit::SetUp
+    } else {
+        Exit::Pass
+    }
+}
+
+fn show(run: &ScenarioRun, phases: &[Phase], details: bool) {
     let (colour, width) = look();
+    let record = &run.record;
     if details {
         for job in &record.jobs {
             print(&format!("job {}:", job.result.job_id));
@@ -227,11 +239,25 @@ fn show(record: &Record, findings: &[Finding], details: bool) {
         }
     }
     print(&report::job_table(&record.jobs, colour, width));
-    for finding in findings {
-        let word = if finding.holds { "ok  " } else { "FAIL" };
+    for finding in &run.findings {
+        let word = match (finding.holds, finding.unknown) {
+            (true, _) => "ok  ",
+            (false, true) => "??  ",
+            (false, false) => "FAIL",
+        };
         print(&format!("{word} {}: {}", finding.aspect, finding.detail.replace('\n', "\n       ")));
     }
-    let word = if findings.iter().all(|finding| finding.holds) { "passed" } else { "FAILED" };
+    for leak in &run.leaks {
+        print(&format!("FAIL nothing is left behind: {:?} {}", leak.kind, leak.what));
+    }
+    for phase in phases.iter().filter(|phase| !phase.ok) {
+        print(&format!("FAIL clean-up: {}", phase.detail));
+    }
+    let word = match exit_of(run, phases) {
+        Exit::Pass => "passed",
+        Exit::Failed => "FAILED",
+        _ => "has no verdict, evidence is missing; ended",
+    };
     print(&format!(
         "{} {word} in {} ms (seed {})",
         record.scenario.id, record.elapsed_ms, record.scenario.seed
@@ -294,85 +320,5 @@ fn measure(args: &BenchArgs) -> Exit {
             Exit::Failed
         }
         Err(error) => set_up(&error),
-    }
-}
-
-fn list() -> Exit {
-    let (_, width) = look();
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.force_no_tty().set_width(width.unwrap_or(140));
-    table.set_header(["check", "group", "what", "a pass proves", "scenario"]);
-    for check in certify::catalogue() {
-        let scenario = match check.proof {
-            certify::Proof::Scenario { id, .. } => id,
-            certify::Proof::Answers(_) | certify::Proof::NotAPlugin(_) => "",
-        };
-        table.add_row([check.id, check.group, check.title, check.proves, scenario]);
-    }
-    print(&table.to_string());
-    Exit::Pass
-}
-
-fn certify(args: &CertifyArgs) -> Exit {
-    let interrupt = match Interrupt::watch() {
-        Ok(interrupt) => interrupt,
-        Err(error) => return set_up(&error),
-    };
-    // A run of many minutes whose result cannot be written is worth nothing.
-    if let Err(error) = std::fs::create_dir_all(&args.report_dir) {
-        let dir = args.report_dir.display();
-        return set_up(&format_args!("the report directory {dir} cannot be made: {error}"));
-    }
-    let exe = match std::env::current_exe() {
-        Ok(exe) => exe,
-        Err(error) => return set_up(&error),
-    };
-    let options = certify::Options {
-        filter: args.filter.clone(),
-        synthetic_size: args.synthetic_size,
-        sysroot: args.sysroot.clone(),
-        quick: args.quick,
-        work_dir: args.work_dir.clone(),
-        ..certify::Options::new(exe, args.plugin.clone())
-    };
-    let progress = Progress::new(std::io::stderr().is_terminal(), interrupt.clone());
-    let verdict = match certify::run(&options, &progress) {
-        Ok(verdict) => verdict,
-        Err(error @ (CertifyError::NoSuchCheck(_) | CertifyError::Plugin { .. })) => {
-            return bad_input(&error);
-        }
-        Err(CertifyError::Interrupted) => return interrupted(&interrupt),
-        Err(error @ CertifyError::WorkDir { .. }) => return set_up(&error),
-    };
-    let written = report::write_certification(&verdict, &args.report_dir);
-    let (colour, width) = look();
-    if args.json {
-        match serde_json::to_string_pretty(&verdict) {
-            Ok(text) => print(&text),
-            Err(error) => return set_up(&error),
-        }
-    } else {
-        if args.jobs {
-            for run in verdict.suites.iter().flat_map(|suite| &suite.runs) {
-                print(&format!("{}: {}", run.record.scenario.id, run.record.scenario.title));
-                print(&report::job_table(&run.record.jobs, colour, width));
-            }
-        }
-        print(&report::verdict_table(&verdict, colour, width));
-    }
-    match written {
-        Ok(paths) if !args.json => {
-            print(&format!("reports: {}", paths.map(|path| path.display().to_string()).join(", ")));
-        }
-        Ok(_) => {}
-        Err(error) => return set_up(&error),
-    }
-    match (verdict.passed(), verdict.has_errors()) {
-        (true, _) => Exit::Pass,
-        (false, true) if !verdict.suites.iter().any(|suite| suite.count(certify::Outcome::Fail) > 0) => {
-            Exit::SetUp
-        }
-        (false, _) => Exit::Failed,
     }
 }

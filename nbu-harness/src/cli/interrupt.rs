@@ -27,6 +27,12 @@ impl Interrupt {
         Ok(this)
     }
 
+    /// One that nothing interrupts.
+    #[cfg(test)]
+    pub(super) fn never() -> Self {
+        Self(Arc::default())
+    }
+
     /// The number of the signal that has come.
     pub fn signal(&self) -> Option<i32> {
         Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0)

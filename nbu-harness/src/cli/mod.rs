@@ -1,12 +1,16 @@
 //! The command line: what it takes, what it prints, and its exit codes.
 
 mod args;
+mod bundle;
+mod certify;
 mod commands;
 mod import_log;
 mod interrupt;
+mod monitor;
 mod progress;
 mod prove;
 mod replay;
+mod schema;
 
 pub use args::Cli;
 pub use interrupt::Interrupt;

@@ -1,6 +1,6 @@
 //! `prove` and `certify --prove`: whether the checks can fail.
 
-use super::args::CertifyArgs;
+use super::certify::CertifyArgs;
 use super::commands::{bad_input, interrupted, look, print, set_up};
 use super::{Exit, Interrupt, Progress};
 use crate::certify::CertifyError;

@@ -60,30 +60,33 @@ fn report(context: &Context, given: &Given) -> Result<String, CommandError> {
 
 /// The table that people read. Its columns are those of the documentation; their widths are not verified.
 fn table(jobs: &[Job]) -> String {
-    let mut text = format!(
-        "{:>8} {:<20} {:<17} {:>6} {:<16} {:<16} {:<16} {:<16} {:>10}\n",
-        "JobID", "Type", "State", "Status", "Policy", "Schedule", "Client", "Dest Media Svr", "Active PID"
-    );
+    let header =
+        ["JobID", "Type", "State", "Status", "Policy", "Schedule", "Client", "Dest Media Svr", "Active PID"];
+    let mut text = row(header);
     for job in jobs {
         let request = &job.request;
         let last = job.last_try();
-        let status = job.status.map(|status| status.to_string()).unwrap_or_default();
         let pid = last.filter(|_| job.state == JobState::Active).map(|last| last.pid.to_string());
-        // Writing into a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{:>8} {:<20} {:<17} {status:>6} {:<16} {:<16} {:<16} {:<16} {:>10}",
-            job.id,
-            request.job_type,
-            job.state,
-            request.policy,
-            request.schedule,
-            request.client,
-            last.map_or("", |last| last.server.as_str()),
-            pid.unwrap_or_default()
-        );
+        text.push_str(&row([
+            &job.id.to_string(),
+            request.job_type.words(),
+            job.state.words(),
+            &job.status.map(|status| status.to_string()).unwrap_or_default(),
+            &request.policy,
+            &request.schedule,
+            &request.client,
+            last.map_or("", |last| &last.server),
+            &pid.unwrap_or_default(),
+        ]));
     }
     text
+}
+
+fn row([id, kind, state, status, policy, schedule, client, server, pid]: [&str; 9]) -> String {
+    let line = format!(
+        "{id:>8} {kind:<20} {state:<17} {status:>6} {policy:<16} {schedule:<16} {client:<16} {server:<16} {pid:>10}"
+    );
+    line.trim_end().to_owned() + "\n"
 }
 
 /// How many jobs are in which state.

@@ -145,7 +145,8 @@ fn lsus(context: &Context, given: &Given) -> Result<String, CommandError> {
         block.line("Media flags", format_args!("{:#x}", lsu.media));
         block.line("Block size", lsu.block_size);
         block.line("Max transfer", lsu.max_transfer);
-        block.line("WORM min, max", format_args!("{} {}", lsu.worm_min, lsu.worm_max));
+        let any = |seconds: Option<u64>| seconds.map_or("any".to_owned(), |seconds| seconds.to_string());
+        block.line("Lock min, max", format_args!("{} {}", any(lsu.worm_min), any(lsu.worm_max)));
         block.0
     });
     Ok(blocks.collect())

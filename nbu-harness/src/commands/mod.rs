@@ -18,6 +18,7 @@ mod job_lines;
 mod nbdevconfig;
 mod nbdevquery;
 mod nbemmcmd;
+mod nbstl;
 mod options;
 mod tpconfig;
 mod units;
@@ -55,9 +56,9 @@ pub const COMMANDS: &[Command] = &[
         about: "what a plug-in, a storage server and its LSUs say of themselves",
         verbs: bpstsinfo::VERBS,
     },
-    Command { name: "bpstuadd", about: "adds a storage unit", verbs: units::ADD },
-    Command { name: "bpstudel", about: "deletes a storage unit", verbs: units::DELETE },
-    Command { name: "bpstulist", about: "lists storage units", verbs: units::LIST },
+    Command { name: "bpstuadd", about: "adds a storage unit or group", verbs: units::ADD },
+    Command { name: "bpstudel", about: "deletes a storage unit or group", verbs: units::DELETE },
+    Command { name: "bpstulist", about: "lists storage units and groups", verbs: units::LIST },
     Command { name: "bpsturep", about: "changes a storage unit", verbs: units::REPLACE },
     Command {
         name: "nbdevconfig",
@@ -70,6 +71,7 @@ pub const COMMANDS: &[Command] = &[
         verbs: nbdevquery::VERBS,
     },
     Command { name: "nbemmcmd", about: "sets up media servers", verbs: nbemmcmd::VERBS },
+    Command { name: "nbstl", about: "sets up and lists storage lifecycle policies", verbs: nbstl::VERBS },
     Command { name: "tpconfig", about: "sets up credentials for storage servers", verbs: tpconfig::VERBS },
 ];
 

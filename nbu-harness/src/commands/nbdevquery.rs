@@ -220,8 +220,8 @@ fn volume_long(pool: &DiskPool, server: &StorageServer, volume: &DiskVolume) -> 
     lines.line("Cur Write Streams", 0);
     lines.line("Num Repl Sources", has(STS_LSUF_REP_TARGET));
     lines.line("Num Repl Targets", has(STS_LSUF_REP_SOURCE));
-    lines.line("WORM Lock Min Time", report.worm_min);
-    lines.line("WORM Lock Max Time", report.worm_max);
+    lines.line("WORM Lock Min Time", report.worm_min.unwrap_or(0));
+    lines.line("WORM Lock Max Time", report.worm_max.unwrap_or(0));
     lines.0 + "\n"
 }
 

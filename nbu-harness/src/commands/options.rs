@@ -6,6 +6,7 @@
 use super::{CommandError, Context};
 use crate::nearest::nearest;
 use std::fmt::Write;
+use std::slice;
 use std::str::FromStr;
 
 /// How many values an option takes.
@@ -25,26 +26,36 @@ pub(super) struct Opt {
     name: &'static str,
     takes: Takes,
     needed: bool,
+    /// For an operand, what it is called.
+    operand: &'static str,
 }
+
+/// Name of the option that an operand is.
+pub(super) const OPERAND: &str = "";
 
 /// An option that must be given.
 pub(super) const fn needed(name: &'static str, value: &'static str) -> Opt {
-    Opt { name, takes: Takes::One(value), needed: true }
+    Opt { name, takes: Takes::One(value), needed: true, operand: "" }
 }
 
 /// An option with a value that may be given.
 pub(super) const fn optional(name: &'static str, value: &'static str) -> Opt {
-    Opt { name, takes: Takes::One(value), needed: false }
+    Opt { name, takes: Takes::One(value), needed: false, operand: "" }
 }
 
 /// An option with values that may be given.
 pub(super) const fn several(name: &'static str, value: &'static str) -> Opt {
-    Opt { name, takes: Takes::Many(value), needed: false }
+    Opt { name, takes: Takes::Many(value), needed: false, operand: "" }
+}
+
+/// A word that stands for itself, before or behind the verb: what is named.
+pub(super) const fn operand(value: &'static str, needed: bool) -> Opt {
+    Opt { name: OPERAND, takes: Takes::Nothing, needed, operand: value }
 }
 
 /// An option without a value.
 pub(super) const fn flag(name: &'static str) -> Opt {
-    Opt { name, takes: Takes::Nothing, needed: false }
+    Opt { name, takes: Takes::Nothing, needed: false, operand: "" }
 }
 
 /// What a verb does. Returns what it prints.
@@ -79,6 +90,11 @@ impl Given {
         self.values(name).first().map(String::as_str)
     }
 
+    /// The operand.
+    pub(super) fn operand(&self) -> Option<&str> {
+        self.value(OPERAND)
+    }
+
     /// The value of an option that [`parse`] has made sure of.
     pub(super) fn need(&self, name: &str) -> Result<&str, CommandError> {
         self.value(name).ok_or_else(|| CommandError::usage(format!("{name} is missing")))
@@ -94,10 +110,11 @@ impl Given {
 
 /// The verb that the arguments ask for, and its options.
 pub(super) fn parse(verbs: &'static [Verb], args: &[String]) -> Result<(&'static Verb, Given), CommandError> {
-    let (verb, mut rest) = verb_of(verbs, args)?;
-    let mut given = Given::default();
+    let (verb, words) = verb_of(verbs, args)?;
+    let (mut rest, mut given) = (words.as_slice(), Given::default());
     while let Some((word, after)) = rest.split_first() {
-        let Some(option) = verb.options.iter().find(|option| option.name == word) else {
+        let name = if word.starts_with('-') { word } else { OPERAND };
+        let Some(option) = verb.options.iter().find(|option| option.name == name) else {
             return Err(unknown("option", word, verb.options.iter().map(|option| option.name)));
         };
         if given.has(option.name) {
@@ -113,30 +130,39 @@ pub(super) fn parse(verbs: &'static [Verb], args: &[String]) -> Result<(&'static
         let Some((values, next)) = after.split_at_checked(count) else {
             return Err(CommandError::usage(format!("{word} needs a value")));
         };
+        let values = if option.name == OPERAND { slice::from_ref(word) } else { values };
         given.0.push((option.name, values.to_vec()));
         rest = next;
     }
     let missing = verb.options.iter().find(|option| option.needed && !given.has(option.name));
     match missing {
-        Some(option) => Err(CommandError::usage(format!("{} is missing\n{}", option.name, usage(verb)))),
+        Some(option) => {
+            let what = if option.name == OPERAND { option.operand } else { option.name };
+            Err(CommandError::usage(format!("{what} is missing\n{}", usage(verb))))
+        }
         None => Ok((verb, given)),
     }
 }
 
-fn verb_of<'a>(
-    verbs: &'static [Verb],
-    args: &'a [String],
-) -> Result<(&'static Verb, &'a [String]), CommandError> {
-    if let Some((first, rest)) = args.split_first()
-        && let Some(verb) = verbs.iter().find(|verb| verb.name == first)
+/// The verb, and the other words. An operand may come before the verb.
+fn verb_of(verbs: &'static [Verb], args: &[String]) -> Result<(&'static Verb, Vec<String>), CommandError> {
+    let at = args.iter().position(|word| word.starts_with('-'));
+    let word = at.and_then(|at| args.get(at));
+    if let (Some(at), Some(verb)) =
+        (at, verbs.iter().find(|verb| !verb.name.is_empty() && Some(verb.name) == word.map(String::as_str)))
     {
+        let mut rest = args.to_vec();
+        // A verb that is an option too keeps its word, for its value.
+        if !verb.options.iter().any(|option| option.name == verb.name) {
+            rest.remove(at);
+        }
         return Ok((verb, rest));
     }
     if let Some(verb) = verbs.iter().find(|verb| verb.name.is_empty()) {
-        return Ok((verb, args));
+        return Ok((verb, args.to_vec()));
     }
     let names = verbs.iter().map(|verb| verb.name);
-    Err(args.first().map_or_else(
+    Err(word.or(args.first()).map_or_else(
         || CommandError::usage(format!("it needs one of {}", names.clone().collect::<Vec<_>>().join(", "))),
         |first| unknown("verb", first, names.clone()),
     ))
@@ -151,9 +177,12 @@ fn unknown(what: &str, word: &str, valid: impl Iterator<Item = &'static str>) ->
 
 /// A verb with its options, in one line.
 pub(super) fn usage(verb: &Verb) -> String {
-    let mut line = format!("usage: {}", verb.name).trim_end().to_owned();
+    let is_option = verb.options.iter().any(|option| option.name == verb.name);
+    let name = if is_option { "" } else { verb.name };
+    let mut line = format!("usage: {name}").trim_end().to_owned();
     for option in verb.options {
         let text = match option.takes {
+            Takes::Nothing if option.name == OPERAND => option.operand.to_owned(),
             Takes::Nothing => option.name.to_owned(),
             Takes::One(value) => format!("{} {value}", option.name),
             Takes::Many(value) => format!("{} {value}...", option.name),
@@ -185,6 +214,10 @@ mod tests {
         },
         Verb { name: "-deletedp", options: &[], run: nothing },
     ];
+    const NAMED: &[Verb] = &[
+        Verb { name: "-add", options: &[operand("NAME", true), optional("-uf", "N")], run: nothing },
+        Verb { name: "-group", options: &[needed("-group", "NAME"), flag("-x")], run: nothing },
+    ];
     const ONE: &[Verb] = &[Verb { name: "", options: &[optional("-label", "LABEL")], run: nothing }];
 
     fn given(verbs: &'static [Verb], args: &[&str]) -> Result<Given, String> {
@@ -202,6 +235,27 @@ mod tests {
         assert!(all.has("-M"));
         assert!(all.number::<u8>("-max_io_streams").is_err(), "-1 is no number of that kind");
         assert_eq!(given(ONE, &["-label", "x"]).unwrap().value("-label"), Some("x"));
+    }
+
+    #[test]
+    fn an_operand_may_stand_anywhere_and_a_verb_may_be_an_option() {
+        for args in [["slp1", "-add", "-uf", "0"], ["-add", "slp1", "-uf", "0"], ["-add", "-uf", "0", "slp1"]]
+        {
+            let given = given(NAMED, &args).unwrap();
+            assert_eq!((given.operand(), given.value("-uf")), (Some("slp1"), Some("0")), "{args:?}");
+        }
+        assert_eq!(given(NAMED, &["-group", "g1", "-x"]).unwrap().value("-group"), Some("g1"));
+        for (args, complaint) in [
+            (&["-add"][..], "NAME is missing"),
+            (&["a", "-add", "b"], "b is given twice"),
+            (&["-group", "g1", "stray"], "there is no option stray"),
+            (&["slp1"], "there is no verb slp1"),
+        ] {
+            let error = given(NAMED, args).unwrap_err();
+            assert!(error.contains(complaint), "{args:?}: {error}");
+        }
+        assert_eq!(usage(&NAMED[0]), "usage: -add NAME [-uf N]");
+        assert_eq!(usage(&NAMED[1]), "usage: -group NAME [-x]");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! `bpstuadd`, `bpsturep`, `bpstudel` and `bpstulist`: storage units.
+//! `bpstuadd`, `bpsturep`, `bpstudel` and `bpstulist`: storage units and their groups. How groups are written, `-group`
+//! with `-stunits` and `-sm`, is from memory of the documentation and not verified.
 
 use super::options::{Given, Opt, Verb, flag, needed, optional, several};
 use super::{CommandError, Context};
-use crate::emm::{StorageUnit, UnitValues};
+use crate::emm::{Selection, StorageUnit, StorageUnitGroup, UnitValues};
 use std::fmt::Write;
 
 /// What a new unit and a changed one can be given.
@@ -24,14 +25,24 @@ macro_rules! values {
 const NEW: &[Opt] = values!(needed("-dp", "POOL"));
 const CHANGED: &[Opt] = values!(optional("-dp", "POOL"));
 
-pub(super) const ADD: &[Verb] = &[Verb { name: "", options: NEW, run: add }];
+pub(super) const ADD: &[Verb] = &[
+    Verb {
+        name: "-group",
+        options: &[needed("-group", "NAME"), several("-stunits", "LABEL"), optional("-sm", "1|2|3|4")],
+        run: add_group,
+    },
+    Verb { name: "", options: NEW, run: add },
+];
 pub(super) const REPLACE: &[Verb] = &[Verb { name: "", options: CHANGED, run: replace }];
-pub(super) const DELETE: &[Verb] = &[Verb { name: "", options: &[needed("-label", "LABEL")], run: delete }];
-pub(super) const LIST: &[Verb] = &[Verb {
-    name: "",
-    options: &[optional("-label", "LABEL"), flag("-l"), flag("-L"), flag("-U")],
-    run: list,
-}];
+pub(super) const DELETE: &[Verb] = &[
+    Verb { name: "-group", options: &[needed("-group", "NAME")], run: delete_group },
+    Verb { name: "", options: &[needed("-label", "LABEL")], run: delete },
+];
+pub(super) const LIST: &[Verb] = &[
+    Verb { name: "-group", options: &[needed("-group", "NAME")], run: list_groups },
+    Verb { name: "-go", options: &[], run: list_groups },
+    Verb { name: "", options: &[optional("-label", "LABEL"), flag("-l"), flag("-L"), flag("-U")], run: list },
+];
 
 fn values(given: &Given) -> Result<UnitValues, CommandError> {
     let hosts = match (given.value("-host"), given.values("-hostlist"), given.has("-nodevhost")) {
@@ -73,6 +84,42 @@ fn delete(context: &Context, given: &Given) -> Result<String, CommandError> {
     let label = given.need("-label")?;
     context.emm()?.change(|database, _| database.remove_storage_unit(label))?;
     Ok(String::new())
+}
+
+fn add_group(context: &Context, given: &Given) -> Result<String, CommandError> {
+    let number = given.number::<usize>("-sm")?.unwrap_or(1);
+    let selection =
+        number.checked_sub(1).and_then(|at| Selection::ALL.get(at)).copied().ok_or_else(|| {
+            let all: Vec<_> =
+                (1..).zip(Selection::ALL).map(|(n, one)| format!("{n} ({})", one.words())).collect();
+            CommandError::usage(format!("-sm {number}: it is one of {}", all.join(", ")))
+        })?;
+    let group = StorageUnitGroup {
+        name: given.need("-group")?.to_owned(),
+        units: given.values("-stunits").to_vec(),
+        selection,
+    };
+    context.emm()?.change(|database, _| database.add_storage_unit_group(group))?;
+    Ok(String::new())
+}
+
+fn delete_group(context: &Context, given: &Given) -> Result<String, CommandError> {
+    let name = given.need("-group")?;
+    context.emm()?.change(|database, _| database.remove_storage_unit_group(name))?;
+    Ok(String::new())
+}
+
+/// A line for each group: name, selection and units. The layout is this program's own.
+fn list_groups(context: &Context, given: &Given) -> Result<String, CommandError> {
+    context.existing()?;
+    let database = context.emm()?.read()?;
+    let line = |group: &StorageUnitGroup| {
+        format!("{} ({}): {}\n", group.name, group.selection.words(), group.units.join(" "))
+    };
+    match given.value("-group") {
+        Some(name) => Ok(line(database.storage_unit_group(name)?)),
+        None => Ok(database.storage_unit_groups().iter().map(line).collect()),
+    }
 }
 
 fn list(context: &Context, given: &Given) -> Result<String, CommandError> {

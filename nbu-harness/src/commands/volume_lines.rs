@@ -20,7 +20,8 @@ pub(super) fn print(volumes: &[VolumeReport]) -> String {
         let _ = writeln!(
             text,
             "{HEAD}{name} {name} {total} {free} {} {} 0 0 0 0 0 >",
-            volume.worm_min, volume.worm_max
+            volume.worm_min.unwrap_or(0),
+            volume.worm_max.unwrap_or(0)
         );
     }
     text

@@ -18,11 +18,17 @@ impl CredentialStore {
     }
 
     /// What a media server opens a storage server with.
+    ///
+    /// # Errors
+    /// When there are none.
     pub fn get(&self, media_server: &str, storage_server: &str) -> Result<&Credentials, EmmError> {
         self.0.get(Kind::Credentials, &credentials_key(media_server, storage_server))
     }
 
     /// Adds credentials for a media server and a storage server of the database.
+    ///
+    /// # Errors
+    /// When there is no such media server or storage server, or there are credentials already.
     pub fn add(&mut self, database: &Database, credentials: Credentials) -> Result<(), EmmError> {
         database.media_server(&credentials.media_server)?;
         database.storage_server(&credentials.storage_server)?;
@@ -30,6 +36,9 @@ impl CredentialStore {
     }
 
     /// Changes credentials that are there.
+    ///
+    /// # Errors
+    /// When there are none.
     pub fn update(&mut self, credentials: Credentials) -> Result<(), EmmError> {
         let key = credentials.key();
         *self.0.get_mut(Kind::Credentials, &key)? = credentials;
@@ -37,6 +46,9 @@ impl CredentialStore {
     }
 
     /// Takes credentials out.
+    ///
+    /// # Errors
+    /// When there are none.
     pub fn remove(&mut self, media_server: &str, storage_server: &str) -> Result<Credentials, EmmError> {
         self.0.remove(Kind::Credentials, &credentials_key(media_server, storage_server))
     }

@@ -10,8 +10,10 @@
 
 mod credentials;
 mod database;
+mod destination;
 mod error;
 mod model;
+mod pools;
 #[cfg(test)]
 mod reference_tests;
 mod settings;
@@ -22,13 +24,14 @@ mod tests;
 mod units;
 
 pub use credentials::CredentialStore;
-pub use database::{Database, NewPool, NewServer, PoolValues, StateChange};
+pub use database::{Database, NewServer, StateChange};
+pub use destination::{LifecyclePolicy, Operation, Selection, StorageUnit, StorageUnitGroup, UseFor};
 pub use error::{EmmError, Kind};
 pub use model::{
-    Credentials, DiskPool, DiskVolume, LifecyclePolicy, MediaServer, Operation, PluginInstall, Secret,
-    Selection, ServerReport, State, States, StorageServer, StorageType, StorageUnit, StorageUnitGroup,
-    UseFor, VolumeReport, server_key,
+    Credentials, DiskPool, DiskVolume, MediaServer, PluginInstall, Secret, ServerReport, State, States,
+    StorageServer, StorageType, VolumeReport, server_key,
 };
+pub use pools::{NewPool, PoolValues};
 pub use settings::{FlagRule, Settings};
 pub use table::Table;
 pub use units::UnitValues;

@@ -1,4 +1,4 @@
-//! What the database holds. Sizes are bytes, times seconds, unless a name says otherwise.
+//! What the database holds of servers, pools and volumes. Sizes are bytes, times seconds, unless a name says otherwise.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -228,10 +228,10 @@ pub struct VolumeReport {
     pub used: Option<u64>,
     /// Its `STS_LSUF_*` flags.
     pub lsu_flags: u64,
-    /// Shortest lock of an image in seconds; 0 without locks.
-    pub worm_min: u64,
-    /// Longest lock of an image in seconds; 0 without locks.
-    pub worm_max: u64,
+    /// Shortest lock of an image in seconds; `None` for any, and without locks.
+    pub worm_min: Option<u64>,
+    /// Longest lock of an image in seconds; `None` for any, and without locks.
+    pub worm_max: Option<u64>,
 }
 
 impl VolumeReport {
@@ -290,89 +290,4 @@ impl DiskPool {
     pub fn volume(&self, name: &str) -> Option<&DiskVolume> {
         self.volumes.iter().find(|volume| volume.report.name == name)
     }
-}
-
-/// A storage unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StorageUnit {
-    /// Label.
-    pub label: String,
-    /// Disk pool.
-    pub pool: String,
-    /// Media servers that may use it; none means any with credentials.
-    pub media_servers: Vec<String>,
-    /// Concurrent jobs; 0 disables the unit.
-    pub max_concurrent_jobs: u32,
-    /// Fragment size in MiB.
-    pub max_fragment_mb: u64,
-    /// Only for policies that name it.
-    pub on_demand_only: bool,
-}
-
-/// How a storage unit group picks one of its units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Selection {
-    /// The first one that is available.
-    #[default]
-    Prioritized,
-    /// The first one that is not down or full; a busy one is waited for.
-    Failover,
-    /// The one that was used longest ago.
-    RoundRobin,
-    /// The one whose media server has the least to do.
-    MediaServerLoadBalancing,
-}
-
-/// A storage unit group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StorageUnitGroup {
-    /// Name.
-    pub name: String,
-    /// Labels of its units, in order.
-    pub units: Vec<String>,
-    /// How it picks one.
-    pub selection: Selection,
-}
-
-/// What an operation of a lifecycle policy does (`usefor`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UseFor {
-    /// 0.
-    Backup,
-    /// 1.
-    Duplication,
-    /// 2.
-    Snapshot,
-    /// 3.
-    Replication,
-    /// 4.
-    Import,
-    /// 5.
-    BackupFromSnapshot,
-}
-
-/// One operation of a lifecycle policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operation {
-    /// What it does.
-    pub use_for: UseFor,
-    /// Storage unit or group it writes to; for a replication, the target domain's name or empty for any.
-    pub storage: String,
-    /// The operation whose copy it works from, by its place from 0; `None` for one that makes the first copy.
-    pub source: Option<usize>,
-    /// How long its copy is kept, in seconds.
-    pub retention_seconds: u64,
-}
-
-/// A storage lifecycle policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LifecyclePolicy {
-    /// Name.
-    pub name: String,
-    /// Version: 0 at first, one more with every change.
-    pub version: u32,
-    /// Operations in order.
-    pub operations: Vec<Operation>,
 }

@@ -28,6 +28,9 @@ pub struct Settings {
     /// Processes that load the multi-threaded library when a media server has one. Which they are in NetBackup is not
     /// documented: a log shows bptm with the single-threaded one, the rest is a guess.
     pub multi_threaded: Vec<String>,
+    /// How long each retention level keeps a backup, in seconds; `null` is forever. NetBackup's levels 0 to 9 by
+    /// default, from memory of the documentation: 1, 2 and 3 weeks, 1, 2, 3, 6 and 9 months, 1 year, forever.
+    pub retention_levels: Vec<Option<u64>>,
     /// Flags of a storage server, in the order in which they are printed.
     pub flags: Vec<FlagRule>,
 }
@@ -72,6 +75,11 @@ impl Default for Settings {
             max_fragment_mb: 524_288,
             plugin_patience_seconds: 60,
             multi_threaded: vec!["nbrmms".into(), "bpstsinfo".into()],
+            retention_levels: [7, 14, 21, 31, 62, 93, 186, 279, 365]
+                .map(|days| Some(days * 86_400))
+                .into_iter()
+                .chain([None])
+                .collect(),
             flags: FLAGS
                 .iter()
                 .map(|(flag, capability)| FlagRule { flag: (*flag).into(), capability: *capability })

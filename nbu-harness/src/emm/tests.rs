@@ -79,7 +79,7 @@ fn what_is_used_stays_and_says_who_uses_it() {
         StorageUnitGroup { name: "g1".into(), units: vec!["stu1".into()], selection: Selection::RoundRobin };
     database.add_storage_unit_group(group).unwrap();
     let operation =
-        Operation { use_for: UseFor::Backup, storage: "g1".into(), source: None, retention_seconds: 60 };
+        Operation { use_for: UseFor::Backup, storage: "g1".into(), source: None, retention_seconds: None };
     assert_eq!(database.put_lifecycle_policy("slp1", vec![operation.clone()]).unwrap(), 0);
     assert_eq!(database.put_lifecycle_policy("slp1", vec![operation]).unwrap(), 1, "a new version");
 
@@ -119,7 +119,7 @@ fn a_lifecycle_policy_that_cannot_run_is_refused() {
         use_for,
         storage: storage.into(),
         source,
-        retention_seconds: 60,
+        retention_seconds: Some(60),
     };
     let backup = || operation(UseFor::Backup, "stu1", None);
     for (operations, complaint) in [
@@ -197,6 +197,27 @@ fn a_failed_change_writes_nothing_and_a_good_one_is_seen_by_others() {
     });
     assert!(failed.is_err());
     assert!(other.read().unwrap().media_servers().find("ms2").is_none());
+}
+
+#[test]
+fn changes_of_many_at_once_are_all_there() {
+    let home = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for who in 0..4 {
+            let home = home.path();
+            scope.spawn(move || {
+                // Its own lock file, as another process has.
+                let emm = Emm::open(home).unwrap();
+                for n in 0..10 {
+                    let server = media_server(&format!("ms{who}-{n}"));
+                    emm.change(|database, _| database.add_media_server(server)).unwrap();
+                    assert!(emm.read().unwrap().media_servers().iter().count() > n, "a reader takes no lock");
+                }
+            });
+        }
+    });
+    let emm = Emm::open(home.path()).unwrap();
+    assert_eq!(emm.read().unwrap().media_servers().iter().count(), 40);
 }
 
 #[test]

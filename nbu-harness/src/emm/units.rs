@@ -1,11 +1,11 @@
 //! The database's rules about storage units, their groups, and storage lifecycle policies. The three share one space of
 //! names, because a policy names its storage by any of them.
 
+use super::Database;
+use super::destination::{LifecyclePolicy, Operation, StorageUnit, StorageUnitGroup, UseFor};
 use super::error::{EmmError, Kind};
-use super::model::{LifecyclePolicy, StorageUnit, StorageUnitGroup, UseFor};
 use super::settings::Settings;
 use super::table::{Table, checked_name};
-use super::{Database, Operation};
 use crate::nearest::nearest;
 
 /// Smallest fragment size in MiB.
@@ -28,21 +28,34 @@ pub struct UnitValues {
 
 impl Database {
     /// A storage unit.
+    ///
+    /// # Errors
+    /// When there is none of that label.
     pub fn storage_unit(&self, label: &str) -> Result<&StorageUnit, EmmError> {
         self.storage_units.get(Kind::StorageUnit, label)
     }
 
     /// A storage unit group.
+    ///
+    /// # Errors
+    /// When there is none of that name.
     pub fn storage_unit_group(&self, name: &str) -> Result<&StorageUnitGroup, EmmError> {
         self.storage_unit_groups.get(Kind::StorageUnitGroup, name)
     }
 
     /// A storage lifecycle policy.
+    ///
+    /// # Errors
+    /// When there is none of that name.
     pub fn lifecycle_policy(&self, name: &str) -> Result<&LifecyclePolicy, EmmError> {
         self.lifecycle_policies.get(Kind::LifecyclePolicy, name)
     }
 
     /// Adds a storage unit.
+    ///
+    /// # Errors
+    /// When the label is none that can be or is taken, a value is out of its range, or there is no such pool or media
+    /// server.
     pub fn add_storage_unit(
         &mut self,
         label: &str,
@@ -64,6 +77,9 @@ impl Database {
     }
 
     /// Changes a storage unit.
+    ///
+    /// # Errors
+    /// When there is no such unit, pool or media server, or a value is out of its range.
     pub fn update_storage_unit(&mut self, label: &str, values: &UnitValues) -> Result<(), EmmError> {
         let unit = self.with_values(self.storage_unit(label)?.clone(), values)?;
         self.storage_units.put(label, unit);
@@ -90,6 +106,9 @@ impl Database {
     }
 
     /// Takes a storage unit out, unless a group or a lifecycle policy uses it.
+    ///
+    /// # Errors
+    /// When there is none of that label, or something uses it.
     pub fn remove_storage_unit(&mut self, label: &str) -> Result<StorageUnit, EmmError> {
         self.storage_unit(label)?;
         if let Some(group) = self.storage_unit_groups.iter().find(|g| g.units.iter().any(|u| u == label)) {
@@ -101,6 +120,9 @@ impl Database {
     }
 
     /// Adds a storage unit group.
+    ///
+    /// # Errors
+    /// When the name is none that can be or is taken, a unit is not there or is there twice, or there is none.
     pub fn add_storage_unit_group(&mut self, group: StorageUnitGroup) -> Result<(), EmmError> {
         checked_name(Kind::StorageUnitGroup, &group.name)?;
         self.free_name(&group.name)?;
@@ -118,6 +140,9 @@ impl Database {
     }
 
     /// Takes a storage unit group out, unless a lifecycle policy uses it.
+    ///
+    /// # Errors
+    /// When there is none of that name, or a lifecycle policy uses it.
     pub fn remove_storage_unit_group(&mut self, name: &str) -> Result<StorageUnitGroup, EmmError> {
         self.storage_unit_group(name)?;
         self.no_lifecycle_uses(Kind::StorageUnitGroup, name)?;
@@ -125,6 +150,9 @@ impl Database {
     }
 
     /// Adds a storage lifecycle policy, or a new version of one. Returns the version.
+    ///
+    /// # Errors
+    /// When the name is none that can be or is that of a unit or group, or the operations cannot run.
     pub fn put_lifecycle_policy(&mut self, name: &str, operations: Vec<Operation>) -> Result<u32, EmmError> {
         checked_name(Kind::LifecyclePolicy, name)?;
         let known = self.lifecycle_policies.find(name).map(|known| known.version);
@@ -137,7 +165,19 @@ impl Database {
         Ok(version)
     }
 
+    /// Adds a storage lifecycle policy that is not there yet.
+    ///
+    /// # Errors
+    /// As [`Self::put_lifecycle_policy`], and when there is one already.
+    pub fn add_lifecycle_policy(&mut self, name: &str, operations: Vec<Operation>) -> Result<(), EmmError> {
+        self.free_name(name)?;
+        self.put_lifecycle_policy(name, operations).map(|_| ())
+    }
+
     /// Takes a storage lifecycle policy out.
+    ///
+    /// # Errors
+    /// When there is none of that name.
     pub fn remove_lifecycle_policy(&mut self, name: &str) -> Result<LifecyclePolicy, EmmError> {
         self.lifecycle_policies.remove(Kind::LifecyclePolicy, name)
     }
@@ -157,11 +197,13 @@ impl Database {
         for (at, operation) in operations.iter().enumerate() {
             let first = matches!(operation.use_for, UseFor::Backup | UseFor::Snapshot | UseFor::Import);
             match operation.source {
-                Some(_) if first => return Err(bad(at, format!("{:?} has no source", operation.use_for))),
+                Some(_) if first => {
+                    return Err(bad(at, format!("{} has no source", operation.use_for.words())));
+                }
                 None if !first => {
                     return Err(bad(
                         at,
-                        format!("{:?} needs the operation it copies from", operation.use_for),
+                        format!("{} needs the operation it copies from", operation.use_for.words()),
                     ));
                 }
                 Some(source) if source >= at => {

@@ -74,6 +74,8 @@ impl SetupError {
 pub trait Observer: Sync {
     /// Something is being done that is no job.
     fn note(&self, text: &str);
+    /// This scenario is about to be run: what is reported next belongs to it.
+    fn scenario(&self, _: &crate::scenario::Scenario) {}
     /// A job is queued.
     fn job_queued(&self, job_id: u64, kind: JobKind, name: &str);
     /// Something happened in a job.

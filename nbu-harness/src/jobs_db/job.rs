@@ -137,7 +137,8 @@ pub struct Progress {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// The job is in another state. [`Change::Done`] is how it becomes done.
+    /// The job is in another state. [`Change::Done`] is how it becomes done with a status; this way it has none, or
+    /// that of its last try.
     State(JobState),
     /// Fields have new values.
     Fields(Box<Fields>),
@@ -287,6 +288,9 @@ impl Job {
                 self.state = state;
                 if state != JobState::Active {
                     self.operation = None;
+                }
+                if state == JobState::Done {
+                    self.ended = Some(at);
                 }
             }
             Change::Fields(fields) => self.set(*fields),

@@ -3,6 +3,9 @@
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 
 fn journal(home: &Path) -> PathBuf {
     home.join("db/jobs/jobs.journal")
@@ -65,7 +68,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
 #[test]
 fn cut_at_any_byte_it_has_the_whole_records_before_and_goes_on() {
     let home = tempfile::tempdir().unwrap();
-    let db = JobsDb::open(home.path()).unwrap();
+    let db = JobsDb::open(home.path()).unwrap().unsynced();
     // How long the journal was after each record, and what it held then.
     let mut states = vec![(0, Vec::new())];
     let mut note = |db: &JobsDb| {
@@ -85,7 +88,7 @@ fn cut_at_any_byte_it_has_the_whole_records_before_and_goes_on() {
         let copy = tempfile::tempdir().unwrap();
         fs::create_dir_all(copy.path().join("db/jobs")).unwrap();
         fs::write(journal(copy.path()), &whole[..cut]).unwrap();
-        let db = JobsDb::open(copy.path()).unwrap();
+        let db = JobsDb::open(copy.path()).unwrap().unsynced();
         let expected = &states.iter().rev().find(|(length, _)| *length <= cut as u64).unwrap().1;
         assert_eq!(&db.jobs().unwrap(), expected, "cut at byte {cut}");
         let id = db.submit(99, new_job("after")).unwrap();
@@ -119,7 +122,7 @@ fn handles_of_many_threads_see_each_other_and_never_the_same_id() {
             .map(|_| {
                 scope.spawn(|| {
                     // A handle of its own locks against the others as another process does.
-                    let db = JobsDb::open(home.path()).unwrap();
+                    let db = JobsDb::open(home.path()).unwrap().unsynced();
                     let submit = |n| {
                         let id = db.submit(n, new_job("p1")).unwrap();
                         db.append(done(id, n + 1, 0)).unwrap();
@@ -137,6 +140,47 @@ fn handles_of_many_threads_see_each_other_and_never_the_same_id() {
     assert!(jobs.iter().all(|job| job.state == JobState::Done));
 }
 
+/// Environment variable of the test below when it runs itself as the process that is killed: the home.
+const VICTIM: &str = "NBU_HARNESS_JOBS_VICTIM";
+
+#[test]
+fn what_a_killed_process_was_told_is_there_and_the_next_one_goes_on() {
+    if let Ok(home) = std::env::var(VICTIM) {
+        let db = JobsDb::open(Path::new(&home)).unwrap().unsynced();
+        loop {
+            let id = db.submit(1, new_job("p1")).unwrap();
+            db.append(done(id, 2, 0)).unwrap();
+            println!("job {id}");
+        }
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut told = 0;
+    for round in 0..8 {
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args(["jobs_db::tests::what_a_killed_process_was_told_is_there_and_the_next_one_goes_on"])
+            .args(["--exact", "--nocapture"])
+            .env(VICTIM, home.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+        let ids =
+            lines.filter_map(|line| line.unwrap().strip_prefix("job ").map(|id| id.parse::<u64>().unwrap()));
+        let mut ids = ids.skip_while(|id| *id <= told);
+        let heard = ids.nth(round).unwrap();
+        victim.kill().unwrap();
+        assert_eq!(victim.wait().unwrap().signal(), Some(9));
+        // It was told of more while it was killed, in what is left of its output.
+        told = ids.last().unwrap_or(heard);
+        let jobs = JobsDb::open(home.path()).unwrap().jobs().unwrap();
+        let all: Vec<_> = jobs.iter().map(|job| job.id).collect();
+        let count = all.len() as u64;
+        assert_eq!(all, (1..=count).collect::<Vec<_>>(), "no id is missing or there twice");
+        assert!(count >= told, "job {told} was told of, and {count} are there");
+        assert!(jobs.iter().take(usize::try_from(told).unwrap()).all(|job| job.status == Some(0)));
+    }
+}
+
 /// What one of two handles does next.
 #[derive(Debug, Clone)]
 enum Act {
@@ -149,9 +193,7 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     let change = prop_oneof![
-        proptest::sample::select(JobState::ALL)
-            .prop_filter("done by Done", |s| *s != JobState::Done)
-            .prop_map(Change::State),
+        proptest::sample::select(JobState::ALL).prop_map(Change::State),
         any::<u32>().prop_map(|pid| Change::TryStarted { pid, storage_unit: "s".into(), server: "m".into() }),
         ".*".prop_map(Change::Detail),
         any::<u64>().prop_map(|kbytes| Change::Progress(Progress { kbytes, ..Progress::default() })),
@@ -173,7 +215,8 @@ proptest! {
     #[test]
     fn two_handles_agree_with_a_plain_map(acts in proptest::collection::vec((0..2usize, act()), 1..40)) {
         let home = tempfile::tempdir().unwrap();
-        let mut handles = [JobsDb::open(home.path()).unwrap(), JobsDb::open(home.path()).unwrap()];
+        let open = || JobsDb::open(home.path()).unwrap().unsynced();
+        let mut handles = [open(), open()];
         let mut model: BTreeMap<u64, Job> = BTreeMap::new();
         for (at, (who, act)) in (0u64..).zip(acts) {
             match act {
@@ -201,7 +244,7 @@ proptest! {
                         .open(journal(home.path())).unwrap();
                     file.write_all(&bytes).unwrap();
                 }
-                Act::Reopen => handles[who] = JobsDb::open(home.path()).unwrap(),
+                Act::Reopen => handles[who] = open(),
             }
             prop_assert_eq!(handles[1 - who].jobs().unwrap(), model.values().cloned().collect::<Vec<_>>());
         }

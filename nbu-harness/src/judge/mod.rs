@@ -4,12 +4,13 @@ mod consistency;
 mod storage;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::engine::{JobRecord, Record};
 use crate::nbu::{HeaderOrder, JobKind, JobState};
 use crate::oracle;
 use crate::scenario::{Comparison, JobExpectation, JobType, StepDetails};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
@@ -17,19 +18,27 @@ use std::fmt::Write as _;
 const PRINTED: usize = 10;
 
 /// One expectation and whether it holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The expectation's place in the scenario's `expect`, such as `storage.no_orphans`.
     pub aspect: String,
     /// Whether it holds.
     pub holds: bool,
+    /// Whether the evidence is missing: then it does not hold, and nothing is said against the plug-in either.
+    #[serde(default)]
+    pub unknown: bool,
     /// What was seen, for people.
     pub detail: String,
 }
 
 impl Finding {
     fn new(aspect: &str, holds: bool, detail: impl Into<String>) -> Self {
-        Self { aspect: aspect.into(), holds, detail: detail.into() }
+        Self { aspect: aspect.into(), holds, unknown: false, detail: detail.into() }
+    }
+
+    /// The evidence is missing.
+    fn unknown(aspect: &str, detail: impl Into<String>) -> Self {
+        Self { unknown: true, ..Self::new(aspect, false, detail) }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn no_orphans(record: &Record) -> Finding {
             continue;
         }
         let (Some(before), Some(after)) = (&step.before, &step.after) else {
-            return Finding::new(aspect, false, NO_RAW_STATE);
+            return Finding::unknown(aspect, NO_RAW_STATE);
         };
         examined += 1;
         left.extend(after.more_than(before).map(str::to_owned));
@@ -40,7 +40,7 @@ pub(super) fn no_orphans(record: &Record) -> Finding {
 pub(super) fn empty(record: &Record) -> Finding {
     let aspect = "storage.empty";
     match &record.storage {
-        None => Finding::new(aspect, false, NO_RAW_STATE),
+        None => Finding::unknown(aspect, NO_RAW_STATE),
         Some(state) if state.is_empty() => {
             let held =
                 record.steps.iter().filter_map(|step| step.after.as_ref()).map(|after| after.bytes).max();
@@ -61,7 +61,7 @@ pub(super) fn empty(record: &Record) -> Finding {
 /// Every VIP got requests.
 pub(super) fn all_vips_used(record: &Record) -> Finding {
     let aspect = "storage.all_vips_used";
-    let Some(vips) = &record.vips else { return Finding::new(aspect, false, NO_RAW_STATE) };
+    let Some(vips) = &record.vips else { return Finding::unknown(aspect, NO_RAW_STATE) };
     let share: Vec<String> =
         vips.iter().map(|(vip, requests)| format!("{vip}: {}", requests.total())).collect();
     let holds = !vips.is_empty() && vips.values().all(|requests| requests.total() > 0);

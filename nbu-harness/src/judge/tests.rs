@@ -66,6 +66,7 @@ fn job(step: usize, id: u64, kind: JobKind, status: i32) -> JobRecord {
             bytes_written: 102_400,
             bytes_read: 262_144,
             peak_rss_bytes: 64 << 20,
+            footprints: Vec::new(),
             fragments: Vec::new(),
             images: Vec::new(),
             left_behind: Vec::new(),
@@ -118,7 +119,7 @@ fn state(keys: &[&str]) -> StorageState {
     StorageState { bytes: keys.len() as u64, objects: keys.len(), uploads: 0, things }
 }
 
-fn good() -> Record {
+pub(crate) fn good() -> Record {
     let same = Compared { paths: 10, bytes: 100, ..Compared::default() };
     let mut first = step("backup", &[], &["lsu0/a"]);
     first.images = vec![image()];
@@ -265,4 +266,25 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
         };
         r.plugin_faults.push(PluginFaultOutcome { fault, hits: 0 });
     });
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_unknown_and_what_is_wrong_is_not() {
+    let found = |change: fn(&mut Record), aspect: &str| {
+        let mut record = good();
+        change(&mut record);
+        let findings = judge(&record);
+        findings.into_iter().find(|finding| finding.aspect == aspect).unwrap()
+    };
+    let blind: [(&str, fn(&mut Record)); 3] = [
+        ("storage.empty", |r| r.storage = None),
+        ("storage.no_orphans", |r| r.steps[1].after = None),
+        ("storage.all_vips_used", |r| r.vips = None),
+    ];
+    for (aspect, change) in blind {
+        let finding = found(change, aspect);
+        assert!(finding.unknown && !finding.holds, "{finding:?}");
+    }
+    let wrong = found(|r| r.storage = Some(state(&["lsu0/a"])), "storage.empty");
+    assert!(!wrong.unknown && !wrong.holds, "{wrong:?}");
 }

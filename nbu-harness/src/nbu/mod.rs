@@ -18,6 +18,7 @@ mod bpdm;
 mod bptm;
 mod catalog;
 mod frames;
+mod held;
 mod install;
 mod job;
 pub(crate) mod media_server;
@@ -32,6 +33,8 @@ mod tar;
 mod tar_stream;
 
 pub use catalog::{Catalog, CatalogError, CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
+pub use held::Footprint;
+pub(crate) use held::Held;
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
 pub(crate) use job::run_on;
 pub use job::{backup, duplicate, expire, restore, synthesize, verify};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::install::StorageUnit;
@@ -63,7 +64,7 @@ const fn first_stream() -> u32 {
 }
 
 /// NetBackup's types of schedules, with their numbers in `bpdbjobs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum ScheduleType {
@@ -111,7 +112,7 @@ pub enum Source {
 }
 
 /// Where the header image comes in the order of images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HeaderOrder {
     /// Before the first fragment.
@@ -216,7 +217,7 @@ impl DuplicateRequest {
 }
 
 /// How a duplication moves data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DuplicateMethod {
     /// Optimized: whole images if the storage server can copy them, else extents.
@@ -231,7 +232,7 @@ pub enum DuplicateMethod {
 }
 
 /// When a normal duplication takes the place of an optimized one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FallBack {
     /// Never: the job fails.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::FragmentRecord;
+use super::held::Footprint;
 use super::path_bytes::PathBytes;
 use super::status::Place;
 
@@ -26,7 +27,7 @@ pub enum JobKind {
 }
 
 /// NetBackup's job states, with their numbers in `bpdbjobs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum JobState {
@@ -189,6 +190,10 @@ pub struct JobResult {
     pub bytes_read: u64,
     /// Largest resident size of the bptm parent in bytes, shared buffers included (`VmHWM`).
     pub peak_rss_bytes: u64,
+    /// What the plug-in left in bptm or bpdm: their descriptors and threads after `stspi_terminate` beside those before the
+    /// load. One entry for each process that loaded it and lived to report.
+    #[serde(default)]
+    pub footprints: Vec<Footprint>,
     /// The data fragments of the backup, as the catalogue has them.
     pub fragments: Vec<FragmentRecord>,
     /// Names of all images of the backup (fragments and header) in the order they were created or deleted.
@@ -238,6 +243,7 @@ impl JobResult {
             bytes_written: 0,
             bytes_read: 0,
             peak_rss_bytes: 0,
+            footprints: Vec::new(),
             fragments: Vec::new(),
             images: Vec::new(),
             left_behind: Vec::new(),

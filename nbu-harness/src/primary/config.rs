@@ -158,7 +158,7 @@ pub struct Unit {
 }
 
 /// How a storage unit group chooses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitSelection {
     /// The first in the list that is available.

@@ -167,7 +167,18 @@ mod tests {
 
     fn result(id: &'static str, outcome: Outcome, detail: &str) -> CheckResult {
         let detail = detail.to_owned();
-        CheckResult { id, group: "g", title: "t", outcome, detail, elapsed_ms: 0, scenario: None }
+        CheckResult {
+            id,
+            group: "g",
+            title: "t",
+            mandatory: true,
+            capability: None,
+            outcome,
+            detail,
+            elapsed_ms: 0,
+            scenario: None,
+            passes: 1,
+        }
     }
 
     #[test]

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn finding(aspect: &str, holds: bool, detail: &str) -> Finding {
-        Finding { aspect: aspect.into(), holds, detail: detail.into() }
+        Finding { aspect: aspect.into(), holds, unknown: false, detail: detail.into() }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Tables for a terminal: verdicts, and jobs as the activity monitor shows them.
 
-use crate::certify::{Outcome, Verdict};
+use crate::certify::{Delta, Outcome, Verdict};
 use crate::engine::JobRecord;
 use crate::nbu::{JobKind, JobState};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
@@ -25,7 +25,7 @@ const fn colour_of(outcome: Outcome) -> Color {
     match outcome {
         Outcome::Pass => Color::Green,
         Outcome::Fail | Outcome::Error => Color::Red,
-        Outcome::Skip | Outcome::NotRun => Color::Yellow,
+        Outcome::Skip | Outcome::NotRun | Outcome::Unknown | Outcome::ExpectedFail => Color::Yellow,
     }
 }
 
@@ -52,9 +52,7 @@ pub fn verdict_table(verdict: &Verdict, colour: bool, width: Option<u16>) -> Str
         table.add_row(cells);
     }
     for suite in &verdict.suites {
-        for check in
-            suite.checks.iter().filter(|check| matches!(check.outcome, Outcome::Fail | Outcome::Error))
-        {
+        for check in suite.checks.iter().filter(|check| check.outcome.is_bad()) {
             let scenario = check.scenario.map(|id| format!(" [{id}]")).unwrap_or_default();
             let detail = check.detail.replace('\n', "\n    ");
             let _ = writeln!(
@@ -66,7 +64,30 @@ pub fn verdict_table(verdict: &Verdict, colour: bool, width: Option<u16>) -> Str
             );
         }
     }
+    for (suite, phase) in verdict.failed_clean_ups() {
+        let _ = writeln!(details, "\n{} clean-up of {} failed: {}", suite.name, phase.of, phase.detail);
+    }
+    if let Some(delta) = &verdict.delta {
+        details += &changes(delta);
+    }
     format!("{table}\n{details}\n{}\n", summary(verdict))
+}
+
+/// What has changed since the baseline.
+fn changes(delta: &Delta) -> String {
+    let mut text = format!("\ncompared with {}:\n", delta.baseline.display());
+    let kinds = [
+        ("new failures", &delta.new_failures),
+        ("fixed", &delta.fixed),
+        ("still failing", &delta.still_failing),
+        ("new checks", &delta.new_checks),
+    ];
+    for (what, names) in kinds {
+        let list: Vec<_> = names.iter().map(|name| format!("{} {}", name.plugin, name.check)).collect();
+        let list = if list.is_empty() { "none".into() } else { list.join(", ") };
+        let _ = writeln!(text, "  {what}: {list}");
+    }
+    text
 }
 
 fn summary(verdict: &Verdict) -> String {
@@ -74,19 +95,18 @@ fn summary(verdict: &Verdict) -> String {
         .suites
         .iter()
         .map(|suite| {
-            let count = |outcome| suite.count(outcome);
-            format!(
-                "{}: {} passed, {} failed, {} errors, {} skipped, {} not run",
-                suite.name,
-                count(Outcome::Pass),
-                count(Outcome::Fail),
-                count(Outcome::Error),
-                count(Outcome::Skip),
-                count(Outcome::NotRun)
-            )
+            let counts = Outcome::ALL.iter().map(|outcome| (suite.count(*outcome), outcome.counted()));
+            let counts: Vec<_> = counts
+                .filter(|(count, word)| *count > 0 || matches!(*word, "passed" | "failed"))
+                .map(|(count, word)| format!("{count} {word}"))
+                .collect();
+            let passes =
+                if suite.passes > 1 { format!(" in {} passes", suite.passes) } else { String::new() };
+            format!("{}: {}{passes}", suite.name, counts.join(", "))
         })
         .collect();
     let seconds = verdict.elapsed_ms / 1000;
+    lines.push(format!("seed {}", verdict.seed));
     lines.push(match (verdict.certified(), verdict.passed()) {
         (true, _) => format!("CERTIFIED in {seconds} s"),
         (false, true) => {
@@ -127,14 +147,7 @@ pub fn job_table(jobs: &[JobRecord], colour: bool, width: Option<u16>) -> String
         table.add_row(vec![
             right(result.job_id.to_string()),
             Cell::new(kind_name(result.kind)),
-            Cell::new(match result.state {
-                JobState::Queued => "Queued",
-                JobState::Active => "Active",
-                JobState::Requeued => "Requeued",
-                JobState::Done => "Done",
-                JobState::Suspended => "Suspended",
-                JobState::Incomplete => "Incomplete",
-            }),
+            Cell::new(state_name(result.state)),
             status.set_alignment(CellAlignment::Right),
             right(result.files.to_string()),
             right(result.kbytes.to_string()),
@@ -169,6 +182,18 @@ pub(crate) const fn kind_name(kind: JobKind) -> &'static str {
         JobKind::Verify => "Verify",
         JobKind::Duplicate => "Duplicate",
         JobKind::ImageCleanup => "Image cleanup",
+    }
+}
+
+/// NetBackup's name of a job state.
+pub(crate) const fn state_name(state: JobState) -> &'static str {
+    match state {
+        JobState::Queued => "Queued",
+        JobState::Active => "Active",
+        JobState::Requeued => "Requeued",
+        JobState::Done => "Done",
+        JobState::Suspended => "Suspended",
+        JobState::Incomplete => "Incomplete",
     }
 }
 

@@ -1,15 +1,21 @@
-//! Reports: tables for people, JUnit for CI, JSON for everything else.
+//! Reports: tables and a page for people, JUnit and TAP for CI, JSON for everything else, and the bundle of them all.
 
+mod bundle;
 mod console;
+mod html;
 mod json;
 mod junit;
+mod tap;
 
-pub(crate) use console::kind_name;
+pub use bundle::{BundleFacts, verify_bundle, write_bundle};
 pub use console::{job_table, verdict_table};
-pub use json::RunReport;
+pub(crate) use console::{kind_name, state_name};
+pub use html::html;
+pub use json::{RunReport, result_schema};
 pub use junit::junit;
+pub use tap::tap;
 
-use crate::certify::Verdict;
+use crate::certify::{Phase, PhaseKind, Verdict};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,28 +27,49 @@ pub struct ReportError {
     source: io::Error,
 }
 
-/// Writes `junit.xml` and `results.json` into `dir`, which is created, and returns their paths.
+/// A set-up or clean-up by name.
+fn phase_name(phase: &Phase) -> String {
+    let kind = match phase.kind {
+        PhaseKind::SetUp => "set-up",
+        PhaseKind::CleanUp => "clean-up",
+    };
+    match phase.pass {
+        1 => format!("{kind} of {}", phase.of),
+        pass => format!("{kind} of {}, pass {pass}", phase.of),
+    }
+}
+
+/// Writes `results.json`, `junit.xml`, `results.tap` and `report.html` into `dir`, which is created, and returns their paths.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write_certification(verdict: &Verdict, dir: &Path) -> Result<[PathBuf; 2], ReportError> {
-    let failed = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| ReportError { path, source }
-    };
+pub fn write_certification(verdict: &Verdict, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
     std::fs::create_dir_all(dir).map_err(failed(dir))?;
-    let (xml, json) = (dir.join("junit.xml"), dir.join("results.json"));
-    let text = junit(verdict).map_err(failed(&xml))?;
-    std::fs::write(&xml, text).map_err(failed(&xml))?;
-    let text = serde_json::to_string_pretty(verdict).map_err(io::Error::from).map_err(failed(&json))?;
-    std::fs::write(&json, text).map_err(failed(&json))?;
-    Ok([xml, json])
+    let json = serde_json::to_string_pretty(verdict).map_err(io::Error::from);
+    let files = [
+        ("results.json", json),
+        ("junit.xml", junit(verdict)),
+        ("results.tap", Ok(tap(verdict))),
+        ("report.html", Ok(html(verdict))),
+    ];
+    let mut paths = Vec::new();
+    for (name, text) in files {
+        let path = dir.join(name);
+        text.and_then(|text| std::fs::write(&path, text)).map_err(failed(&path))?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReportError {
+    let path = path.to_path_buf();
+    move |source| ReportError { path, source }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::certify::{CheckResult, Environment, Outcome, SCHEMA, Suite};
+    use crate::certify::{CheckResult, Environment, Outcome, Phase, PhaseKind, SCHEMA, Suite};
 
     /// A verdict with one check of every outcome.
     pub(crate) fn verdict() -> Verdict {
@@ -50,10 +77,21 @@ pub(crate) mod tests {
             id,
             group: "backup",
             title: "A title",
+            mandatory: outcome != Outcome::Skip,
+            capability: (outcome == Outcome::Skip).then_some("checkpoint"),
             outcome,
             detail: detail.into(),
             elapsed_ms: 1500,
             scenario: Some("NBU-BKP-001"),
+            passes: u32::from(outcome != Outcome::NotRun),
+        };
+        let clean_up = Phase {
+            kind: PhaseKind::CleanUp,
+            of: "NBU-BKP-001".into(),
+            pass: 1,
+            ok: true,
+            detail: String::new(),
+            elapsed_ms: 40,
         };
         Verdict {
             schema: SCHEMA,
@@ -62,6 +100,8 @@ pub(crate) mod tests {
             elapsed_ms: 12_345,
             quick: false,
             filter: Vec::new(),
+            rerun: false,
+            seed: 7,
             synthetic_bytes: 1 << 30,
             environment: Environment {
                 os: "Linux 6.1".into(),
@@ -70,34 +110,50 @@ pub(crate) mod tests {
                 memory_bytes: 8 << 30,
                 root: true,
             },
+            delta: None,
             suites: vec![Suite {
                 name: "libstspiVastData.so".into(),
                 path: "/lib/libstspiVastData.so".into(),
                 blake3: "00ff".into(),
+                sha256: "11ee".into(),
                 bytes: 1000,
                 plugin: None,
+                capabilities: vec!["flush".into()],
                 checks: vec![
                     check("BKP-001", Outcome::Pass, "6 jobs ended as expected"),
                     check("BKP-002", Outcome::Fail, "2 things are left behind\nlsu0/a\nlsu0/b"),
-                    check("BKP-003", Outcome::Skip, "not claimed: Cpr"),
+                    check("BKP-003", Outcome::Skip, "not claimed: checkpoint"),
                     check("BKP-004", Outcome::NotRun, "left out by the filter"),
                     check("BKP-005", Outcome::Error, "cluster: cannot listen"),
+                    check(
+                        "BKP-006",
+                        Outcome::Unknown,
+                        "the raw state of an external cluster cannot be examined",
+                    ),
+                    check("BKP-007", Outcome::ExpectedFail, "job 3: status 84"),
                 ],
+                phases: vec![Phase { kind: PhaseKind::SetUp, ..clean_up.clone() }, clean_up],
+                passes: 1,
                 runs: Vec::new(),
             }],
         }
     }
 
     #[test]
-    fn both_files_are_written_and_say_the_same() {
+    fn all_files_are_written_and_say_the_same() {
         let dir = tempfile::tempdir().unwrap();
-        let [xml, json] = write_certification(&verdict(), &dir.path().join("new")).unwrap();
-        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
-        assert_eq!(json["schema"], 1);
+        let paths = write_certification(&verdict(), &dir.path().join("new")).unwrap();
+        let text = |name: &str| {
+            let path = paths.iter().find(|path| path.file_name().is_some_and(|file| file == name)).unwrap();
+            std::fs::read_to_string(path).unwrap()
+        };
+        let json: serde_json::Value = serde_json::from_str(&text("results.json")).unwrap();
+        assert_eq!(json["schema"], 2);
         assert_eq!(json["suites"][0]["checks"][1]["outcome"], "fail");
-        let xml = std::fs::read_to_string(xml).unwrap();
         for check in json["suites"][0]["checks"].as_array().unwrap() {
-            assert!(xml.contains(check["id"].as_str().unwrap()));
+            for name in ["junit.xml", "results.tap"] {
+                assert!(text(name).contains(check["id"].as_str().unwrap()), "{name}: {check}");
+            }
         }
     }
 
@@ -110,18 +166,39 @@ pub(crate) mod tests {
 
     #[test]
     fn a_verdict_passes_only_when_nothing_failed_and_certifies_only_when_everything_ran() {
-        let mut verdict = verdict();
-        assert!(!verdict.passed() && !verdict.certified() && verdict.has_errors());
-        verdict.suites[0].checks.retain(|check| matches!(check.outcome, Outcome::Pass | Outcome::NotRun));
-        assert!(!verdict.passed(), "a check that was not run is no pass when nobody asked for less");
-        verdict.filter = vec!["BKP-001".into()];
-        assert!(verdict.passed() && !verdict.certified());
-        verdict.suites[0].checks.pop();
-        verdict.filter.clear();
-        assert!(verdict.passed() && verdict.certified());
-        verdict.quick = true;
-        assert!(verdict.passed() && !verdict.certified(), "a quick run is never a certification");
-        verdict.suites.clear();
-        assert!(!verdict.passed() && !verdict.certified(), "nothing proves nothing");
+        use Outcome::{Error, ExpectedFail, NotRun, Pass, Skip, Unknown};
+        let only = |outcomes: &[Outcome]| {
+            let mut verdict = verdict();
+            verdict.suites[0].checks.retain(|check| outcomes.contains(&check.outcome));
+            verdict
+        };
+        assert!(!verdict().passed() && !verdict().certified() && !verdict().says_nothing());
+        let mut partial = only(&[Pass, NotRun]);
+        assert!(!partial.passed(), "a check that was not run is no pass when nobody asked for less");
+        partial.filter = vec!["BKP-001".into()];
+        assert!(partial.passed() && !partial.certified());
+        assert!(only(&[Pass, Skip]).passed() && only(&[Pass, Skip]).certified());
+        let mut skipped = only(&[Pass, Skip]);
+        skipped.suites[0].checks.iter_mut().for_each(|check| check.mandatory = true);
+        assert!(!skipped.certified(), "what is mandatory cannot be skipped");
+        assert!(only(&[Pass, ExpectedFail]).passed() && !only(&[Pass, ExpectedFail]).certified());
+        for outcome in [Unknown, Error] {
+            let verdict = only(&[Pass, outcome]);
+            assert!(!verdict.passed() && !verdict.certified() && verdict.says_nothing(), "{outcome}");
+        }
+        for change in [|v: &mut Verdict| v.quick = true, |v: &mut Verdict| v.rerun = true] {
+            let mut verdict = only(&[Pass]);
+            change(&mut verdict);
+            assert!(
+                verdict.passed() && !verdict.certified(),
+                "less than everything is never a certification"
+            );
+        }
+        let mut unclean = only(&[Pass]);
+        unclean.suites[0].phases[1].ok = false;
+        assert!(!unclean.passed() && !unclean.certified(), "a clean-up that fails fails the run");
+        let mut none = only(&[Pass]);
+        none.suites.clear();
+        assert!(!none.passed() && !none.certified(), "nothing proves nothing");
     }
 }

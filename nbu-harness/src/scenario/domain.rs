@@ -1,6 +1,7 @@
 //! The NetBackup domain of a scenario: media servers, disk pools, storage unit groups, schedules, global attributes. The
 //! types are both the keys of the file and, with every default filled in, the specification.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{Milliseconds, TimeOfDay};
@@ -12,7 +13,7 @@ use crate::primary::config::UnitSelection;
 const CLOCK_START: u64 = 1_767_636_000;
 
 /// Global attributes of the primary: the numbers that NetBackup leaves to its administrator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GlobalAttributes {
     /// What the virtual clock shows at the start, in seconds since the epoch: the same in every run.
@@ -47,7 +48,7 @@ impl Default for GlobalAttributes {
 }
 
 /// Tries within a period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Attempts {
     /// How many.
@@ -63,7 +64,7 @@ impl Default for Attempts {
 }
 
 /// A disk pool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoolSpec {
     /// Its name.
@@ -92,7 +93,7 @@ impl PoolSpec {
 }
 
 /// A storage unit group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupSpec {
     /// Its label.
@@ -111,7 +112,7 @@ impl GroupSpec {
 }
 
 /// A schedule of the policy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleSpec {
     /// Its name.
@@ -144,7 +145,7 @@ impl ScheduleSpec {
 }
 
 /// When a schedule may begin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WindowSpec {
     /// Days on which it opens; without any, every day.
@@ -157,7 +158,7 @@ pub struct WindowSpec {
 }
 
 /// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
 #[allow(missing_docs, reason = "their names say it")]
@@ -212,7 +213,7 @@ pub enum Victim {
 }
 
 /// Processes of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "their names say it")]
 pub enum ProcessName {
@@ -233,7 +234,7 @@ impl ProcessName {
 }
 
 /// What an administrator says of a disk volume.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VolumeStep {
     /// The LSU.
@@ -243,7 +244,7 @@ pub struct VolumeStep {
 }
 
 /// States of a disk volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VolumeState {
     /// Usable.

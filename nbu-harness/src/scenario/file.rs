@@ -8,30 +8,47 @@ use super::spec::{
 };
 use super::values::{ByteSize, Milliseconds};
 use crate::nbu::{ForkPoint, HeaderOrder, ScheduleType};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-#[derive(Debug, Deserialize)]
+/// A scenario: one flow in NetBackup's vocabulary, what to do in it and what to expect of it.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScenarioFile {
+    /// Stable id: `NBU-`, the flow in capitals, `-` and three digits, such as `NBU-BKP-001`.
+    #[schemars(regex(pattern = r"^NBU-[A-Z]{2,}-[0-9]{3}$"), with = "String")]
     pub(super) scenario: Spanned<String>,
+    /// One line for people.
     pub(super) title: String,
+    /// Decides everything that is generated or picked.
     #[serde(default)]
     pub(super) seed: u64,
+    /// NetBackup's own settings.
     #[serde(default)]
     pub(super) nbu: Nbu,
+    /// The storage server, its LSUs and storage units.
     pub(super) storage: Storage,
+    /// The policy that backs up.
     pub(super) policy: Policy,
+    /// The policy's file list: paths and directives; one stream after each `NEW_STREAM`.
+    #[schemars(schema_with = "super::schema::selections")]
     pub(super) selections: Vec<Spanned<String>>,
+    /// What to do, in order: 1 to 1000 steps.
+    #[schemars(with = "Vec<StepFile>", length(min = 1, max = 1000))]
     pub(super) run: Spanned<Vec<StepFile>>,
+    /// What to expect.
     #[serde(default)]
     pub(super) expect: Expectations,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// NetBackup's own settings.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Nbu {
+    /// Shared-memory buffers of bptm.
     pub(super) buffers: Buffers,
+    /// When bptm forks its child.
     pub(super) fork: ForkPoint,
     pub(super) timeouts: TimeoutsFile,
     pub(super) clock_start: Option<u64>,
@@ -40,6 +57,7 @@ pub(super) struct Nbu {
     pub(super) incomplete_to_done: Option<Milliseconds>,
     pub(super) job_silence: Option<Milliseconds>,
     pub(super) max_jobs_per_client: Option<u32>,
+    #[schemars(with = "Option<Milliseconds>")]
     pub(super) disk_polling: Option<Spanned<Milliseconds>>,
 }
 
@@ -59,82 +77,135 @@ impl Nbu {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TimeoutsFile {
+    #[schemars(with = "Option<Milliseconds>")]
     pub(super) client_read: Option<Spanned<Milliseconds>>,
+    #[schemars(with = "Option<Milliseconds>")]
     pub(super) client_connect: Option<Spanned<Milliseconds>>,
+    #[schemars(with = "Option<Milliseconds>")]
     pub(super) stop: Option<Spanned<Milliseconds>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// NetBackup's files for bptm's buffers.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Buffers {
+    /// Bytes of one buffer, 1024 to 64 MiB, in whole KiB; default 262144.
     #[serde(rename = "SIZE_DATA_BUFFERS_DISK")]
+    #[schemars(with = "Option<ByteSize>")]
     pub(super) size: Option<Spanned<ByteSize>>,
+    /// Buffers of one job, 1 to 65536; default 30.
     #[serde(rename = "NUMBER_DATA_BUFFERS_DISK")]
+    #[schemars(with = "Option<u32>", range(min = 1, max = 65536))]
     pub(super) number: Option<Spanned<u32>>,
+    /// Unit in which the parent's waiting is counted; default 15ms.
+    #[schemars(with = "Option<Milliseconds>")]
     pub(super) parent_delay: Option<Spanned<Milliseconds>>,
+    /// Unit in which the child's waiting is counted; default 10ms.
+    #[schemars(with = "Option<Milliseconds>")]
     pub(super) child_delay: Option<Spanned<Milliseconds>>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What stands behind the storage units.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Storage {
+    /// The cluster behind the storage server; default: an embedded one.
     #[serde(default)]
+    #[schemars(with = "Option<ClusterFile>")]
     pub(super) cluster: Option<Spanned<ClusterFile>>,
+    /// The storage server as NetBackup knows it.
     #[serde(default)]
     pub(super) server: StorageServer,
+    /// LSUs to provide, each an S3 view of the cluster.
     #[serde(default)]
     pub(super) lsus: Vec<LsuFile>,
+    /// Names of the media servers; default `ms1`.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub(super) media_servers: Vec<Spanned<String>>,
+    /// Disk pools.
     #[serde(default)]
+    #[schemars(with = "Vec<PoolSpec>")]
     pub(super) pools: Vec<Spanned<PoolSpec>>,
+    /// Storage units.
     pub(super) units: Vec<Unit>,
     #[serde(default)]
+    #[schemars(with = "Vec<GroupSpec>")]
     pub(super) groups: Vec<Spanned<GroupSpec>>,
 }
 
-#[derive(Debug, Deserialize)]
+/// The cluster behind the storage server.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ClusterFile {
+    /// A cluster in this process.
     Embedded(EmbeddedCluster),
+    /// A cluster that runs elsewhere: its raw state cannot be examined.
     External(ExternalCluster),
 }
 
-#[derive(Debug, Deserialize)]
+/// An LSU: an S3 view of the cluster.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LsuFile {
+    /// The LSU's name: 3 to 63 lower-case letters, digits and `-`; it is the bucket's.
+    #[schemars(regex(pattern = r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"), with = "String")]
     pub(super) name: Spanned<String>,
+    /// Hard quota of the view; none: the cluster is the limit.
     pub(super) quota: Option<ByteSize>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A storage unit.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Unit {
+    /// The unit's label.
+    #[schemars(with = "String")]
     pub(super) label: Spanned<String>,
+    /// The one LSU of its pool; one that `lsus` does not have is provided by nobody. Give this or `pool`.
     pub(super) lsu: Option<String>,
+    /// Its disk pool.
+    #[schemars(with = "Option<String>")]
     pub(super) pool: Option<Spanned<String>>,
+    /// Media servers that may use it; default: all of them.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub(super) media: Vec<Spanned<String>>,
+    /// Maximum fragment size; default 512 GiB.
+    #[schemars(with = "Option<ByteSize>")]
     pub(super) max_fragment: Option<Spanned<ByteSize>>,
+    /// How many jobs run at a time, 1 to 64; others are queued.
+    #[schemars(with = "Option<usize>")]
     pub(super) max_concurrent_jobs: Option<Spanned<usize>>,
 }
 
-#[derive(Debug, Deserialize)]
+/// The policy that backs up.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Policy {
+    /// The policy's name.
+    #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
+    /// Its type.
     #[serde(rename = "type", default)]
     pub(super) _type: PolicyType,
+    /// The client's name.
     #[serde(default = "Policy::default_client")]
     pub(super) client: String,
+    /// Name of the schedule that backups by hand belong to; default: the first of `schedules`, or `full`.
+    #[schemars(with = "Option<String>")]
     pub(super) schedule: Option<Spanned<String>>,
+    /// Label of the storage unit or group that it writes to.
+    #[schemars(with = "String")]
     pub(super) storage: Spanned<String>,
+    /// Where the header image comes.
     #[serde(default)]
     pub(super) header: HeaderOrder,
     #[serde(default)]
+    #[schemars(with = "Vec<ScheduleSpec>")]
     pub(super) schedules: Vec<Spanned<ScheduleSpec>>,
     #[serde(default)]
     pub(super) limit_jobs: u32,
@@ -149,77 +220,109 @@ impl Policy {
 }
 
 /// The only policy type that the harness plays so far: a file-system backup.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub(super) enum PolicyType {
+    /// A file-system backup.
     #[default]
     Standard,
 }
 
-#[derive(Debug, Deserialize)]
+/// One thing to do.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum StepFile {
+    /// Backs up the policy's streams: one job each, as many at once as the unit allows.
     Backup(BackupFile),
+    /// Restores every backup made so far, by new processes to a new place.
     Restore(RestoreFile),
+    /// Verifies every backup made so far.
     Verify(CopyStep),
+    /// Expires every backup made so far, or one copy of each.
     Expire(CopyStep),
+    /// Duplicates every backup made so far.
     Duplicate(DuplicateFile),
+    /// Makes a synthetic full backup of every stream.
     Synthetic(SyntheticStep),
-    Change(Spanned<ChangeStep>),
-    Fill(Spanned<FillStep>),
-    Fault(Spanned<FaultFile>),
-    PluginFault(Spanned<PluginFaultFile>),
+    /// Changes what the client has.
+    Change(#[schemars(with = "ChangeStep")] Spanned<ChangeStep>),
+    /// Takes space of an LSU from outside, so that only some of its quota is left.
+    Fill(#[schemars(with = "FillStep")] Spanned<FillStep>),
+    /// Makes the cluster misbehave.
+    Fault(#[schemars(with = "FaultFile")] Spanned<FaultFile>),
+    /// Makes calls of the plug-in go wrong.
+    PluginFault(#[schemars(with = "PluginFaultFile")] Spanned<PluginFaultFile>),
+    /// Ends all misbehaviour.
     Heal(Nothing),
+    /// Lets the virtual clock go on for this long: what schedules and timers bring happens.
     Advance(Milliseconds),
-    Kill(Spanned<KillFile>),
-    Pause(Spanned<PauseFile>),
-    Unpause(Spanned<PauseFile>),
+    /// Kills a process or a server with SIGKILL.
+    Kill(#[schemars(with = "KillFile")] Spanned<KillFile>),
+    /// Stops a media server and all processes of its jobs where they are.
+    Pause(#[schemars(with = "PauseFile")] Spanned<PauseFile>),
+    /// Lets a paused media server go on.
+    Unpause(#[schemars(with = "PauseFile")] Spanned<PauseFile>),
+    /// The operator cancels the job of the next step that makes this fragment.
     Cancel(OrderFile),
+    /// The operator suspends the job of the next step that makes this fragment.
     Suspend(OrderFile),
+    /// Resumes every job that is suspended or incomplete.
     Resume(Nothing),
+    /// Runs every job again that has failed, as a new one.
     Restart(Nothing),
-    Start(Spanned<StartFile>),
-    Volume(Spanned<VolumeStep>),
+    /// Starts a server again that was killed.
+    Start(#[schemars(with = "StartFile")] Spanned<StartFile>),
+    /// Marks a disk volume up or down.
+    Volume(#[schemars(with = "VolumeStep")] Spanned<VolumeStep>),
 }
 
 /// A step without settings: `{}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
-#[derive(Debug, Default, Deserialize)]
+/// Which files a restore takes; all of them when it says nothing.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RestoreFile {
+    /// Which copy; default: the primary one.
     pub(super) copy: Option<u32>,
+    /// Which backups.
     pub(super) images: ImageChoice,
+    /// This many files of each backup, each in a job of its own: 1 to 1000, picked by the seed, first and last included.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     pub(super) single_files: Option<Spanned<u32>>,
+    /// The named paths, in one job for each backup; not together with `single_files`.
+    #[schemars(with = "Option<Vec<String>>")]
     pub(super) files: Option<Spanned<Vec<String>>>,
+    #[schemars(with = "Option<String>")]
     pub(super) media: Option<Spanned<String>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct BackupFile {
     pub(super) abort_after: Option<ByteSize>,
+    #[schemars(with = "Option<u32>")]
     pub(super) tries: Option<Spanned<u32>>,
     pub(super) schedule: ScheduleType,
     pub(super) accelerator: bool,
     pub(super) forced_rescan: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PauseFile {
     pub(super) server: String,
     pub(super) fragment: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrderFile {
     pub(super) fragment: u32,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct KillFile {
     pub(super) process: Option<ProcessName>,
@@ -227,22 +330,30 @@ pub(super) struct KillFile {
     pub(super) fragment: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StartFile {
     pub(super) server: String,
 }
 
-#[derive(Debug, Deserialize)]
+/// A misbehaviour of the cluster.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FaultFile {
+    /// What happens.
     pub(super) effect: FaultEffect,
+    /// To which S3 operation; none: to any. Not for `vip_down` and `expire_tokens`.
     pub(super) operation: Option<FaultOperation>,
+    /// On which VIP, from 1; none: on any.
     pub(super) vip: Option<u8>,
+    /// How many operations are left alone first.
     #[serde(default)]
     pub(super) skip: u32,
+    /// How many operations are hit, at least 1.
     #[serde(default = "FaultFile::once")]
+    #[schemars(range(min = 1))]
     pub(super) times: u32,
+    /// When a job of the next step makes its fragment of this number, from 1; none: at once.
     pub(super) fragment: Option<u32>,
 }
 

@@ -5,11 +5,12 @@ use super::diagnostic::nearest;
 use super::resolve::Problem;
 use super::values::{ByteSize, Comparison};
 use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
 /// Verifies or expires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CopyStep {
     /// Which copy; none: the primary one is verified, all are expired.
@@ -19,7 +20,7 @@ pub struct CopyStep {
 }
 
 /// Which backups a step is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageChoice {
     /// All of them.
@@ -43,7 +44,7 @@ impl ImageChoice {
 }
 
 /// Moves the data of all streams on by one generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChangeStep {
     /// Share of a generated tree's files that change, move or get another mode. `GEN_DATA` has its own directives.
@@ -59,7 +60,7 @@ impl Default for ChangeStep {
 }
 
 /// Makes a synthetic full backup of every stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyntheticStep {
     /// Whether the storage server composes the image; otherwise the media server reads and writes.
@@ -89,9 +90,10 @@ pub struct DuplicateStep {
     pub extent: ByteSize,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DuplicateFile {
+    #[schemars(with = "String")]
     to: Spanned<String>,
     #[serde(default)]
     source_copy: Option<u32>,
@@ -100,11 +102,12 @@ pub(super) struct DuplicateFile {
     #[serde(default)]
     fall_back: FallBack,
     #[serde(default)]
+    #[schemars(with = "Option<ByteSize>")]
     extent: Option<Spanned<ByteSize>>,
 }
 
 /// How much the jobs of a step may have written through the media server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MediaServerWrites {
     /// Number of the step, from 1.
@@ -114,7 +117,7 @@ pub struct MediaServerWrites {
 }
 
 /// What the details of the jobs of a step say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepDetails {
     /// Number of the step, from 1.

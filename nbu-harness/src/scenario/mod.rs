@@ -10,6 +10,7 @@ mod file;
 mod flows;
 mod plugin_fault;
 mod resolve;
+mod schema;
 mod selections;
 mod spec;
 mod topology;
@@ -24,6 +25,7 @@ pub use explain::explain;
 pub use flows::{
     ChangeStep, CopyStep, DuplicateStep, ImageChoice, MediaServerWrites, StepDetails, SyntheticStep,
 };
+pub use schema::schema;
 pub use spec::{
     BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,
     Etag, Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation,
@@ -42,6 +44,14 @@ const MAX_FILE: u64 = 1 << 20;
 /// # Errors
 /// What is wrong with it: file, line, column, and what would be right.
 pub fn load(path: &Path) -> Result<Scenario, Box<Diagnostic>> {
+    load_seeded(path, 0)
+}
+
+/// As [`load`], with the seed changed as [`parse_seeded`] changes it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_seeded(path: &Path, seed: u64) -> Result<Scenario, Box<Diagnostic>> {
     let name = path.display().to_string();
     let unreadable =
         |error: std::io::Error| Box::new(Diagnostic::of_file(&name, format!("cannot read it: {error}")));
@@ -50,7 +60,7 @@ pub fn load(path: &Path) -> Result<Scenario, Box<Diagnostic>> {
         let message = format!("{size} bytes are too many for a scenario; the limit is {MAX_FILE}");
         return Err(Box::new(Diagnostic::of_file(&name, message)));
     }
-    parse(&name, &std::fs::read_to_string(path).map_err(unreadable)?)
+    parse_seeded(&name, &std::fs::read_to_string(path).map_err(unreadable)?, seed)
 }
 
 /// Checks the text of a scenario; `name` stands for the file in diagnostics.
@@ -58,14 +68,31 @@ pub fn load(path: &Path) -> Result<Scenario, Box<Diagnostic>> {
 /// # Errors
 /// As [`load`].
 pub fn parse(name: &str, text: &str) -> Result<Scenario, Box<Diagnostic>> {
+    parse_seeded(name, text, 0)
+}
+
+/// As [`parse`], with the scenario's seed changed by `seed` in a way that is always the same; 0 leaves it as it is.
+/// Everything that is generated or picked depends on it, but for streams with a `GEN_SEED` of their own.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_seeded(name: &str, text: &str, seed: u64) -> Result<Scenario, Box<Diagnostic>> {
     let says_nothing = |line: &str| matches!(line.trim(), "" | "---") || line.trim_start().starts_with('#');
     if text.lines().all(says_nothing) {
         return Err(Box::new(Diagnostic::empty_file(name)));
     }
     match serde_saphyr::from_str::<file::ScenarioFile>(text) {
-        Ok(file) => resolve::resolve(file).map_err(|problem| Box::new(problem.into_diagnostic(name, text))),
+        Ok(file) => {
+            let file = file::ScenarioFile { seed: mixed(file.seed, seed), ..file };
+            resolve::resolve(file).map_err(|problem| Box::new(problem.into_diagnostic(name, text)))
+        }
         Err(error) => Err(Box::new(Diagnostic::of_yaml(name, text, &error))),
     }
+}
+
+/// A seed changed by another; 0 changes nothing. No longer than 32 bits, so that people can copy it.
+fn mixed(own: u64, by: u64) -> u64 {
+    if by == 0 { own } else { crate::data::tree::Random::new(own ^ by.rotate_left(32)).next() >> 32 }
 }
 
 #[cfg(test)]

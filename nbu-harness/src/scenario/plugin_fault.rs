@@ -5,6 +5,7 @@ use super::resolve::Problem;
 use super::values::{ByteSize, Milliseconds};
 use nbu_trace::orders::{FaultEffect, FaultOrder, OrderError, full_name};
 use ost_abi::{ENTRY_POINTS, STS_ERRORS};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use serde_saphyr::Spanned;
@@ -23,7 +24,7 @@ const SIGNALS: [(&str, i32); 6] = [
 ];
 
 /// The step `plugin_fault`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PluginFaultFile {
     call: String,
@@ -39,17 +40,27 @@ const fn once() -> u64 {
     1
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum EffectFile {
-    Error(ErrorCode),
+    Error(#[schemars(schema_with = "code_schema")] ErrorCode),
     Short(ByteSize),
     Delay(Milliseconds),
     Hang,
     Busy,
     StaleHandle,
-    Crash(Signal),
+    Crash(#[schemars(schema_with = "signal_schema")] Signal),
     Corrupt(u64),
+}
+
+fn code_schema(_: &mut SchemaGenerator) -> Schema {
+    let symbols: Vec<&str> = STS_ERRORS.iter().map(|error| error.symbol).collect();
+    json_schema!({ "description": "An error code, by its symbol or number.", "anyOf": [{ "enum": symbols }, { "type": "integer" }] })
+}
+
+fn signal_schema(_: &mut SchemaGenerator) -> Schema {
+    let names = SIGNALS.map(|(name, _)| name);
+    json_schema!({ "description": "The signal that ends the process.", "enum": names })
 }
 
 /// A code by its number or symbol.

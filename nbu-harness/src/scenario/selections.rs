@@ -16,7 +16,7 @@ use super::values::ByteSize;
 use crate::data::{GenData, TreeSpec};
 use std::path::PathBuf;
 
-const DIRECTIVES: &[&str] = &[
+pub(super) const DIRECTIVES: &[&str] = &[
     "NEW_STREAM",
     "GEN_DATA",
     "GEN_KBSIZE",

@@ -10,6 +10,7 @@ use super::values::{ByteSize, Comparison, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, JobState, ScheduleType, Timeouts};
 use nbu_trace::orders::FaultOrder;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -101,7 +102,7 @@ pub enum Cluster {
 }
 
 /// How S3 entity tags are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Etag {
     /// MD5 of the content, as AWS does; costs the server 1.5 CPU seconds per GB.
@@ -111,7 +112,7 @@ pub enum Etag {
 }
 
 /// HTTP with or without TLS on the data path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum S3Scheme {
     /// Plain.
@@ -131,7 +132,7 @@ impl S3Scheme {
 }
 
 /// Settings of the embedded cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddedCluster {
     /// Number of virtual IP addresses, 1 to 64.
@@ -159,7 +160,7 @@ impl Default for EmbeddedCluster {
 }
 
 /// Where an external cluster is, and how to use it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExternalCluster {
     /// Address of the management API: `https://host[:port]`.
@@ -188,7 +189,7 @@ impl ExternalCluster {
 }
 
 /// The storage server as NetBackup knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageServer {
     /// Storage server type: `VastData` in `VastData:vast1`.
@@ -400,7 +401,7 @@ pub struct RestoreStep {
 }
 
 /// Taking space of an LSU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FillStep {
     /// The LSU; it must have a quota.
@@ -427,7 +428,7 @@ pub struct Fault {
 }
 
 /// What a fault does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultEffect {
     /// Answer 503 `SlowDown`.
@@ -447,7 +448,7 @@ pub enum FaultEffect {
 }
 
 /// The S3 operations that faults can single out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultOperation {
     /// `PutObject`.
@@ -461,7 +462,7 @@ pub enum FaultOperation {
 }
 
 /// NetBackup's job types that scenarios know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum JobType {
     /// Backup.
     Backup,
@@ -477,7 +478,7 @@ pub enum JobType {
 }
 
 /// What to expect.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Expectations {
     /// How jobs end. Every job must match an entry of its type, every entry a job; without any, all end with 0.
@@ -505,7 +506,7 @@ pub struct Expectations {
 }
 
 /// The only thing that counters can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistent {
     /// They fit each other and the elapsed time.
@@ -513,7 +514,7 @@ pub enum Consistent {
 }
 
 /// How jobs of a type end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobExpectation {
     /// Job type.
@@ -538,7 +539,7 @@ pub struct JobExpectation {
 }
 
 /// What the catalogue holds after the backups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CatalogExpectation {
     /// Number of images (backups).
@@ -552,7 +553,7 @@ pub struct CatalogExpectation {
 }
 
 /// What the cluster holds, looked at in its raw state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageExpectation {
     /// A failed or cancelled step leaves exactly what was there before: no object, no version, no open upload.
@@ -564,7 +565,7 @@ pub struct StorageExpectation {
 }
 
 /// What restores give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataExpectation {
     /// A full restore equals what was there before the backup.
@@ -580,7 +581,7 @@ pub struct DataExpectation {
 }
 
 /// The only thing that restored data can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ByteIdentical {
     /// Equal in content, modes, times, owners and links.

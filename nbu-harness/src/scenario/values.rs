@@ -1,7 +1,9 @@
 //! Values as people write them in scenarios: sizes, durations and comparisons.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -217,6 +219,52 @@ macro_rules! read_as_text {
         }
     };
 }
+
+macro_rules! described_as_text {
+    ($type:ty, $name:literal, {$($json:tt)*}) => {
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({$($json)*})
+            }
+        }
+    };
+}
+
+described_as_text!(TimeOfDay, "TimeOfDay", {
+    "description": "Hours and minutes in UTC: 22:00",
+    "type": "string",
+    "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+});
+described_as_text!(ByteSize, "Size", {
+    "description": "A size in bytes: 262144, 512k, 64m, 1g, 2t (powers of 1024)",
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": "^\\s*[0-9]+\\s*([bB]|[kKmMgGtT]([iI]?[bB])?)?\\s*$"},
+    ],
+});
+described_as_text!(Milliseconds, "Duration", {
+    "description": "A duration with its unit: 15ms, 30s, 10m, 1h",
+    "type": "string",
+    "pattern": "^[0-9]+(ms|s|m|h)$",
+});
+described_as_text!(Comparison, "Comparison", {
+    "description": "A number to compare with: 3, >=3, <= 512m",
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {
+            "type": "string",
+            "pattern": "^\\s*(>=|<=|==|>|<)?\\s*[0-9]+\\s*([bB]|[kKmMgGtT]([iI]?[bB])?)?\\s*$",
+        },
+    ],
+});
+described_as_text!(Secret, "Secret", {
+    "description": "Text that is used and never shown",
+    "type": "string",
+});
 
 read_as_text!(ByteSize, "a size such as 262144, 512k, 64m, 1g");
 read_as_text!(Milliseconds, "a duration such as 15ms, 30s, 10m");

@@ -6,6 +6,7 @@ mod accelerated;
 mod backup;
 mod duplicate;
 mod failure;
+mod leak;
 mod replay;
 mod restore;
 mod rig;

@@ -154,6 +154,7 @@ impl Owner {
         result.bytes_written += report.bytes_written;
         result.bytes_read += report.bytes_read;
         result.peak_rss_bytes = result.peak_rss_bytes.max(report.peak_rss_bytes);
+        result.footprints.extend(report.footprint.clone());
         if result.sts_error.is_none() {
             result.sts_error.clone_from(&report.sts);
         }

@@ -13,7 +13,7 @@ use super::status::code;
 pub(crate) fn run(mut inherited: Inherited) -> i32 {
     let Some(ToMover::Order(mut order)) = inherited.order() else { return code::HANDSHAKE };
     let task = std::mem::replace(&mut order.task, MoverTask::Delete { images: Vec::new() });
-    let mut mover = Mover { name: "bpdm", link: inherited.link, order: *order };
+    let mut mover = Mover::new("bpdm", inherited.link, *order);
     let mut report = MoverReport::default();
     let result = match task {
         MoverTask::Delete { images } => delete(&mut mover, images, &mut report),

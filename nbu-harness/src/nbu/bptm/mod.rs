@@ -28,7 +28,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
     let mut order = *order;
     // The order keeps what the log and the images need; the task is taken out to be worked on.
     let task = std::mem::replace(&mut order.task, MoverTask::Delete { images: Vec::new() });
-    let mut mover = Mover { name: "bptm", link, order };
+    let mut mover = Mover::new("bptm", link, order);
     let mut report = MoverReport::default();
     mover.log(4, "INITIATING");
     let result = match task {
@@ -56,6 +56,7 @@ pub(crate) fn finish(mut mover: Mover, mut report: MoverReport, result: Result<(
         mover.log(16, text);
     }
     report.peak_rss_bytes = peak_rss_bytes();
+    report.footprint = mover.footprint();
     mover.log(4, format!("EXITING with status {} <----------", report.status));
     let status = report.status;
     match mover.link.send(&FromMover::Done(Box::new(report))) {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::nbu::held::{Footprint, Held};
 use crate::nbu::install::Timeouts;
 use crate::nbu::plugin::{ImageId, ImageWriter, Plugin, Server, ServerProperties, Session};
 use crate::nbu::process::link::{Link, LinkError};
@@ -69,9 +70,30 @@ pub(crate) struct Mover {
     pub(crate) name: &'static str,
     pub(crate) link: Link,
     pub(crate) order: MoverOrder,
+    /// What this process held before it loaded the plug-in; none before that.
+    before: Option<Held>,
 }
 
 impl Mover {
+    pub(crate) const fn new(name: &'static str, link: Link, order: MoverOrder) -> Self {
+        Self { name, link, order, before: None }
+    }
+
+    /// What is left of the plug-in in this process, to be asked after `stspi_terminate`; none when it was never loaded.
+    pub(crate) fn footprint(&mut self) -> Option<Footprint> {
+        let footprint = Held::more_than(self.before.as_ref()?);
+        let Footprint { descriptors_before, descriptors_after, threads_before, threads_after, .. } =
+            footprint;
+        self.log(
+            4,
+            format!(
+                "after stspi_terminate: {descriptors_after} descriptors, {threads_after} threads; before the load: \
+                 {descriptors_before}, {threads_before}"
+            ),
+        );
+        Some(footprint)
+    }
+
     /// Timeouts of the job.
     pub(crate) const fn timeouts(&self) -> &Timeouts {
         &self.order.installation.timeouts
@@ -197,8 +219,10 @@ impl Mover {
     /// Loads the plug-in.
     pub(crate) fn load(&mut self) -> Result<Plugin, Failure> {
         let path = self.order.installation.plugin.clone();
+        let before = Held::now();
         match Plugin::load(&path) {
             Ok(plugin) => {
+                self.before = Some(before);
                 self.log(2, format!("loaded {}: {}", path.display(), plugin.description()));
                 Ok(plugin)
             }

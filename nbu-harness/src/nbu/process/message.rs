@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::nbu::catalog::{CopyRecord, FileRecord, FragmentRecord, ImageRecord, StoredCopy};
+use crate::nbu::held::Footprint;
 use crate::nbu::install::{Installation, StorageUnit};
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{
@@ -282,6 +283,8 @@ pub(crate) struct MoverReport {
     pub(crate) bytes_read: u64,
     pub(crate) waits: BufferWaits,
     pub(crate) peak_rss_bytes: u64,
+    /// What the plug-in left in the process; none when it was not loaded.
+    pub(crate) footprint: Option<Footprint>,
     pub(crate) buffer_size: u32,
     pub(crate) fragments: Vec<FragmentRecord>,
     pub(crate) header: String,
