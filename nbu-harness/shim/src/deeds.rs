@@ -192,6 +192,42 @@ unsafe fn misreport(own: Own, call: &str, asked: Option<u64>, arguments: &mut Ar
                     info.lsu_used = info.lsu_used.wrapping_add(1);
                 }
             }
+            (Own::Moody, "stspi_init") => {
+                if let Some(info) = arguments.at::<stspi_plugin_info_t>("info") {
+                    let digits = std::process::id().to_string();
+                    for (to, from) in info.label.iter_mut().zip(digits.bytes()) {
+                        *to = from.cast_signed();
+                    }
+                }
+            }
+            (
+                Own::ClaimsNothing | Own::NoCopyFlag | Own::NoEventFlags,
+                "stspi_get_server_prop" | "stspi_get_server_prop_byname",
+            ) => {
+                if let Some(info) = arguments.at::<sts_server_info_t>("info") {
+                    match own {
+                        Own::ClaimsNothing => info.srv_cap.fill(0),
+                        Own::NoCopyFlag => info.flags &= !STS_SRV_IMAGE_COPY,
+                        _ => info.flags &= !(STS_SRV_STORED_EV | STS_SRV_EVSYNC),
+                    }
+                }
+            }
+            (Own::NothingUsed, "stspi_get_lsu_prop_byname") => {
+                if let Some(info) = arguments.at::<sts_lsu_info_t>("info") {
+                    info.lsu_used = 0;
+                }
+            }
+            (Own::LeavesDescriptors, "stspi_open_server") => {
+                // Forgotten on purpose.
+                let _ = fs::File::open("/dev/null").map(std::mem::forget);
+            }
+            (Own::LeavesThreads, "stspi_open_server") => {
+                std::thread::spawn(|| {
+                    loop {
+                        std::thread::park();
+                    }
+                });
+            }
             (Own::SaysAllWritten, "stspi_write_image") => {
                 if let (Some(asked), Some(written)) = (asked, arguments.at::<u64>("written")) {
                     *written = asked;

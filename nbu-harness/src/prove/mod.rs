@@ -137,7 +137,11 @@ fn of_defect(
     let involved = |id: &&&str| **id != check.id && !defect.also.contains(id);
     let bystanders: Vec<&str> = BYSTANDERS.iter().filter(involved).copied().collect();
     let filter = std::iter::once(check.id).chain(bystanders.iter().copied()).map(str::to_owned).collect();
-    let quick = matches!(check.proof, CheckProof::Scenario { id: MAIN, .. });
+    // What processes leave is looked for in the main scenario, too.
+    let quick = matches!(
+        check.proof,
+        CheckProof::Scenario { id: MAIN, .. } | CheckProof::Footprint(_) | CheckProof::Leaks(_)
+    );
     let verdict = certify::run(&certification(options, filter, quick, Some(defect))?, observer)?;
     let checks: Vec<&CheckResult> = verdict.suites.iter().flat_map(|suite| &suite.checks).collect();
     Ok(compare(check.id, defect, &bystanders, &checks))

@@ -68,6 +68,20 @@ pub enum Own {
     SaysAllWritten,
     /// Takes more than a GiB of memory.
     Hoards,
+    /// Has the process's id in its label.
+    Moody,
+    /// Claims no capability, and keeps its flags.
+    ClaimsNothing,
+    /// Claims that it copies images, without the flag.
+    NoCopyFlag,
+    /// Claims events, without the flags.
+    NoEventFlags,
+    /// Says that nothing is used.
+    NothingUsed,
+    /// Opens a file at each server and never closes it.
+    LeavesDescriptors,
+    /// Starts a thread at each server that never ends.
+    LeavesThreads,
     /// Includes ranges that begin a block before those that it is told.
     IncludesElsewhere,
 }
@@ -152,6 +166,10 @@ pub const DEFECTS: &[Defect] = &[
         "error 2060046",
         Deed::Mistakes { call: Some("stspi_open_server"), right: STS_EAUTH, wrong: STS_EPLUGIN },
     ),
+    own("moody", "SRV-008", "the first time", Own::Moody),
+    own("claims-nothing", "CAP-001", "is not claimed", Own::ClaimsNothing),
+    own("no-copy-flag", "CAP-006", "are not set", Own::NoCopyFlag),
+    own("no-event-flags", "CAP-010", "are not set", Own::NoEventFlags),
     defect("sixth-write-fails", "BKP-001", "status 84", once("stspi_write_image", STS_EPLUGIN, 5)),
     defect("creates-nothing", "BKP-003", "expected == 6", once("stspi_create_image", STS_EACCESS, 0)),
     own("hoards", "BKP-005", "expected <= 1073741824", Own::Hoards),
@@ -261,6 +279,17 @@ pub const DEFECTS: &[Defect] = &[
     defect("keeps-busy", "ABI-007", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-after-crash", "ABI-008", "data.restore", READS_WRONG),
     defect("keeps-after-stale-handle", "ABI-009", "storage.no_orphans", PRETENDS_TO_DELETE),
+    defect("keeps-first-try", "JOB-001", "storage.empty", PRETENDS_TO_DELETE),
+    defect("reads-wrong-elsewhere", "JOB-002", "data.restore", READS_WRONG),
+    defect("keeps-after-primary", "JOB-003", "storage.empty", PRETENDS_TO_DELETE),
+    defect("keeps-the-week", "JOB-004", "storage.empty", PRETENDS_TO_DELETE),
+    defect("creates-nothing-in-groups", "JOB-005", "(Backup", once("stspi_create_image", STS_EACCESS, 0)),
+    own("nothing-used", "JOB-006", "(Backup", Own::NothingUsed),
+    defect("keeps-cancelled-of-operator", "JOB-007", "storage.empty", PRETENDS_TO_DELETE),
+    defect("reads-wrong-after-pause", "JOB-008", "data.restore", READS_WRONG),
+    defect("reads-wrong-of-many", "CON-001", "data.restore", READS_WRONG),
+    own("leaves-descriptors", "RES-001", "job ", Own::LeavesDescriptors),
+    own("leaves-threads", "RES-002", "job ", Own::LeavesThreads),
 ];
 
 /// The defect of a name.
