@@ -9,7 +9,7 @@ impl JobRequest {
     /// Job type.
     pub(crate) const fn kind(&self) -> JobKind {
         match self {
-            Self::Backup(_) => JobKind::Backup,
+            Self::Backup(_) | Self::Synthetic(_) => JobKind::Backup,
             Self::Restore(_) => JobKind::Restore,
             Self::Verify(_) => JobKind::Verify,
             Self::Expire(_) | Self::Cleanup(_) => JobKind::ImageCleanup,
@@ -17,7 +17,6 @@ impl JobRequest {
             Self::Import(_) => JobKind::Import,
             Self::Replicate(_) => JobKind::Replication,
             Self::ImportReplicas(_) => JobKind::ReplicationImport,
-            Self::Synthetic(_) => JobKind::Backup,
         }
     }
 

@@ -11,16 +11,12 @@ use crate::nbu::{Footprint, JobKind};
 enum Way {
     /// The record of a good run of the main scenario is altered; the aspect that has to fail, and what it has to say.
     Record(fn(&mut Record), &'static str, &'static str),
-    /// Answers of the plug-in are altered; what the check has to say.
-    Answers(fn(&mut [Seen]), &'static str),
     /// The plug-in itself where a library that is none is expected: the job succeeds, which has to be noticed.
     WorkingPlugin(&'static str),
 }
 
 /// The checks, what is altered, and how.
-const CHECKS: [(&str, &str, Way); 7] = [
-    ("SRV-008", "answers: another list of LSUs the second time", Way::Answers(other_list, "the 2. time")),
-    ("CAP-001", "answers: a capability that no host knows", Way::Answers(unknown_claim, "no host knows")),
+const CHECKS: [(&str, &str, Way); 5] = [
     ("LOD-005", "a plug-in where none is expected", Way::WorkingPlugin("libstspiMissing.so")),
     ("LOD-006", "a plug-in where another library is expected", Way::WorkingPlugin("stspi_init")),
     (
@@ -47,15 +43,6 @@ fn one_delay_more(record: &mut Record) {
 fn read_more(record: &mut Record) {
     let restores = record.jobs.iter_mut().filter(|job| job.result.kind == JobKind::Restore);
     restores.for_each(|job| job.result.bytes_read += 64 << 20);
-}
-
-fn other_list(seen: &mut [Seen]) {
-    seen.iter_mut().skip(1).for_each(|seen| seen.right.lsus.clear());
-}
-
-fn unknown_claim(seen: &mut [Seen]) {
-    let servers = seen.iter_mut().filter_map(|seen| seen.right.server.as_mut());
-    servers.for_each(|server| server.capabilities.push(400));
 }
 
 /// A capability is claimed by handle and not by name.
@@ -124,10 +111,6 @@ impl<'a> Own<'a> {
         };
         self.observer.note(&format!("{check}: {altered}"));
         match way {
-            Way::Answers(alter, says) => {
-                let proof = proof.unwrap_or(certify::Proof::Alike(probes::alike));
-                self.of_answers(check, proof, altered, alter, says)
-            }
             Way::Record(alter, aspect, says) => {
                 let good = &self.good_run()?.record;
                 let before = judge::judge(good);
