@@ -1,14 +1,13 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
 use super::domain::{Attempts, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, VolumeStep};
+use super::expect::Expectations;
 use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateFile, ImageChoice, ImportReplicasFile, ImportStep, Replication,
     ResumeStep, SyntheticStep,
 };
 use super::plugin_fault::PluginFaultFile;
-use super::spec::{
-    EmbeddedCluster, Expectations, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer,
-};
+use super::spec::{EmbeddedCluster, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer};
 use super::values::{ByteSize, Milliseconds};
 use crate::nbu::{ForkPoint, HeaderOrder, ScheduleType};
 use schemars::JsonSchema;

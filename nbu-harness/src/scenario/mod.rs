@@ -5,6 +5,7 @@
 
 mod diagnostic;
 mod domain;
+mod expect;
 mod explain;
 mod file;
 mod flows;
@@ -21,6 +22,10 @@ pub use domain::{
     Attempts, Day, GlobalAttributes, GroupSpec, KillStep, OrderStep, PauseStep, PoolSpec, ProcessName,
     ScheduleSpec, Victim, VolumeState, VolumeStep, WindowSpec,
 };
+pub use expect::{
+    ByteIdentical, CatalogExpectation, Consistent, DataExpectation, Expectations, JobExpectation, JobType,
+    StorageExpectation,
+};
 pub use explain::explain;
 pub use flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
@@ -28,10 +33,9 @@ pub use flows::{
 };
 pub use schema::schema;
 pub use spec::{
-    BackupStep, ByteIdentical, CatalogExpectation, Cluster, Consistent, DataExpectation, EmbeddedCluster,
-    Etag, Expectations, ExternalCluster, Fault, FaultEffect, FaultOperation, FillStep, JobExpectation,
-    JobType, Lsu, RestoreSelection, RestoreStep, S3Scheme, Scenario, Step, StorageExpectation, StorageServer,
-    StorageUnitSpec, Stream, StreamSource,
+    BackupStep, Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation,
+    FillStep, Lsu, RestoreSelection, RestoreStep, S3Scheme, Scenario, Step, StorageServer, StorageUnitSpec,
+    Stream, StreamSource,
 };
 pub use values::{ByteSize, Comparator, Comparison, Milliseconds, Secret, TimeOfDay};
 
