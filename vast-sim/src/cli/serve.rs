@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tokio::sync::oneshot;
 use vast_sim::describe::{Described, Outcome, Settings, settle};
 use vast_sim::{Cluster, Config, StartError};
 
@@ -86,8 +88,7 @@ async fn serve(config: Config, described: Option<&Described>, begun: Instant, pr
         other => Failure::new(Exit::SetUp, other),
     };
     // Before the cluster is up, so that a signal that comes early is not lost.
-    let mut terminate = signal(SignalKind::terminate()).map_err(|e| failed(e.into()))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| failed(e.into()))?;
+    let ended = termination().map_err(|e| failed(e.into()))?;
     warn_if_open(&config);
     let cluster = Cluster::start(config).await.map_err(failed)?;
     if let Some(described) = described {
@@ -103,12 +104,24 @@ async fn serve(config: Config, described: Option<&Described>, begun: Instant, pr
         }
     }
     announce(&cluster, begun, print_ca).map_err(|e| failed(e.into()))?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("stopping on SIGTERM"),
-        _ = interrupt.recv() => tracing::info!("stopping on SIGINT"),
-    }
+    // The thread that sends ends with the process only.
+    let signal = ended.await.unwrap_or(SIGTERM);
+    tracing::info!("stopping on {}", if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
     cluster.stop().await;
     Ok(())
+}
+
+/// Number of the first SIGTERM or SIGINT that comes from now on.
+fn termination() -> std::io::Result<oneshot::Receiver<i32>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let (send, receive) = oneshot::channel();
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            // Nobody waits any more when the cluster has failed.
+            let _ = send.send(signal);
+        }
+    })?;
+    Ok(receive)
 }
 
 /// Other machines can reach this cluster and everybody knows its password: worth a word.
