@@ -93,7 +93,10 @@ impl Observer for Timeline<'_> {
 
     fn job_event(&self, job_id: u64, event: &JobEvent) {
         match event {
-            JobEvent::State(JobState::Active) => self.mark(job_id, |times, now| times.active_ms = Some(now)),
+            // A job that is tried again or resumed was active before.
+            JobEvent::State(JobState::Active) => self.mark(job_id, |times, now| {
+                times.active_ms.get_or_insert(now);
+            }),
             JobEvent::Progress { bytes, .. } => self.mark(job_id, |times, now| times.sample(now, *bytes)),
             JobEvent::ProcessStarted { pid, .. } => {
                 self.noted.lock().unwrap_or_else(PoisonError::into_inner).processes.insert(*pid);

@@ -52,7 +52,7 @@ pub(super) fn bars(label: &str, rows: &[Row]) -> String {
                 "<rect class=\"{}\" x=\"{from}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{}</title></rect>",
                 bar.class,
                 top + 2,
-                (to - from).max(1),
+                to.saturating_sub(from).max(1),
                 ROW - 5,
                 text(&bar.title)
             );
