@@ -1,4 +1,4 @@
-//! nbpem: submits what is due. A part of the [`Core`](super::core::Core) in a file of its own.
+//! nbpem: submits what is due. A part of the [`Core`] in a file of its own.
 
 use super::config::{Policy, Schedule};
 use super::core::Core;
