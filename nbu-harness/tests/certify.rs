@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails on the way to a test fails the test")]
 
+mod c_plugin;
 mod place;
 
-use place::{Place, c_plugin, stderr, stdout};
+use c_plugin::c_plugin;
+use place::{Place, stderr, stdout};
 use serde_json::Value;
 use std::process::Output;
 use std::sync::{PoisonError, RwLock};

@@ -13,9 +13,11 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+mod c_plugin;
 mod place;
 
-use place::{Place, SCENARIO, c_plugin, stderr, stdout};
+use c_plugin::c_plugin;
+use place::{Place, SCENARIO, stderr, stdout};
 
 #[test]
 fn a_scenario_that_holds_exits_with_0_and_prints_the_jobs() {

@@ -1,34 +1,11 @@
 //! The commands against the C plug-in, whose answers the tests change.
 
+use super::c_plugin::c_plugin;
 use super::place::{PROGRAM, Place};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
-use tempfile::TempDir;
 
 /// Bits of the C plug-in's capabilities.
 const CHECKPOINT: u32 = 1 << ost_abi::STS_SRVC_CHECKPOINT;
 const INCLUDE: u32 = 1 << ost_abi::STS_SRVC_INCLUDE_IN_IMAGE;
-
-/// The C plug-in, compiled once per run.
-fn plugin() -> PathBuf {
-    static BUILT: OnceLock<TempDir> = OnceLock::new();
-    let dir = BUILT.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let cc = Command::new("cc")
-            .args(["-std=c11", "-shared", "-fPIC", "-O2", "-I"])
-            .arg(root.join("../driver/ost-abi/include"))
-            .arg(root.join("tests/fixtures/fake_plugin.c"))
-            .arg("-o")
-            .arg(dir.path().join("libstspiFake.so"))
-            .status()
-            .unwrap();
-        assert!(cc.success(), "the C plug-in does not compile");
-        dir
-    });
-    dir.path().join("libstspiFake.so")
-}
 
 /// A media server with the C plug-in and two LSUs.
 fn place() -> Place {
@@ -38,7 +15,7 @@ fn place() -> Place {
     }
     place.set("FAKE_OST_DIR", &place.path("storage").display());
     place.set("FAKE_OST_CAPACITY", &(10u64 << 30));
-    place.ok(&format!("nbemmcmd -addhost -machinename ms1 -plugin {}", plugin().display()));
+    place.ok(&format!("nbemmcmd -addhost -machinename ms1 -plugin {}", c_plugin().display()));
     place
 }
 
@@ -243,7 +220,7 @@ fn a_backup_is_listed_with_its_copies_fragments_and_files() {
                     policy: {name: p1, storage: stu1}\nselections: [GEN_DATA, GEN_KBSIZE=40, GEN_MAXFILES=60]\n\
                     run: [backup: {}]\n";
     std::fs::write(place.path("a.yaml"), scenario).unwrap();
-    let run = format!("{PROGRAM} run --keep --work-dir . --plugin {} a.yaml", plugin().display());
+    let run = format!("{PROGRAM} run --keep --work-dir . --plugin {} a.yaml", c_plugin().display());
     place.ok(&run);
     place.ok("cp -r nbu-harness-*/netbackup/catalog home/");
 

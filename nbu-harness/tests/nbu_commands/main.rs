@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails on the way to a test fails the test")]
 
+#[path = "../c_plugin/mod.rs"]
+mod c_plugin;
 mod documentation;
 mod fake;
 mod place;

@@ -10,7 +10,8 @@ use nbu_harness::nbu::{
 
 use rustix::fs::{FileType, Mode};
 
-use crate::rig::{Rig, assert_status, go_on, plugin, synthetic};
+use crate::c_plugin::c_plugin;
+use crate::rig::{Rig, assert_status, go_on, synthetic};
 use crate::tree;
 
 fn kill(pid: u32, signal: &str) {
@@ -188,7 +189,7 @@ fn bad_input_has_a_clear_error() {
     assert!(cc.unwrap().success());
     rig.installation.plugin = other;
     assert!(text(&rig, 11).contains("does not export stspi_init"));
-    rig.installation.plugin = plugin();
+    rig.installation.plugin = c_plugin();
 
     rig.unit.password = "wrong".into();
     let wrong = text(&rig, 83);

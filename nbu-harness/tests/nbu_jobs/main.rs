@@ -4,6 +4,8 @@
 
 mod accelerated;
 mod backup;
+#[path = "../c_plugin/mod.rs"]
+mod c_plugin;
 mod checkpoint;
 mod duplicate;
 mod failure;

@@ -9,7 +9,8 @@ use nbu_trace::{Begun, Ended, Header, Value as Recorded, Writer, orders};
 use ost_abi::ENTRY_POINTS;
 use serde_json::Value;
 
-use crate::rig::{Rig, assert_status, plugin, synthetic};
+use crate::c_plugin::c_plugin;
+use crate::rig::{Rig, assert_status, synthetic};
 
 /// A backup in three fragments, a restore and a clean-up, recorded below `trace`.
 fn recorded() -> Rig {
@@ -48,7 +49,7 @@ fn json(output: &Output) -> Value {
 fn the_same_plugin_gives_the_same_answers_and_the_data_that_was_written() {
     let rig = recorded();
     for timing in ["asap", "x50"] {
-        let output = replay(&rig, &plugin(), &["--json", "--timing", timing], &[]);
+        let output = replay(&rig, &c_plugin(), &["--json", "--timing", timing], &[]);
         let result = json(&output);
         assert_eq!(output.status.code(), Some(0), "{result:#}");
         let processes = result["processes"].as_array().unwrap();
@@ -62,7 +63,7 @@ fn the_same_plugin_gives_the_same_answers_and_the_data_that_was_written() {
         assert_eq!(writes["calls"], 34, "32 buffers of data, the stream's end, the header");
         assert!(writes["recorded_ns"].as_u64().unwrap() > 0 && writes["replayed_ns"].as_u64().unwrap() > 0);
     }
-    let output = replay(&rig, &plugin(), &[], &[]);
+    let output = replay(&rig, &c_plugin(), &[], &[]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("stspi_write_image") && text.contains("0 ended otherwise"), "{text}");
 }
@@ -70,7 +71,7 @@ fn the_same_plugin_gives_the_same_answers_and_the_data_that_was_written() {
 #[test]
 fn one_changed_answer_is_named_with_both_codes() {
     let rig = recorded();
-    let output = replay(&rig, &plugin(), &["--json"], &[("FAKE_OST_FAIL", "delete_image:2060005")]);
+    let output = replay(&rig, &c_plugin(), &["--json"], &[("FAKE_OST_FAIL", "delete_image:2060005")]);
     let result = json(&output);
     assert_eq!(output.status.code(), Some(1), "{result:#}");
     let bpdm = &result["processes"][2];
@@ -86,7 +87,7 @@ fn one_changed_answer_is_named_with_both_codes() {
 fn a_wrong_byte_in_a_read_is_found() {
     let rig = recorded();
     let shim = shim::library(Path::new(env!("CARGO_BIN_EXE_nbu-harness"))).unwrap();
-    let plugin = plugin().display().to_string();
+    let plugin = c_plugin().display().to_string();
     let fault = r#"[{"call": "read_image", "effect": {"corrupt": 80000}, "skip": 3}]"#;
     let environment = [(orders::PLUGIN, plugin.as_str()), (orders::FAULTS, fault)];
     let output = replay(&rig, &shim, &["--json"], &environment);
@@ -100,7 +101,7 @@ fn a_wrong_byte_in_a_read_is_found() {
 #[test]
 fn calls_whose_handle_was_never_given_are_not_made_and_counted() {
     let rig = recorded();
-    let output = replay(&rig, &plugin(), &["--json"], &[("NBU_HARNESS_PASSWORD", "guessed")]);
+    let output = replay(&rig, &c_plugin(), &["--json"], &[("NBU_HARNESS_PASSWORD", "guessed")]);
     let result = json(&output);
     assert_eq!(output.status.code(), Some(1));
     let bptm = &result["processes"][0];
@@ -159,7 +160,7 @@ fn the_order_between_threads_is_kept() {
     let calls = rig.path("calls").display().to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_nbu-harness"))
         .args(["replay", "--json", "--plugin"])
-        .arg(plugin())
+        .arg(c_plugin())
         .arg(rig.path("trace"))
         .env("FAKE_OST_DIR", rig.path("storage"))
         .env("FAKE_OST_TRACE", &calls)

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
 
+use crate::c_plugin::c_plugin;
 use nbu_harness::data::GenData;
 use nbu_harness::nbu::{
     BackupRequest, Catalog, ExpireRequest, HeaderOrder, Installation, JobControl, JobEvent, JobResult,
@@ -19,34 +18,13 @@ pub(crate) struct Rig {
     pub(crate) unit: StorageUnit,
 }
 
-/// The C plug-in, compiled once per run against the generated header.
-pub(crate) fn plugin() -> PathBuf {
-    static BUILT: OnceLock<TempDir> = OnceLock::new();
-    let dir = BUILT.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let cc = Command::new("cc")
-            .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-O2"])
-            .arg("-I")
-            .arg(root.join("../driver/ost-abi/include"))
-            .arg(root.join("tests/fixtures/fake_plugin.c"))
-            .arg("-o")
-            .arg(dir.path().join("libstspiFake.so"))
-            .status()
-            .unwrap();
-        assert!(cc.success(), "the C plug-in does not compile");
-        dir
-    });
-    dir.path().join("libstspiFake.so")
-}
-
 impl Rig {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("storage/lsu0")).unwrap();
         let exe = env!("CARGO_BIN_EXE_nbu-harness").into();
         let mut installation =
-            Installation::new(exe, plugin(), dir.path().join("plugin.toml"), dir.path().join("work"));
+            Installation::new(exe, c_plugin(), dir.path().join("plugin.toml"), dir.path().join("work"));
         let storage = dir.path().join("storage").to_str().unwrap().to_owned();
         installation.plugin_env.insert("FAKE_OST_DIR".into(), storage);
         Self { dir, installation, unit: StorageUnit::new("Fake:server", "user", "secret", "lsu0") }

@@ -2,7 +2,8 @@
 
 use std::process::{Command, Output};
 
-use crate::rig::{Rig, assert_status, plugin, synthetic};
+use crate::c_plugin::c_plugin;
+use crate::rig::{Rig, assert_status, synthetic};
 
 fn harness(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_nbu-harness")).args(arguments).output().unwrap()
@@ -50,7 +51,7 @@ fn the_overhead_of_the_harness_is_measured_beside_a_plain_copy() {
 #[test]
 fn a_check_is_not_proven_while_others_fall_too() {
     // A plug-in of another storage type: its server cannot be opened, so what asks there fails with any defect.
-    let plugin = plugin();
+    let plugin = c_plugin();
     let arguments = ["prove", "--plugin", plugin.to_str().unwrap(), "--filter", "LOD-002", "--json"];
     let output = harness(&arguments);
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
@@ -71,7 +72,7 @@ fn a_run_is_traced_into_a_directory_without_other_traces() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("old.nbutrace"), "").unwrap();
     let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/NBU-BKP-002.yaml");
-    let (trace, plugin) = (dir.path().to_str().unwrap(), plugin());
+    let (trace, plugin) = (dir.path().to_str().unwrap(), c_plugin());
     let output = harness(&["run", scenario, "--plugin", plugin.to_str().unwrap(), "--trace", trace]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("traces of another run"), "{output:?}");

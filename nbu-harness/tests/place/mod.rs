@@ -1,8 +1,6 @@
-//! A directory to run the command in, and a plug-in in C that knows nothing of VAST.
+//! A directory to run the command in.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 use tempfile::TempDir;
 
 pub(crate) const SCENARIO: &str = "\
@@ -20,26 +18,6 @@ run:
 expect:
   data: {restore: byte_identical}
 ";
-
-/// A plug-in in C that keeps images in a directory and knows nothing of VAST.
-pub(crate) fn c_plugin() -> PathBuf {
-    static BUILT: OnceLock<TempDir> = OnceLock::new();
-    let dir = BUILT.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let cc = Command::new("cc")
-            .args(["-std=c11", "-shared", "-fPIC", "-O2", "-I"])
-            .arg(root.join("../driver/ost-abi/include"))
-            .arg(root.join("tests/fixtures/fake_plugin.c"))
-            .arg("-o")
-            .arg(dir.path().join("libstspiFake.so"))
-            .status()
-            .unwrap();
-        assert!(cc.success(), "the C plug-in does not compile");
-        dir
-    });
-    dir.path().join("libstspiFake.so")
-}
 
 /// A directory with the scenario, an LSU for the C plug-in, and a command that works there.
 pub(crate) struct Place(pub(crate) TempDir);
