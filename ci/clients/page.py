@@ -223,21 +223,7 @@ def check_accessible(sim):
             if (!meter.getAttribute("aria-label") && !meter.getAttribute("aria-labelledby")) problems.push("unnamed " + meter.id);
         return problems;""")
     assert not problems, problems
-    backs = set()
-    for scheme in ["light", "dark"]:
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-        for selector in ["dt", "dd", "caption", "th", "#version", "#status", "td.good", "footer p", "button"]:
-            element = driver.find_element(By.CSS_SELECTOR, selector)
-            front = element.value_of_css_property("color")
-            back = driver.execute_script("""
-                let e = arguments[0], c;
-                do { c = getComputedStyle(e).backgroundColor; e = e.parentElement; } while (c === "rgba(0, 0, 0, 0)" && e);
-                return c;""", element)
-            ratio = contrast(front, back)
-            assert ratio >= 4.5, f"{scheme}: {selector} has a contrast of {ratio:.1f}"
-        backs.add(driver.find_element(By.TAG_NAME, "body").value_of_css_property("background-color"))
-    assert len(backs) == 2, backs
+    readable(driver, ["dt", "dd", "caption", "th", "#version", "#status", "td.good", "footer p", "button"])
     shot(sim, "page-dark.png")
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
@@ -251,6 +237,26 @@ def check_narrow(sim):
     shot(sim, "page-narrow.png")
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert widths[0] <= widths[1] == 360, widths
+
+
+def readable(driver, selectors, seen=lambda scheme: None):
+    """Text has contrast in both colour schemes, which differ; the browser stays in the dark one"""
+    backs = set()
+    for scheme in ["light", "dark"]:
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        for selector in selectors:
+            element = driver.find_element(By.CSS_SELECTOR, selector)
+            front = element.value_of_css_property("color")
+            back = driver.execute_script("""
+                let e = arguments[0], c;
+                do { c = getComputedStyle(e).backgroundColor; e = e.parentElement; } while (c === "rgba(0, 0, 0, 0)" && e);
+                return c;""", element)
+            ratio = contrast(front, back)
+            assert ratio >= 4.5, f"{scheme}: {selector} has a contrast of {ratio:.1f}"
+        backs.add(driver.find_element(By.TAG_NAME, "body").value_of_css_property("background-color"))
+        seen(scheme)
+    assert len(backs) == 2, backs
 
 
 def contrast(front, back):
