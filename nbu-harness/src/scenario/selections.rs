@@ -1,4 +1,4 @@
-//! The file list of a policy: paths and directives as NetBackup has them, and three directives of our own.
+//! The file list of a policy: paths and directives as NetBackup has them, and directives of our own.
 //!
 //! | line | meaning |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | `/a/path` | this directory and everything below it |
 //! | `GEN_DATA` | synthetic data; `GEN_KBSIZE`, `GEN_MAXFILES`, `GEN_PERCENT_RANDOM`, `GEN_FILENAME_OFFSET` describe it |
 //! | `GEN_SEED=n` | (ours) seed of the synthetic data or generated tree; default: the scenario's seed and the stream |
+//! | `GEN_STREAMS=n` | (ours) the stream stands for so many of its kind, each with a seed of its own unless one is given |
 //! | `GEN_CHANGE_PERCENT`, `GEN_DELETE_PERCENT` | (ours) share of the synthetic files that change or go with each generation |
 //! | `GEN_COMPRESS_RATIO`, `GEN_DEDUP_PERCENT` | (ours) how often random content compresses, and the share of it that is there again |
 //! | `GEN_FILE_SIZES=4k-16m` | (ours) sizes of the synthetic files, instead of one |
@@ -26,6 +27,7 @@ pub(super) const DIRECTIVES: &[&str] = &[
     "GEN_PERCENT_RANDOM",
     "GEN_FILENAME_OFFSET",
     "GEN_SEED",
+    "GEN_STREAMS",
     "GEN_CHANGE_PERCENT",
     "GEN_DELETE_PERCENT",
     "GEN_COMPRESS_RATIO",
@@ -44,6 +46,8 @@ const MAX_PARTS: u32 = 64;
 const MAX_TREE_FILES: u64 = 1_000_000;
 const MAX_TREE_BYTES: u64 = 1 << 40;
 const MAX_GEN_FILES: u64 = 10_000_000;
+/// As many as jobs may run at a time on a storage unit.
+const MAX_STREAMS: u64 = 1024;
 
 /// What is wrong with a line: its index in the list, what, and what would be right.
 pub(super) type Wrong = (usize, String, Option<String>);
@@ -56,14 +60,14 @@ pub(super) fn parse(lines: &[&str], seed: u64) -> Result<Vec<Stream>, Wrong> {
         if *line == "NEW_STREAM" {
             // The first one may come before the first stream, as NetBackup wants it.
             if !builder.is_empty() {
-                streams.push(std::mem::take(&mut builder).finish(streams.len(), seed)?);
+                std::mem::take(&mut builder).finish(&mut streams, seed)?;
             }
             builder.first_line = index + 1;
         } else {
             builder.line(index, line)?;
         }
     }
-    streams.push(builder.finish(streams.len(), seed)?);
+    builder.finish(&mut streams, seed)?;
     Ok(streams)
 }
 
@@ -138,6 +142,7 @@ impl Builder {
                 (0..=100, "0 to 100")
             }
             "GEN_COMPRESS_RATIO" => (1..=64, "1 to 64"),
+            "GEN_STREAMS" => (1..=MAX_STREAMS, "1 to 1024"),
             "GEN_FILE_SIZES" => (1..=u64::MAX, "two sizes of 1k to 1t, such as 4k-16m"),
             "GEN_TREE_FILES" => (0..=MAX_TREE_FILES, "a number of files, at most 1000000"),
             "GEN_TREE_BYTES" => (0..=MAX_TREE_BYTES, "a size, at most 1t"),
@@ -163,8 +168,19 @@ impl Builder {
         }
     }
 
-    fn finish(self, streams_before: usize, seed: u64) -> Result<Stream, Wrong> {
-        let Some(source) = self.source else {
+    fn finish(self, streams: &mut Vec<Stream>, seed: u64) -> Result<(), Wrong> {
+        for _ in 0..self.given("GEN_STREAMS").unwrap_or(1) {
+            streams.push(self.stream(streams.len(), seed)?);
+        }
+        Ok(())
+    }
+
+    fn given(&self, name: &str) -> Option<u64> {
+        self.settings.iter().find(|(other, ..)| *other == name).map(|(.., value)| *value)
+    }
+
+    fn stream(&self, streams_before: usize, seed: u64) -> Result<Stream, Wrong> {
+        let Some(source) = &self.source else {
             let message = "this stream has no source".to_owned();
             let help = "give a path, GEN_DATA, GEN_TREE or RUST_SYSROOT".to_owned();
             return Err((self.first_line, message, Some(help)));
@@ -175,9 +191,10 @@ impl Builder {
             Begun::Path(_) | Begun::Sysroot { .. } => "no directive",
         };
         let foreign = |name: &str| {
-            name != "GEN_SEED"
-                && (!name.starts_with(prefix) || (prefix == "GEN_" && name.starts_with("GEN_TREE_")))
-                || (name == "GEN_SEED" && prefix == "no directive")
+            if matches!(name, "GEN_SEED" | "GEN_STREAMS") {
+                return prefix == "no directive";
+            }
+            !name.starts_with(prefix) || (prefix == "GEN_" && name.starts_with("GEN_TREE_"))
         };
         if let Some((name, index, _)) = self.settings.iter().find(|(name, ..)| foreign(name)) {
             let help = "GEN_TREE_* belong to GEN_TREE, the other GEN_* to GEN_DATA";
@@ -187,12 +204,12 @@ impl Builder {
                 Some(help.into()),
             ));
         }
-        let given = |name| self.settings.iter().find(|(other, ..)| *other == name).map(|(.., value)| *value);
+        let given = |name| self.given(name);
         let seed =
             given("GEN_SEED").unwrap_or_else(|| seed.wrapping_mul(1000).wrapping_add(streams_before as u64));
         let source = match source {
-            Begun::Path(path) => StreamSource::Directory(path),
-            Begun::Sysroot { part, of } => StreamSource::RustSysroot { part, of },
+            Begun::Path(path) => StreamSource::Directory(path.clone()),
+            Begun::Sysroot { part, of } => StreamSource::RustSysroot { part: *part, of: *of },
             Begun::Tree => StreamSource::GeneratedTree(TreeSpec {
                 seed,
                 files: u32::try_from(given("GEN_TREE_FILES").unwrap_or(1000)).unwrap_or(u32::MAX),
@@ -261,8 +278,21 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_stands_for_many_with_numbers_and_seeds_of_their_own() {
+        let many =
+            parse(&["/etc", "NEW_STREAM", "GEN_DATA", "GEN_STREAMS=3", "NEW_STREAM", "/usr"], 5).unwrap();
+        assert_eq!(many.iter().map(|stream| stream.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        let one_by_one =
+            ["/etc", "NEW_STREAM", "GEN_DATA", "NEW_STREAM", "GEN_DATA", "NEW_STREAM", "GEN_DATA"];
+        assert_eq!(many[..4], parse(&one_by_one, 5).unwrap());
+        assert_eq!(many[4].source, StreamSource::Directory("/usr".into()));
+    }
+
+    #[test]
     fn every_wrong_line_is_named_with_what_would_be_right() {
-        let cases: [(&[&str], usize, &str, &str); 12] = [
+        let cases: [(&[&str], usize, &str, &str); 14] = [
+            (&["GEN_DATA", "GEN_STREAMS=0"], 1, "not valid", "1 to 1024"),
+            (&["/etc", "GEN_STREAMS=2"], 1, "does not belong", "GEN_DATA"),
             (&["GEN_DATA", "GEN_FILE_SIZES=16m-4k"], 1, "not valid", "4k-16m"),
             (&["GEN_DATA", "GEN_FILE_SIZES=16m"], 1, "not valid", "4k-16m"),
             (&["GEN_DATA", "GEN_COMPRESS_RATIO=0"], 1, "not valid", "1 to 64"),
