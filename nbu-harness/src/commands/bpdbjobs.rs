@@ -21,6 +21,7 @@ impl From<JobsDbError> for CommandError {
             JobsDbError::Io { .. } => 11,
             JobsDbError::Damaged { .. } => 130,
             JobsDbError::NoSuchJob(_) => 227,
+            JobsDbError::TakenId(..) => 226,
             JobsDbError::JobDone(_) => 228,
         };
         Self { status, text: error.to_string() }

@@ -9,7 +9,7 @@ use crate::nbu::Installation;
 use crate::primary::config::{
     AllocationStatuses, Config, Globals, Group, Policy, Pool, Schedule, Unit, Volume, Window,
 };
-use crate::primary::{Job, JobOrder, Operator, PRIMARY, PrimaryError, Servers, Submission, Until};
+use crate::primary::{Job, JobOrder, Operator, PRIMARY, PrimaryError, Servers, Submission, Until, Watch};
 use crate::scenario::{GlobalAttributes, Milliseconds, PauseStep, Scenario, ScheduleSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub(super) struct Domain<'a> {
     paused: Paused,
     /// Ids up to this one were seen.
     last_id: u64,
+    /// Marks in the news of the primary so far.
+    marks: u64,
 }
 
 /// What a step's jobs did.
@@ -56,7 +58,8 @@ impl<'a> Domain<'a> {
         servers.start(PRIMARY)?;
         let mut operator = Operator::connect(&home)?;
         operator.configure(&config)?;
-        Ok(Self { home, config, servers, operator, stand, observer, paused: Paused::default(), last_id: 0 })
+        let paused = Paused::default();
+        Ok(Self { home, config, servers, operator, stand, observer, paused, last_id: 0, marks: 0 })
     }
 
     /// Runs jobs until nothing more happens to them by itself.
@@ -68,7 +71,7 @@ impl<'a> Domain<'a> {
     ) -> Result<Ran, SetupError> {
         self.watched(step, BTreeSet::new(), late, |domain| {
             let ids = domain.operator.submit(submissions)?;
-            domain.go_on(&Until::Settled(ids))
+            domain.settle(ids)
         })
     }
 
@@ -81,7 +84,7 @@ impl<'a> Domain<'a> {
     ) -> Result<Ran, SetupError> {
         self.watched(step, BTreeSet::new(), late, |domain| {
             let end = domain.operator.now()? + time.0 / 1000;
-            domain.go_on(&Until::At(end))
+            domain.reach(end)
         })
     }
 
@@ -102,15 +105,28 @@ impl<'a> Domain<'a> {
             paused: &self.paused,
         };
         let watcher = Watcher::new(around, step, scope, late);
-        let mut acting = Acting { home: &self.home, servers: &self.servers, operator: &mut self.operator };
+        let mut acting = Acting {
+            home: &self.home,
+            servers: &self.servers,
+            operator: &mut self.operator,
+            watcher: &watcher,
+            observer: self.observer,
+        };
+        let watch = Watch::connect(&self.home).ok();
+        self.marks += 1;
+        let mark = self.marks;
         let jobs = std::thread::scope(|scope| {
-            scope.spawn(|| watcher.run());
+            scope.spawn(|| watcher.run(watch));
             let jobs = act(&mut acting).and_then(|()| acting.operator.jobs()).map(|jobs| {
                 let last = jobs.last().map_or(0, |job| job.id);
                 let of_step = |job: &Job| in_scope.has(job.id) && job.submission.is_some();
                 (jobs.into_iter().filter(of_step).collect::<Vec<Job>>(), last)
             });
-            watcher.stop();
+            // What happened to the jobs is on its way to the watcher still.
+            watcher.stop(Some(mark));
+            if jobs.is_err() || acting.operator.mark(mark).is_err() {
+                watcher.stop(None);
+            }
             jobs
         });
         let (jobs, last) = jobs?;
@@ -142,7 +158,7 @@ impl<'a> Domain<'a> {
                 domain.operator.order(*id, order)?;
             }
             let all = domain.operator.jobs()?.iter().map(|job| job.id).collect();
-            domain.go_on(&Until::Settled(all))
+            domain.settle(all)
         })
     }
 
@@ -203,17 +219,36 @@ struct Acting<'d> {
     home: &'d Path,
     servers: &'d Servers,
     operator: &'d mut Operator,
+    watcher: &'d Watcher<'d>,
+    observer: &'d dyn Observer,
 }
 
 impl Acting<'_> {
+    /// Lets jobs go on until nothing more happens to them by itself. When nobody wants more of them they are cancelled,
+    /// and settle soon.
+    fn settle(&mut self, jobs: Vec<u64>) -> Result<(), PrimaryError> {
+        self.go_on(&Until::Settled(jobs), &mut || true)
+    }
+
+    /// Lets the virtual clock go on. When nobody wants more no other job begins, and those that have are cancelled.
+    fn reach(&mut self, end: u64) -> Result<(), PrimaryError> {
+        let (watcher, observer) = (self.watcher, self.observer);
+        self.go_on(&Until::At(end), &mut || !observer.interrupted() || watcher.has_open())
+    }
+
     /// Lets the domain go on. A primary that is killed meanwhile is started again.
-    fn go_on(&mut self, until: &Until) -> Result<(), PrimaryError> {
+    fn go_on(&mut self, until: &Until, wait: &mut dyn FnMut() -> bool) -> Result<(), PrimaryError> {
         loop {
-            match self.operator.run(until, &mut || true) {
+            match self.operator.run(until, wait) {
                 // Stuck or not: what the jobs look like now is what there is to be judged.
                 Ok(_) => return Ok(()),
                 Err(PrimaryError::Gone(_)) if !self.servers.is_running(PRIMARY) => {
                     *self.operator = restart(self.servers, self.home)?;
+                }
+                // An answer that nobody wants any more would come on this connection, and the clock go on until then.
+                Err(PrimaryError::Gone(_)) if !wait() => {
+                    *self.operator = Operator::connect(self.home)?;
+                    return self.operator.run(&Until::Settled(Vec::new()), &mut || true).map(|_| ());
                 }
                 Err(error) => return Err(error),
             }

@@ -41,7 +41,7 @@ impl Jobs<'_> {
             let name = format!("synthetic full, {}", stream.facts.source);
             self.asked(self.scenario.policy_storage.clone(), stream.facts.number, name, request)
         });
-        let results = self.run_in(Side::Source, step_index, jobs.collect(), Vec::new())?;
+        let results = self.run_in(Side::Source, step_index, jobs.collect())?;
         self.made(results, prepared)
     }
 
@@ -62,7 +62,7 @@ impl Jobs<'_> {
             let name = format!("phase 1, LSU {}", unit.lsu);
             let job = self.asked(unit.label.clone(), 0, name, JobRequest::Import(request));
             // One after the other: copies of one backup on several LSUs become one image.
-            let results = self.run_in(Side::Source, step_index, vec![job], Vec::new())?;
+            let results = self.run_in(Side::Source, step_index, vec![job])?;
             self.records.extend(results);
         }
         if step.phase_one_only {
@@ -78,7 +78,7 @@ impl Jobs<'_> {
             let stream = backup.map_or(0, |backup| backup.stream);
             self.asked(unit.clone(), stream, name, JobRequest::Import(request))
         });
-        let results = self.run_in(Side::Source, step_index, jobs.collect(), Vec::new())?;
+        let results = self.run_in(Side::Source, step_index, jobs.collect())?;
         self.records.extend(results);
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Jobs<'_> {
             let asked = self.asked(backup.unit.clone(), backup.stream, backup.backup_id.clone(), request);
             Submission { io_streams: 2, ..asked }
         });
-        let results = self.run_in(Side::Source, step_index, jobs.collect(), Vec::new())?;
+        let results = self.run_in(Side::Source, step_index, jobs.collect())?;
         self.records.extend(results);
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Jobs<'_> {
     pub(super) fn cleanup(&mut self, step_index: usize) -> Result<(), SetupError> {
         let request = JobRequest::Cleanup(CleanupRequest { job_id: 0, storage_unit: nowhere() });
         let job = self.asked(self.scenario.unit().label.clone(), 0, "locks".into(), request);
-        let results = self.run_in(Side::Source, step_index, vec![job], Vec::new())?;
+        let results = self.run_in(Side::Source, step_index, vec![job])?;
         self.records.extend(results);
         Ok(())
     }
@@ -159,7 +159,7 @@ impl Jobs<'_> {
         let request = ReplicaImportRequest { job_id: 0, storage_unit: nowhere() };
         let name = format!("events of LSU {}", unit.lsu);
         let job = self.asked(unit.label.clone(), 0, name, JobRequest::ImportReplicas(request));
-        let results = self.run_in(Side::Target, step_index, vec![job], Vec::new())?;
+        let results = self.run_in(Side::Target, step_index, vec![job])?;
         self.records.extend(results);
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Jobs<'_> {
             let asked = self.asked(to.clone(), backup.stream, backup.backup_id.clone(), request);
             Submission { io_streams: 2, ..asked }
         });
-        let results = self.run_in(Side::Source, step_index, jobs.collect(), Vec::new())?;
+        let results = self.run_in(Side::Source, step_index, jobs.collect())?;
         self.records.extend(results);
         let catalog = Catalog::open(&self.installation.work_dir)?;
         let mut copies = Vec::new();

@@ -56,6 +56,8 @@ pub(super) struct RestoreOutcome {
 pub(super) struct Jobs<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) installation: &'a Installation,
+    /// What is installed on the media servers now: the same, or with faults of the plug-in.
+    in_force: Installation,
     observer: &'a dyn Observer,
     stand: &'a Stand,
     exe: PathBuf,
@@ -92,6 +94,7 @@ impl<'a> Jobs<'a> {
         Ok(Self {
             scenario,
             installation,
+            in_force: installation.clone(),
             observer,
             stand,
             exe,
@@ -113,22 +116,30 @@ impl<'a> Jobs<'a> {
         side: Side,
         step_index: usize,
         jobs: Vec<Submission>,
-        late: Vec<Late>,
     ) -> Result<Vec<JobRecord>, SetupError> {
         let ran = match (side, &mut self.target) {
-            (Side::Source, _) => self.domain.run(step_index, jobs, late)?,
-            (Side::Target, Some(target)) => target.run(step_index, jobs, late)?,
+            (Side::Source, _) => self.domain.run(step_index, jobs, Vec::new())?,
+            (Side::Target, Some(target)) => target.run(step_index, jobs, Vec::new())?,
             (Side::Target, target) => {
-                let work_dir = target_dir(self.installation);
-                let installation = Installation { work_dir, ..self.installation.clone() };
+                let installation = at_target(&self.in_force);
                 let policy = Policy { schedules: Vec::new(), ..self.policy.clone() };
                 let (exe, stand, observer) = (&self.exe, self.stand, self.observer);
                 let new =
                     Domain::start(self.scenario, exe, &installation, policy, TARGET_JOBS, stand, observer)?;
-                target.insert(new).run(step_index, jobs, late)?
+                target.insert(new).run(step_index, jobs, Vec::new())?
             }
         };
         Ok(self.taken(ran))
+    }
+
+    /// From now on the jobs of both domains find this on every media server.
+    pub(super) fn reinstall(&mut self, installation: Installation) -> Result<(), SetupError> {
+        self.domain.reinstall(&installation)?;
+        if let Some(target) = &mut self.target {
+            target.reinstall(&at_target(&installation))?;
+        }
+        self.in_force = installation;
+        Ok(())
     }
 
     /// The catalogue of a domain.
@@ -210,11 +221,11 @@ impl<'a> Jobs<'a> {
     ) -> Result<BackupOutcome, SetupError> {
         let size = step.size_data_buffers_disk.and_then(|size| u32::try_from(size.0).ok());
         let Some(size) = size else { return self.order(step_index, JobOrder::Resume, prepared, late) };
-        let mut other = self.installation.clone();
+        let mut other = self.in_force.clone();
         other.data_buffers.size_data_buffers_disk = size;
         self.domain.reinstall(&other)?;
         let outcome = self.order(step_index, JobOrder::Resume, prepared, late)?;
-        self.domain.reinstall(self.installation)?;
+        self.domain.reinstall(&self.in_force)?;
         Ok(outcome)
     }
 
@@ -311,7 +322,7 @@ impl<'a> Jobs<'a> {
             let request = JobRequest::Verify(VerifyRequest { job_id: 0, backup_id, copy, storage_unit });
             self.about(backup, backup.backup_id.clone(), request)
         });
-        let results = self.run_in(step.domain, step_index, jobs.collect(), Vec::new())?;
+        let results = self.run_in(step.domain, step_index, jobs.collect())?;
         self.records.extend(results);
         Ok(())
     }
@@ -334,7 +345,7 @@ impl<'a> Jobs<'a> {
             });
             self.about(backup, backup.backup_id.clone(), request)
         });
-        let results = self.run_in(step.domain, step_index, jobs.collect(), Vec::new())?;
+        let results = self.run_in(step.domain, step_index, jobs.collect())?;
         let catalog = self.catalog(step.domain)?;
         let mut gone = BTreeSet::new();
         for job in &results {
@@ -352,13 +363,12 @@ impl<'a> Jobs<'a> {
         step: &RestoreStep,
         backups: &[Backup],
         target: &Path,
-        late: Vec<Late>,
     ) -> Result<RestoreOutcome, SetupError> {
         let plans = self.plan_restores(step, backups, target)?;
         let (wanted, plans): (Vec<Option<u64>>, Vec<_>) =
             plans.into_iter().map(|plan| (plan.wanted_bytes, (plan.submission, plan.expected))).unzip();
         let (jobs, expected): (Vec<Submission>, Vec<Expected<'_>>) = plans.into_iter().unzip();
-        let mut results = self.run_in(step.domain, step_index, jobs, late)?;
+        let mut results = self.run_in(step.domain, step_index, jobs)?;
         for (record, wanted) in results.iter_mut().zip(wanted) {
             record.wanted_bytes = wanted;
         }
@@ -426,6 +436,11 @@ impl<'a> Jobs<'a> {
         }
         Ok(plans)
     }
+}
+
+/// The same on the target domain's side.
+fn at_target(installation: &Installation) -> Installation {
+    Installation { work_dir: target_dir(installation), ..installation.clone() }
 }
 
 /// Where the target domain's catalogue is.

@@ -145,13 +145,12 @@ impl Runner<'_> {
                 self.stand.advance(*time)?;
             }
             Step::Restore(step) => {
-                let late = std::mem::take(&mut self.pending);
                 let target = self.work_dir.join(format!("restore-{index}"));
                 let backups = match step.domain {
                     Domain::Source => &self.backups,
                     Domain::Target => &self.replicas,
                 };
-                let outcome = self.jobs.restore(index, step, backups, &target, late)?;
+                let outcome = self.jobs.restore(index, step, backups, &target)?;
                 (record.full, record.single) = (outcome.full, outcome.single);
             }
             Step::Verify(step) => {
@@ -197,12 +196,12 @@ impl Runner<'_> {
             Step::Fault(fault) => self.stand.inject(fault)?,
             Step::PluginFault(order) => {
                 let installation = self.plugin_faults.arm(order)?;
-                self.jobs.domain.reinstall(&installation)?;
+                self.jobs.reinstall(installation)?;
             }
             Step::Heal => {
                 self.stand.heal();
                 let installation = self.plugin_faults.heal();
-                self.jobs.domain.reinstall(&installation)?;
+                self.jobs.reinstall(installation)?;
             }
             Step::Kill(kill) => match (&kill.victim, kill.fragment) {
                 (Victim::Server(name), None) => {

@@ -4,12 +4,11 @@
 use super::pause::Paused;
 use super::record::{FaultOutcome, JobRecord, KillOutcome, OrderOutcome, PauseOutcome};
 use super::{Observer, Stand};
-use crate::nbu::{JobEvent, JobResult, JobState, status_text};
+use crate::nbu::{JobEvent, JobResult, status_text};
 use crate::primary::{Job, JobOrder, News, Operator, Servers, Watch};
 use crate::scenario::{Fault, KillStep, OrderStep, PauseStep, Victim};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -86,7 +85,6 @@ pub(super) struct Watcher<'a> {
     scope: Scope,
     seen: Mutex<Seen>,
     changed: Condvar,
-    stop: AtomicBool,
 }
 
 #[derive(Default)]
@@ -94,35 +92,44 @@ struct Seen {
     queued: BTreeSet<u64>,
     open: BTreeSet<u64>,
     told: BTreeSet<u64>,
-    results: BTreeMap<u64, JobResult>,
+    results: BTreeMap<u64, (usize, JobResult)>,
     pids: BTreeMap<u64, Vec<(String, u32)>>,
     /// Media servers that active jobs run on.
     places: BTreeMap<u64, String>,
     late: Vec<Late>,
     struck: Misfortunes,
-    cancelled: bool,
+    cancelled: BTreeSet<u64>,
+    /// The mark at which the news of the step ends.
+    end: Option<u64>,
+    ended: bool,
 }
 
 impl<'a> Watcher<'a> {
     pub(super) fn new(around: Surroundings<'a>, step: usize, scope: Scope, late: Vec<Late>) -> Self {
         let seen = Mutex::new(Seen { late, ..Seen::default() });
-        Self { around, step, scope, seen, changed: Condvar::new(), stop: AtomicBool::new(false) }
+        Self { around, step, scope, seen, changed: Condvar::new() }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends [`Self::run`].
-    pub(super) fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+    /// Ends [`Self::run`]: behind the news that a mark ends, or without one at once.
+    pub(super) fn stop(&self, mark: Option<u64>) {
+        let mut seen = self.seen();
+        (seen.end, seen.ended) = (mark, mark.is_none());
+        drop(seen);
         self.changed.notify_all();
     }
 
-    /// Watches, on a thread of its own.
-    pub(super) fn run(&self) {
-        let mut watch = Watch::connect(self.around.home).ok();
-        while !self.stop.load(Ordering::Relaxed) {
+    /// Whether a job of the step is neither done nor suspended nor incomplete.
+    pub(super) fn has_open(&self) -> bool {
+        !self.seen().open.is_empty()
+    }
+
+    /// Watches, on a thread of its own. `watch` was connected before the step began, so that nothing is missed.
+    pub(super) fn run(&self, mut watch: Option<Watch>) {
+        while !self.seen().ended {
             match watch.as_mut().map(|watch| (watch.next(QUIET), watch.is_over())) {
                 Some((Some(news), _)) => self.take(news),
                 Some((None, false)) => {}
@@ -139,23 +146,20 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Cancels every job, once.
+    /// Cancels every job, each once.
     fn cancel(&self) {
-        let open: Vec<u64> = {
-            let mut seen = self.seen();
-            if std::mem::replace(&mut seen.cancelled, true) {
-                return;
+        let seen = self.seen();
+        let open: Vec<u64> = seen.open.difference(&seen.cancelled).copied().collect();
+        drop(seen);
+        if open.is_empty() {
+            return;
+        }
+        // A primary that has gone is asked again when it is back.
+        let Ok(mut operator) = Operator::connect(self.around.home) else { return };
+        for id in open {
+            if operator.order(id, JobOrder::Cancel).is_ok() {
+                self.seen().cancelled.insert(id);
             }
-            seen.open.iter().copied().collect()
-        };
-        match Operator::connect(self.around.home) {
-            Ok(mut operator) => {
-                for id in open {
-                    // A primary that has gone cannot run it either.
-                    let _ = operator.order(id, JobOrder::Cancel);
-                }
-            }
-            Err(_) => self.seen().cancelled = false,
         }
     }
 
@@ -172,8 +176,12 @@ impl<'a> Watcher<'a> {
                 }
                 self.around.observer.job_event(id, &event);
             }
-            News::Try(result) if self.scope.has(result.job_id) => {
-                self.seen().results.insert(result.job_id, *result);
+            News::Try(number, result) if self.scope.has(result.job_id) => {
+                self.seen().results.insert(result.job_id, (number, *result));
+            }
+            News::Mark(mark) => {
+                let mut seen = self.seen();
+                seen.ended |= seen.end == Some(mark);
             }
             _ => {}
         }
@@ -182,7 +190,7 @@ impl<'a> Watcher<'a> {
     fn job(&self, job: &Job) {
         let (new, over) = {
             let mut seen = self.seen();
-            let over = is_settled(job.state);
+            let over = job.is_settled();
             if let Some(active) = job.active_try() {
                 seen.places.insert(job.id, active.media_server.clone());
             } else {
@@ -229,6 +237,7 @@ impl<'a> Watcher<'a> {
                 Late::Fault(fault) => {
                     if let Err(error) = self.around.stand.inject(&fault) {
                         self.around.observer.note(&format!("a fault could not be injected: {error}"));
+                        self.seen().struck.faults.push(FaultOutcome { fault, hits: 0 });
                     }
                 }
                 Late::Kill(kill) => {
@@ -292,18 +301,11 @@ pub(super) fn never(late: Vec<Late>) -> Misfortunes {
     never
 }
 
-/// Whether a job goes nowhere by itself.
-pub(super) const fn is_settled(state: JobState) -> bool {
-    matches!(state, JobState::Done | JobState::Suspended | JobState::Incomplete)
-}
-
-/// What became of a job; `last` is what its last try reported.
-pub(super) fn record(step: usize, job: &Job, last: Option<JobResult>) -> JobRecord {
-    let tried = job.tries.last();
+/// What became of a job; `last` is the last try that somebody saw the end of, by its number, and what it reported.
+pub(super) fn record(step: usize, job: &Job, last: Option<(usize, JobResult)>) -> JobRecord {
     let mut result = last
-        .filter(|last| {
-            tried.is_some_and(|one| !one.media_server.is_empty() && one.status == Some(last.status))
-        })
+        .filter(|(number, _)| *number == job.tries.len())
+        .map(|(_, result)| result)
         .unwrap_or_else(|| JobResult::empty(job.kind, job.id, job.backup_id.clone()));
     if let Some(status) = job.status
         && result.status != status

@@ -64,8 +64,8 @@ codes! {
 }
 
 codes! {
-    /// Where a job stands (`state`).
-    #[derive(Default)]
+    /// Where a job stands (`state`). Incomplete: failed behind a checkpoint that it can be resumed at.
+    #[derive(Default, schemars::JsonSchema)]
     JobState {
         #[default]
         Queued = 0, "Queued";

@@ -115,6 +115,9 @@ pub struct Fields {
     /// What an operator can do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controls: Option<Controls>,
+    /// Process id of the owner of the running try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
 }
 
 /// Figures of a running try.
@@ -144,7 +147,7 @@ pub enum Change {
     Fields(Box<Fields>),
     /// A try begins: the job is active.
     TryStarted {
-        /// Process id of its owner on the media server.
+        /// Process id of its owner on the media server; 0 as long as it is not known.
         pid: u32,
         /// Storage unit that was granted.
         storage_unit: String,
@@ -338,6 +341,9 @@ impl Job {
         put(&mut self.frozen_image, fields.frozen_image);
         if fields.operation.is_some() {
             self.operation = fields.operation;
+        }
+        if let Some(running) = self.running() {
+            put(&mut running.pid, fields.pid);
         }
     }
 }

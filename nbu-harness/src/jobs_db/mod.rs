@@ -65,6 +65,9 @@ pub enum JobsDbError {
     /// An update is for a job that is done.
     #[error("job {0} is done: nothing about it changes any more")]
     JobDone(u64),
+    /// A job id that is not above all others cannot be given any more.
+    #[error("job id {0} was handed out already: the next one is {1}")]
+    TakenId(u64, u64),
 }
 
 impl JobsDbError {
@@ -154,6 +157,17 @@ impl JobsDb {
         self.write(self.durability, |jobs| {
             let job = jobs.next_id();
             Ok((Record::Submit { job, at, request: Box::new(request) }, job))
+        })
+    }
+
+    /// Submits a job under the id that nbjm gave it.
+    ///
+    /// # Errors
+    /// As [`Self::submit`], and when the id is not above those of all other jobs.
+    pub fn submit_numbered(&self, job: u64, at: u64, request: NewJob) -> Result<(), JobsDbError> {
+        self.write(self.durability, |jobs| match jobs.next_id() {
+            next if job < next => Err(JobsDbError::TakenId(job, next)),
+            _ => Ok((Record::Submit { job, at, request: Box::new(request) }, ())),
         })
     }
 

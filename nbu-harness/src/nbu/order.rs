@@ -3,7 +3,7 @@
 use super::install::StorageUnit;
 pub(crate) use super::process::message::JobRequest;
 use super::result::JobKind;
-use crate::primary::Operation;
+use crate::jobs_db::Operation;
 
 impl JobRequest {
     /// Job type.
@@ -42,7 +42,7 @@ impl JobRequest {
             Self::Expire(_) | Self::Cleanup(_) => Operation::Running,
             Self::Duplicate(_) => Operation::Duplicate,
             Self::Import(_) | Self::ImportReplicas(_) => Operation::Import,
-            Self::Replicate(_) => Operation::DuplicateToRemoteMaster,
+            Self::Replicate(_) => Operation::DuplicateToRemote,
             Self::Synthetic(_) => Operation::ProcessExtents,
         }
     }

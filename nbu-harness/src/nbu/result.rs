@@ -8,6 +8,7 @@ use super::catalog::FragmentRecord;
 use super::held::Footprint;
 use super::path_bytes::PathBytes;
 use super::status::Place;
+pub use crate::jobs_db::JobState;
 
 /// NetBackup's job types, with their numbers in `bpdbjobs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,25 +31,6 @@ pub enum JobKind {
     Replication = 20,
     /// 21.
     ReplicationImport = 21,
-}
-
-/// NetBackup's job states, with their numbers in `bpdbjobs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum JobState {
-    /// 0.
-    Queued = 0,
-    /// 1.
-    Active = 1,
-    /// 2: waiting for its next try.
-    Requeued = 2,
-    /// 3.
-    Done = 3,
-    /// 4.
-    Suspended = 4,
-    /// 5: failed behind a checkpoint that it can be resumed at.
-    Incomplete = 5,
 }
 
 /// What happens while a job runs.

@@ -120,20 +120,22 @@ pub(crate) fn decide(view: &View<'_>, demand: &Demand<'_>) -> Decision {
     }
     let (selection, units) = view.config.candidates(demand.storage);
     let mut granted = Vec::new();
-    let (mut polls, mut busy, mut refused) = (Vec::new(), None, None);
+    let (mut polls, mut busy, mut refused) = (Vec::new(), None, Vec::new());
     for unit in units {
         match availability(view, demand, unit) {
             Availability::Yes(grant) => granted.push(grant),
             Availability::Unknown(volume, media_server) => polls.push((volume, media_server)),
             Availability::Busy(reason) => {
                 busy.get_or_insert(reason);
-                if selection == UnitSelection::Failover {
-                    break;
-                }
             }
             Availability::No(status, reason) => {
-                refused.get_or_insert((status, reason));
+                refused.push((unit.label.clone(), status, reason));
+                continue;
             }
+        }
+        // The first one that is neither down nor full: it is taken, asked about or waited for.
+        if selection == UnitSelection::Failover {
+            break;
         }
     }
     if !polls.is_empty() {
@@ -147,15 +149,24 @@ pub(crate) fn decide(view: &View<'_>, demand: &Demand<'_>) -> Decision {
             .min_by_key(|grant| view.last_grant.get(&grant.unit).copied().unwrap_or_default()),
         UnitSelection::MediaServerLoadBalancing => granted.into_iter().min_by_key(load),
     };
-    match (chosen, busy, refused) {
-        // In a failover group a busy unit before an available one is waited for.
-        (Some(_), Some(reason), _) if selection == UnitSelection::Failover => Decision::Wait(reason),
-        (Some(grant), ..) => Decision::Grant(grant),
-        (None, Some(reason), _) => Decision::Wait(reason),
-        (None, None, Some((status, reason))) => Decision::Refuse(status, reason),
-        (None, None, None) => {
+    match (chosen, busy) {
+        (Some(grant), _) => Decision::Grant(grant),
+        (None, Some(reason)) => Decision::Wait(reason),
+        (None, None) => no_storage(view, demand, &refused),
+    }
+}
+
+/// The status of the first unit, and of every unit why.
+fn no_storage(view: &View<'_>, demand: &Demand<'_>, refused: &[(String, i32, String)]) -> Decision {
+    match refused {
+        [] => {
             let status = view.config.allocation.no_unit;
             Decision::Refuse(status, format!("there is no storage unit {}", demand.storage))
+        }
+        [(_, status, reason)] => Decision::Refuse(*status, reason.clone()),
+        [(_, status, _), ..] => {
+            let each = refused.iter().map(|(unit, _, reason)| format!("{unit}: {reason}"));
+            Decision::Refuse(*status, each.collect::<Vec<_>>().join("; "))
         }
     }
 }

@@ -254,15 +254,24 @@ impl Operator {
         }
     }
 
-    /// What the last try of a job that reported something reported; none when no try did.
+    /// The number, from 1, of the last try of a job whose end this primary or an earlier one saw, and what it reported;
+    /// none when they saw none.
     ///
     /// # Errors
     /// When the primary has gone.
-    pub fn result(&mut self, job: u64) -> Result<Option<JobResult>, PrimaryError> {
+    pub fn result(&mut self, job: u64) -> Result<Option<(usize, JobResult)>, PrimaryError> {
         match self.soon(&Request::Result(job))? {
-            Reply::Result(result) => Ok(result.map(|result| *result)),
+            Reply::Result(last) => Ok(last.map(|(number, result)| (number, *result))),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Tells everybody who watches that all news so far has been told, by [`News::Mark`].
+    ///
+    /// # Errors
+    /// When the primary has gone.
+    pub fn mark(&mut self, mark: u64) -> Result<(), PrimaryError> {
+        self.done(&Request::Mark(mark))
     }
 
     /// Lets the virtual clock pass the times of all backups so far, and returns a moment between those and all to come.

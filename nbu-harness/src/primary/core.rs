@@ -80,6 +80,8 @@ pub(crate) enum Input {
     Ended(u64, Ended),
     /// A disk volume was looked at.
     Polled(Polled),
+    /// The media server that should have looked at a disk volume has gone: nothing is known of the volume.
+    NotPolled(String),
     /// A media server came or went.
     MediaServer { name: String, up: bool },
     /// The administrator changed the state of a disk volume.
@@ -120,8 +122,8 @@ pub(crate) struct Core {
     stopping: BTreeMap<u64, JobOrder>,
     /// Per policy and schedule: when it may be due again at the earliest.
     pub(super) earliest: BTreeMap<(String, String), u64>,
-    /// Per policy, client and schedule: bytes of the last backup.
-    last_bytes: BTreeMap<(String, String), u64>,
+    /// Per policy, schedule and stream: bytes of the last backup.
+    last_bytes: BTreeMap<(String, String, usize), u64>,
 }
 
 impl Core {
@@ -161,6 +163,12 @@ impl Core {
         self.jobs.values()
     }
 
+    /// KiB of the last backup that was like this job; 0 without one.
+    pub(crate) fn kbytes_last(&self, job: &Job) -> u64 {
+        let asked = job.submission.as_ref().filter(|asked| asked.request.is_backup());
+        asked.and_then(|asked| self.last_bytes.get(&kind_of(asked))).map_or(0, |bytes| bytes / 1024)
+    }
+
     pub(crate) fn job(&self, id: u64) -> Option<&Job> {
         self.jobs.get(&id)
     }
@@ -180,6 +188,9 @@ impl Core {
             Input::Order(id, order) => self.order(id, order, &mut effects),
             Input::Ended(id, ended) => self.ended(id, &ended, &mut effects),
             Input::Polled(polled) => self.polled(polled),
+            Input::NotPolled(volume) => {
+                self.polling.remove(&volume);
+            }
             Input::MediaServer { name, up } => {
                 if up {
                     self.media_down.remove(&name);
@@ -242,7 +253,7 @@ impl Core {
             core.next_id += 1;
             let operation = match submission {
                 None => Operation::ParentJob,
-                Some(_) => Operation::RequestJobResources,
+                Some(_) => Operation::RequestResources,
             };
             let backup_id = submission.as_ref().map(|asked| asked.request.backup_id()).unwrap_or_default();
             let state = if submission.is_none() { JobState::Active } else { JobState::Queued };
@@ -327,20 +338,24 @@ impl Core {
         }
         job.status = Some(ended.status);
         job.checkpoint |= ended.checkpoint;
-        job.operation = Operation::RequestJobResources;
+        job.operation = Operation::RequestResources;
         if ended.status <= 1 && submission.request.is_backup() {
-            let key = (submission.policy.clone(), submission.schedule.clone());
-            self.last_bytes.insert(key, ended.kbytes * 1024);
+            self.last_bytes.insert(kind_of(submission), ended.kbytes.saturating_mul(1024));
         }
         let globals = &self.config.globals;
-        let since = self.now.saturating_sub(globals.tries_period);
+        // A schedule has so many tries within a period, a backup by hand has them once.
+        let since = submission.window_closes.map_or(0, |_| self.now.saturating_sub(globals.tries_period));
         let tried = job.tries.iter().filter(|one| one.started >= since).count();
         let retry = !NOT_RETRIED.contains(&ended.status)
             && tried < submission.tries as usize
             && submission.window_closes.is_none_or(|closes| self.now + globals.retry_delay < closes);
         match asked {
-            _ if ended.status == status::SUSPENDED => job.state = JobState::Suspended,
+            // It was suspended when the cancel came.
+            Some(JobOrder::Cancel) if ended.status == status::SUSPENDED => {
+                return self.done(id, status::CANCELLED, effects);
+            }
             Some(JobOrder::Cancel) => return self.done(id, ended.status, effects),
+            _ if ended.status == status::SUSPENDED => job.state = JobState::Suspended,
             _ if retry => {
                 (job.state, job.timer) = (JobState::Requeued, Some(self.now + globals.retry_delay));
             }
@@ -465,7 +480,7 @@ impl Core {
         let job = self.jobs.get(&id)?;
         let asked = job.submission.as_ref()?;
         let policy = self.config.policies.iter().find(|policy| policy.name == asked.policy);
-        let last = self.last_bytes.get(&(asked.policy.clone(), asked.schedule.clone())).copied();
+        let last = self.last_bytes.get(&kind_of(asked)).copied();
         let failed = job.tries.iter().map(|one| one.media_server.as_str());
         let demand = Demand {
             storage: &asked.storage,
@@ -567,4 +582,9 @@ impl Core {
             job.reason = Some(reason);
         }
     }
+}
+
+/// What makes backups alike, so that one will be about as large as the last.
+fn kind_of(asked: &Submission) -> (String, String, usize) {
+    (asked.policy.clone(), asked.schedule.clone(), asked.stream)
 }

@@ -8,7 +8,8 @@ use crate::nbu::order::JobRequest;
 use crate::nbu::{BackupRequest, StorageUnit};
 
 impl Core {
-    /// When the next schedule of any policy is due. A policy that has a job of that schedule running is not.
+    /// When the next schedule of any policy is due. A policy that has a backup which is not done is not, also when it is
+    /// suspended.
     pub(super) fn next_schedule(&self) -> Option<u64> {
         let policies = self.config().policies.iter();
         let due = policies.flat_map(|policy| {

@@ -2,36 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::jobs_db::Operation;
 use crate::nbu::ScheduleType;
 use crate::nbu::order::JobRequest;
 use crate::nbu::{JobKind, JobState};
-
-/// What an active job is doing, with the number in `bpdbjobs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum Operation {
-    /// 3.
-    Write = 3,
-    /// 10.
-    Read = 10,
-    /// 11.
-    Duplicate = 11,
-    /// 12.
-    Import = 12,
-    /// 13.
-    Verify = 13,
-    /// 20: a synthetic backup.
-    ProcessExtents = 20,
-    /// 26: waiting for storage.
-    RequestJobResources = 26,
-    /// 27: a parent, whose children do the work.
-    ParentJob = 27,
-    /// 29: replication.
-    DuplicateToRemoteMaster = 29,
-    /// 30.
-    Running = 30,
-}
 
 /// One attempt of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +103,11 @@ impl Job {
     /// Policy; empty for none.
     pub fn policy(&self) -> &str {
         self.submission.as_ref().map_or("", |asked| &asked.policy)
+    }
+
+    /// Whether it goes nowhere by itself.
+    pub const fn is_settled(&self) -> bool {
+        matches!(self.state, JobState::Done | JobState::Suspended | JobState::Incomplete)
     }
 
     /// Whether nothing will happen to it any more.

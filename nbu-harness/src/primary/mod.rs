@@ -5,6 +5,7 @@
 //! * `broker` (nbrb): what storage a job gets;
 //! * `core` (nbjm): the table of jobs and what happens to it, as a pure state machine;
 //! * `journal`: every input of the core on disk, before it counts: what makes a killed primary come back as it was;
+//! * `bpjobd`: the jobs database, kept up with that table;
 //! * `results`: what tries reported, in full;
 //! * `server`: the process around it; [`Servers`], [`Operator`], [`Watch`]: how one is
 //!   started, told what to do, and watched.
@@ -12,6 +13,7 @@
 //! The virtual clock stands still while any data process runs. When none does, it goes straight to the next moment at
 //! which something happens by itself, so that a night of schedules takes as long as its data does.
 
+mod bpjobd;
 mod broker;
 mod client;
 pub mod config;

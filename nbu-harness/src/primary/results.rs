@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 use crate::nbu::JobResult;
 
-/// Keeps the result of a job's last try, in place of that of an earlier one. Old or new after a crash, never half.
-pub(super) fn keep(home: &Path, result: &JobResult) -> io::Result<()> {
+/// Keeps the result of the last try of a job and the try's number, in place of that of an earlier one. Old or new after a crash, never half.
+pub(super) fn keep(home: &Path, number: usize, result: &JobResult) -> io::Result<()> {
     let path = place(home, result.job_id);
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
     let new = path.with_extension("new");
     let mut file = File::create(&new)?;
-    file.write_all(&serde_json::to_vec(result)?)?;
+    file.write_all(&serde_json::to_vec(&(number, result))?)?;
     file.sync_data()?;
     fs::rename(&new, &path)
 }
 
-/// The result of a job's last try; none when no try reported one.
-pub(super) fn last(home: &Path, job: u64) -> io::Result<Option<JobResult>> {
+/// Number and result of a job's last try that has one; none when none has.
+pub(super) fn last(home: &Path, job: u64) -> io::Result<Option<(usize, JobResult)>> {
     match fs::read(place(home, job)) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -41,10 +41,10 @@ mod tests {
     fn the_last_result_of_a_job_is_kept() {
         let home = tempfile::tempdir().unwrap();
         assert!(last(home.path(), 7).unwrap().is_none());
-        for status in [84, 0] {
+        for (number, status) in [(1, 84), (2, 0)] {
             let result = JobResult { status, ..JobResult::empty(JobKind::Backup, 7, "c_1".into()) };
-            keep(home.path(), &result).unwrap();
-            assert_eq!(last(home.path(), 7).unwrap(), Some(result));
+            keep(home.path(), number, &result).unwrap();
+            assert_eq!(last(home.path(), 7).unwrap(), Some((number, result)));
         }
         assert!(last(home.path(), 8).unwrap().is_none());
     }

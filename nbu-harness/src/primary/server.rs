@@ -10,11 +10,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use super::bpjobd::Bpjobd;
 use super::core::{Core, Effect, Ended, Input, Polled};
+use super::job::Job;
 use super::journal::{Journal, JournalError};
 use super::results;
 use super::wire::{News, Reached, Reply, Request, Until};
 use crate::bpstsinfo::{Answer, OpenQuery, Query};
+use crate::jobs_db::JobsDbError;
 use crate::nbu::media_server::{ask_plugin, listen, quiesce};
 use crate::nbu::{Installation, JobControl, JobEvent, JobResult, JobState, Link, order::JobRequest, run_on};
 
@@ -49,6 +52,8 @@ pub(crate) fn run(home: &Path) -> i32 {
 enum ServerError {
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error(transparent)]
+    Jobs(#[from] JobsDbError),
     #[error("{what}: {source}")]
     Io { what: String, source: io::Error },
 }
@@ -57,10 +62,12 @@ enum ServerError {
 enum Happened {
     Asked(Request, Sender<Reply>),
     Watching(Sender<News>),
-    Event(News),
+    /// Something happened in a job.
+    Event(u64, JobEvent),
     /// The try of a job ended; whether its owner said so.
     TryEnded(u64, Box<JobResult>, bool),
     Polled(Polled),
+    NotPolled(String),
     MediaServerLost(String),
     /// The jobs of an earlier primary on this media server have ended, or there is no such server any more.
     Quiet(String),
@@ -82,12 +89,15 @@ fn serve(home: &Path) -> Result<(), ServerError> {
     let mut primary = Server {
         home: home.to_owned(),
         journal,
+        bpjobd: Bpjobd::open(home)?,
         core: None,
         send,
         stops: BTreeMap::new(),
         watchers: Vec::new(),
         goal: None,
         unquiet: Vec::new(),
+        held: Vec::new(),
+        mark: None,
     };
     primary.replay(inputs)?;
     primary.run(&receive)
@@ -123,6 +133,7 @@ fn attend(stream: UnixStream, happened: &Sender<Happened>) {
 struct Server {
     home: PathBuf,
     journal: Journal,
+    bpjobd: Bpjobd,
     /// None until it is configured.
     core: Option<Core>,
     send: Sender<Happened>,
@@ -130,8 +141,12 @@ struct Server {
     stops: BTreeMap<u64, Arc<AtomicU8>>,
     watchers: Vec<Sender<News>>,
     goal: Option<(Until, Sender<Reply>)>,
-    /// Media servers on which jobs of an earlier primary may still run.
+    /// Media servers on which jobs of an earlier primary may still run: nothing new begins beside them.
     unquiet: Vec<String>,
+    /// What was asked meanwhile.
+    held: Vec<(Request, Sender<Reply>)>,
+    /// The last point in the news that an operator marked.
+    mark: Option<u64>,
 }
 
 impl Server {
@@ -141,16 +156,33 @@ impl Server {
             self.fold(input);
         }
         let Some(core) = &self.core else { return Ok(()) };
+        for job in core.jobs() {
+            self.bpjobd.keep(job, core.now(), core.kbytes_last(job))?;
+        }
         for name in core.config().media_servers.keys().cloned().collect::<Vec<_>>() {
             self.unquiet.push(name.clone());
             let (socket, send) = (self.media_socket(&name), self.send.clone());
             std::thread::spawn(move || {
-                // A media server that does not answer has no jobs that could.
+                // One that cannot be reached has no jobs. One that is paused is waited for in vain: what its jobs still do
+                // when it goes on touches nothing of a later try.
                 let _ = quiesce(&socket, QUIESCE);
                 let _ = send.send(Happened::Quiet(name));
             });
         }
-        self.apply(Input::Restarted)
+        if self.unquiet.is_empty() { self.apply(Input::Restarted) } else { Ok(()) }
+    }
+
+    /// The jobs of an earlier primary on a media server have ended.
+    fn quiet(&mut self, name: &str) -> Result<(), ServerError> {
+        self.unquiet.retain(|other| other != name);
+        if !self.unquiet.is_empty() {
+            return Ok(());
+        }
+        self.apply(Input::Restarted)?;
+        for (request, reply) in std::mem::take(&mut self.held) {
+            self.asked(request, reply)?;
+        }
+        Ok(())
     }
 
     fn run(&mut self, happened: &Receiver<Happened>) -> Result<(), ServerError> {
@@ -167,15 +199,21 @@ impl Server {
 
     fn take(&mut self, happened: Happened) -> Result<(), ServerError> {
         match happened {
-            Happened::Asked(request, reply) => self.asked(request, reply)?,
+            Happened::Asked(request, reply) if self.unquiet.is_empty() => self.asked(request, reply)?,
+            Happened::Asked(request, reply) => self.held.push((request, reply)),
             Happened::Watching(watcher) => {
                 let jobs = self.core.iter().flat_map(Core::jobs);
                 let known = jobs.map(|job| News::Job(Box::new(job.clone())));
+                let known = known.chain(self.mark.map(News::Mark));
                 if known.map(|news| watcher.send(news)).all(|sent| sent.is_ok()) {
                     self.watchers.push(watcher);
                 }
             }
-            Happened::Event(news) => self.tell(&news),
+            Happened::Event(id, event) => {
+                let now = self.core.as_ref().map_or(0, Core::now);
+                self.bpjobd.event(id, now, &event)?;
+                self.tell(&News::Event(id, event));
+            }
             Happened::TryEnded(id, result, reported) => {
                 self.stops.remove(&id);
                 let ended = Ended {
@@ -185,14 +223,17 @@ impl Server {
                     checkpoint: matches!(result.state, JobState::Incomplete | JobState::Suspended),
                     reported,
                 };
-                results::keep(&self.home, &result)
+                let number =
+                    self.core.as_ref().and_then(|core| core.job(id)).map_or(0, |job| job.tries.len());
+                results::keep(&self.home, number, &result)
                     .map_err(|source| ServerError::Io { what: format!("the details of job {id}"), source })?;
-                self.tell(&News::Try(result));
+                self.tell(&News::Try(number, result));
                 self.apply(Input::Ended(id, ended))?;
             }
             Happened::Polled(polled) => self.apply(Input::Polled(polled))?,
             Happened::MediaServerLost(name) => self.apply(Input::MediaServer { name, up: false })?,
-            Happened::Quiet(name) => self.unquiet.retain(|other| *other != name),
+            Happened::NotPolled(volume) => self.apply(Input::NotPolled(volume))?,
+            Happened::Quiet(name) => self.quiet(&name)?,
         }
         Ok(())
     }
@@ -230,7 +271,7 @@ impl Server {
             }
             Request::Jobs => Reply::Jobs(self.core.iter().flat_map(Core::jobs).cloned().collect()),
             Request::Result(job) => match results::last(&self.home, job) {
-                Ok(result) => Reply::Result(result.map(Box::new)),
+                Ok(last) => Reply::Result(last.map(|(number, result)| (number, Box::new(result)))),
                 Err(error) => Reply::Refused(format!("the details of job {job}: {error}")),
             },
             Request::Tick => {
@@ -239,6 +280,11 @@ impl Server {
                 Reply::Now(at)
             }
             Request::Now => Reply::Now(self.core.as_ref().map_or(0, Core::now)),
+            Request::Mark(mark) => {
+                self.mark = Some(mark);
+                self.tell(&News::Mark(mark));
+                Reply::Done
+            }
             Request::Watch => Reply::Refused("a connection watches or asks, not both".into()),
         };
         // Whoever asked and went away does not want the answer.
@@ -250,7 +296,7 @@ impl Server {
     fn apply(&mut self, input: Input) -> Result<(), ServerError> {
         self.journal.append(&input)?;
         for effect in self.fold(input) {
-            self.carry_out(effect);
+            self.carry_out(effect)?;
         }
         Ok(())
     }
@@ -266,10 +312,11 @@ impl Server {
         }
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    fn carry_out(&mut self, effect: Effect) -> Result<(), ServerError> {
         match effect {
             Effect::Changed(id) => {
-                if let Some(job) = self.core.as_ref().and_then(|core| core.job(id)) {
+                if let Some((core, job)) = self.core.as_ref().and_then(|core| Some((core, core.job(id)?))) {
+                    self.bpjobd.keep(job, core.now(), core.kbytes_last(job))?;
                     let news = News::Job(Box::new(job.clone()));
                     self.tell(&news);
                 }
@@ -282,6 +329,7 @@ impl Server {
             }
             Effect::Poll { volume, media_server } => self.poll(volume, media_server),
         }
+        Ok(())
     }
 
     /// Starts a try; a thread follows it to its end.
@@ -297,7 +345,7 @@ impl Server {
             let result = JobResult::empty(request.kind(), id, request.backup_id());
             let mut progress = |event: &JobEvent| {
                 if !matches!(event, JobEvent::Quiet) {
-                    let _ = send.send(Happened::Event(News::Event(id, event.clone())));
+                    let _ = send.send(Happened::Event(id, event.clone()));
                 }
                 match stop.load(Ordering::Relaxed) {
                     GO_ON => JobControl::Continue,
@@ -335,9 +383,9 @@ impl Server {
                 Ok(Ok(answer)) => seen(volume, &at.lsu, &answer),
                 Ok(Err(_)) => Polled { volume, server_up: false, lsu_up: false, space: None },
                 Err(_) => {
-                    // The media server has gone, which says nothing about the volume.
                     let _ = send.send(Happened::MediaServerLost(media_server));
-                    Polled { volume, server_up: false, lsu_up: false, space: None }
+                    let _ = send.send(Happened::NotPolled(volume));
+                    return;
                 }
             };
             let _ = send.send(Happened::Polled(polled));
@@ -379,11 +427,7 @@ impl Server {
         let timer = core.next_timer();
         match goal {
             Until::Settled(jobs) => {
-                let settled = |id: &u64| {
-                    core.job(*id).is_none_or(|job| {
-                        matches!(job.state, JobState::Done | JobState::Suspended | JobState::Incomplete)
-                    })
-                };
+                let settled = |id: &u64| core.job(*id).is_none_or(Job::is_settled);
                 Some(match timer {
                     _ if jobs.iter().all(settled) => Step::Reached(Reached::Yes),
                     Some(at) => Step::Clock(at),

@@ -49,6 +49,8 @@ pub(super) enum Request {
         name: String,
         up: bool,
     },
+    /// Everything that happened before is told to those who watch, and then the mark.
+    Mark(u64),
     /// This connection gets [`News`] from now on.
     Watch,
 }
@@ -61,7 +63,7 @@ pub(super) enum Reply {
     Submitted(Vec<u64>),
     Reached(Reached),
     Jobs(Vec<Job>),
-    Result(Option<Box<JobResult>>),
+    Result(Option<(usize, Box<JobResult>)>),
     Now(u64),
     Refused(String),
 }
@@ -73,6 +75,8 @@ pub enum News {
     Job(Box<Job>),
     /// Something happened in a job.
     Event(u64, JobEvent),
-    /// A try ended, with everything it reported.
-    Try(Box<JobResult>),
+    /// The try of this number, from 1, ended, with everything it reported.
+    Try(usize, Box<JobResult>),
+    /// Everything that happened before the operator's mark has been told.
+    Mark(u64),
 }

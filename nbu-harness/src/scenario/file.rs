@@ -54,7 +54,8 @@ pub(super) struct Nbu {
     pub(super) fork: ForkPoint,
     pub(super) timeouts: TimeoutsFile,
     pub(super) clock_start: Option<u64>,
-    pub(super) schedule_attempts: Option<Attempts>,
+    #[schemars(with = "Option<Attempts>")]
+    pub(super) schedule_attempts: Option<Spanned<Attempts>>,
     pub(super) job_retry_delay: Option<Milliseconds>,
     pub(super) incomplete_to_done: Option<Milliseconds>,
     pub(super) job_silence: Option<Milliseconds>,
@@ -69,7 +70,10 @@ impl Nbu {
         let default = GlobalAttributes::default();
         GlobalAttributes {
             clock_start: self.clock_start.unwrap_or(default.clock_start),
-            schedule_attempts: self.schedule_attempts.unwrap_or(default.schedule_attempts),
+            schedule_attempts: self
+                .schedule_attempts
+                .as_ref()
+                .map_or(default.schedule_attempts, |attempts| attempts.value),
             job_retry_delay: self.job_retry_delay.unwrap_or(default.job_retry_delay),
             incomplete_to_done: self.incomplete_to_done.unwrap_or(default.incomplete_to_done),
             job_silence: self.job_silence.unwrap_or(default.job_silence),
@@ -185,7 +189,7 @@ pub(super) struct Unit {
     /// Maximum fragment size; default 512 GiB.
     #[schemars(with = "Option<ByteSize>")]
     pub(super) max_fragment: Option<Spanned<ByteSize>>,
-    /// How many jobs run at a time, 1 to 64; others are queued.
+    /// How many jobs run at a time, 1 to 1024; others are queued.
     #[schemars(with = "Option<usize>")]
     pub(super) max_concurrent_jobs: Option<Spanned<usize>>,
 }

@@ -16,6 +16,8 @@ use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
 
 const MAX_STEPS: usize = 1000;
+/// What is done about a step that waits for nothing.
+const FRAGMENTS: &str = "put it before a `backup`, `advance`, `resume` or `restart`";
 
 /// Something that the YAML reader cannot see is wrong.
 #[derive(Debug)]
@@ -199,7 +201,36 @@ fn steps(run: Spanned<Vec<StepFile>>, known: &Known<'_>) -> Result<Vec<Step>, Pr
         let help = format!("expected 1 to {MAX_STEPS} steps such as `- backup: {{}}`");
         return Err(Problem::new(run.referenced, "a scenario needs something to do", help));
     }
-    run.value.into_iter().map(|step| step_of(step, known)).collect()
+    let place = run.referenced;
+    let steps = run.value.into_iter().map(|step| step_of(step, known)).collect::<Result<Vec<_>, _>>()?;
+    met(place, &steps)?;
+    Ok(steps)
+}
+
+/// What waits for a fragment has to come just before a step that makes images.
+fn met(place: Location, steps: &[Step]) -> Result<(), Problem> {
+    let mut waiting = None;
+    for (number, step) in (1..).zip(steps) {
+        if step.awaits_fragment() {
+            waiting.get_or_insert((number, step.name()));
+        } else if step.has_jobs() {
+            if let Some((first, name)) = waiting.take().filter(|_| !step.makes_fragments()) {
+                let message = format!(
+                    "step {first} (`{name}`) waits for a fragment, and step {number} (`{}`) makes none",
+                    step.name()
+                );
+                return Err(Problem::new(place, message, FRAGMENTS));
+            }
+        }
+    }
+    match waiting {
+        Some((first, name)) => {
+            let message =
+                format!("step {first} (`{name}`) waits for a fragment, and no step after it makes one");
+            Err(Problem::new(place, message, FRAGMENTS))
+        }
+        None => Ok(()),
+    }
 }
 
 fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {

@@ -342,6 +342,39 @@ pub enum Step {
 }
 
 impl Step {
+    /// Whether it waits until a job of a later step makes a certain fragment.
+    pub(super) const fn awaits_fragment(&self) -> bool {
+        match self {
+            Self::Fault(fault) => fault.fragment.is_some(),
+            Self::Kill(kill) => kill.fragment.is_some(),
+            Self::Pause(pause) => pause.fragment.is_some(),
+            Self::Order(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether its jobs make fragments that something can wait for.
+    pub(super) const fn makes_fragments(&self) -> bool {
+        matches!(self, Self::Backup(_) | Self::Advance(_) | Self::Resume(_) | Self::Restart)
+    }
+
+    /// Whether it runs jobs.
+    pub(super) const fn has_jobs(&self) -> bool {
+        self.makes_fragments()
+            || matches!(
+                self,
+                Self::Restore(_)
+                    | Self::Verify(_)
+                    | Self::Expire(_)
+                    | Self::Duplicate(_)
+                    | Self::Synthetic(_)
+                    | Self::Import(_)
+                    | Self::Replicate
+                    | Self::ImportReplicas(_)
+                    | Self::Cleanup
+            )
+    }
+
     /// The key that the scenario file has for it.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -48,6 +48,12 @@ pub(super) fn resolve(
             "expected at least 1s",
         ));
     }
+    if let Some(attempts) =
+        nbu.schedule_attempts.as_ref().filter(|one| one.value.tries == 0 || one.value.per.0 < 1000)
+    {
+        let help = "expected at least one try and at least 1s, such as {tries: 2, per: 12h}";
+        return Err(Problem::new(attempts.referenced, "not a number of tries within a time", help));
+    }
     let mut names: Vec<String> = Vec::new();
     for name in media_servers {
         if names.contains(&name.value) {

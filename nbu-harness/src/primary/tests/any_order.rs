@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::bpjobd::{says_the_same, tell_all, tell_changed};
 use super::*;
 use crate::nbu::order::JobRequest;
 use crate::nbu::{StorageUnit, VerifyRequest};
+use crate::primary::bpjobd::Bpjobd;
 use crate::primary::core::Polled;
 use crate::primary::job::Submission;
 
@@ -43,6 +45,7 @@ enum Action {
     MediaServer(usize, bool),
     Volume(usize, bool),
     Polled(usize, bool, u64),
+    NotPolled(usize),
     Restarted,
 }
 
@@ -65,6 +68,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (0..2usize, any::<bool>()).prop_map(|(which, up)| Action::Volume(which, up)),
         3 => (0..2usize, prop_oneof![4 => Just(true), 1 => Just(false)], 0..1100u64)
             .prop_map(|(which, up, used)| Action::Polled(which, up, used << 20)),
+        1 => (0..2usize).prop_map(Action::NotPolled),
         1 => Just(Action::Restarted),
     ]
 }
@@ -135,6 +139,8 @@ proptest! {
         ];
         let first = config.clone();
         let mut world = World::new(config);
+        let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [followed, late] = homes.each_ref().map(|home| Bpjobd::open(home.path()).unwrap());
         let (names, media) = (["v1", "v2"], ["ms1", "ms2"]);
         for action in actions {
             match action {
@@ -165,14 +171,25 @@ proptest! {
                         world.apply(Input::Polled(polled));
                     }
                 }
+                Action::NotPolled(which) => {
+                    if world.polls.remove(names[which]) {
+                        world.apply(Input::NotPolled(names[which].into()));
+                    }
+                }
                 Action::Restarted => {
+                    // The jobs database was left behind here and there.
+                    tell_all(&late, &world);
                     (world.running, world.stopping) = Default::default();
                     world.polls.clear();
                     world.apply(Input::Restarted);
                 }
             }
             check(&world);
+            tell_changed(&followed, &mut world);
         }
+        tell_all(&late, &world);
+        says_the_same(&followed, &world);
+        says_the_same(&late, &world);
         // The inputs, written down and read again, give the same table.
         let mut again = Core::new(first);
         for input in &world.inputs {

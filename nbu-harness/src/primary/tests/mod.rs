@@ -1,6 +1,7 @@
 //! The core in a world without processes: what an effect starts ends as the test wants, and time passes by itself.
 
 mod any_order;
+mod bpjobd;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,6 +89,7 @@ struct World {
     stopping: BTreeSet<u64>,
     polls: BTreeSet<String>,
     starts: Vec<(u64, u64, String)>,
+    changed: BTreeSet<u64>,
 }
 
 impl World {
@@ -99,6 +101,7 @@ impl World {
             stopping: BTreeSet::new(),
             polls: BTreeSet::new(),
             starts: Vec::new(),
+            changed: BTreeSet::new(),
         }
     }
 
@@ -119,7 +122,10 @@ impl World {
                     self.stopping.insert(job);
                 }
                 Effect::Poll { volume, .. } => assert!(self.polls.insert(volume)),
-                Effect::Changed(id) => assert!(self.core.job(id).is_some()),
+                Effect::Changed(id) => {
+                    assert!(self.core.job(id).is_some());
+                    self.changed.insert(id);
+                }
             }
         }
     }
@@ -285,6 +291,96 @@ fn a_group_chooses_as_it_is_told() {
     assert_eq!(starts(UnitSelection::Failover, 2), ["ms1", "ms1"], "a busy unit is waited for");
     assert_eq!(starts(UnitSelection::RoundRobin, 4), ["ms1", "ms2", "ms1", "ms2"]);
     assert_eq!(starts(UnitSelection::MediaServerLoadBalancing, 4), ["ms1", "ms2", "ms1", "ms2"]);
+}
+
+#[test]
+fn a_failover_group_takes_its_first_unit_that_is_up_and_does_not_wait_for_another() {
+    let mut config = config();
+    let units = vec!["stu1".to_owned(), "stu2".to_owned()];
+    config.groups = vec![Group { label: "group".into(), units, selection: UnitSelection::Failover }];
+    config.units = vec![unit("stu1", "p1", &["ms1"], 1), unit("stu2", "p2", &["ms2"], 1)];
+    let mut world = World::new(config);
+    let busy = world.submit(&policy("b", "stu2", 1), 1)[0];
+    assert_eq!(world.running[&busy], "ms2");
+    let id = world.submit(&policy("a", "group", 1), 1)[0];
+    assert_eq!(world.running[&id], "ms1", "the second unit's load is nothing to a free first one");
+    world.end(id, 0);
+    world.apply(Input::Volume { name: "v1".into(), up: false });
+    let id = world.submit(&policy("a", "group", 1), 1)[0];
+    assert_eq!(world.state(id), JobState::Queued, "the second unit is the one to be waited for now");
+    world.end(busy, 0);
+    assert_eq!(world.running[&id], "ms2");
+    // Without any storage the status is the first unit's, and of each it is said why.
+    world.end(id, 0);
+    world.apply(Input::MediaServer { name: "ms2".into(), up: false });
+    let none = world.submit(&policy("a", "group", 1), 1)[0];
+    assert_eq!(world.status(none), Some(2074));
+    let reason = world.reason(none);
+    assert!(reason.contains("stu1: ") && reason.contains("; stu2: "), "{reason}");
+}
+
+#[test]
+fn a_look_at_a_volume_that_never_came_is_taken_elsewhere() {
+    let mut config = config();
+    config.globals.poll_interval = Some(300);
+    let mut world = World::new(config);
+    let id = world.submit(&policy("a", "stu1", 1), 1)[0];
+    assert!(world.polls.remove("v1") && world.core.is_active());
+    world.apply(Input::MediaServer { name: "ms1".into(), up: false });
+    assert!(world.polls.is_empty(), "one look at a time");
+    world.apply(Input::NotPolled("v1".into()));
+    assert!(world.polls.contains("v1"), "the other media server looks");
+    let space = Some((1 << 40, 0));
+    world.apply(Input::Polled(Polled { volume: "v1".into(), server_up: true, lsu_up: true, space }));
+    assert_eq!(world.running[&id], "ms2");
+}
+
+#[test]
+fn every_stream_is_expected_to_be_as_large_as_it_was_itself() {
+    let mut config = config();
+    config.globals.poll_interval = Some(DAY);
+    let mut world = World::new(config);
+    let two = policy("a", "stu1", 2);
+    let ids = world.submit(&two, 1);
+    let space = Some((10 << 20, 0));
+    world.apply(Input::Polled(Polled { volume: "v1".into(), server_up: true, lsu_up: true, space }));
+    for (id, kbytes) in ids.iter().zip([8 << 10, 1]) {
+        world.apply(Input::Ended(
+            *id,
+            Ended { status: 0, kbytes, files: 1, checkpoint: false, reported: true },
+        ));
+    }
+    assert_eq!(
+        ids.iter().map(|id| world.core.kbytes_last(world.core.job(*id).unwrap())).collect::<Vec<_>>(),
+        [8 << 10, 1]
+    );
+    let ids = world.submit(&two, 1);
+    assert!(ids.iter().all(|id| world.running.contains_key(id)), "8 MiB and 1 KiB fit into 10 MiB");
+}
+
+#[test]
+fn a_backup_by_hand_has_its_tries_once_however_long_they_take() {
+    let mut config = config();
+    config.globals.retry_delay = 20 * HOUR;
+    let mut world = World::new(config);
+    let id = world.submit(&policy("a", "stu1", 1), 2)[0];
+    world.end(id, 84);
+    assert!(world.step());
+    world.end(id, 84);
+    assert_eq!((world.state(id), world.core.job(id).unwrap().tries.len()), (JobState::Done, 2));
+}
+
+#[test]
+fn a_job_that_was_suspended_when_its_cancel_came_is_cancelled() {
+    let mut world = World::new(config());
+    let id = world.submit(&policy("a", "stu1", 1), 2)[0];
+    world.apply(Input::Order(id, JobOrder::Suspend));
+    world.apply(Input::Order(id, JobOrder::Cancel));
+    world.apply(Input::Ended(
+        id,
+        Ended { status: 157, kbytes: 1, files: 0, checkpoint: true, reported: true },
+    ));
+    assert_eq!((world.state(id), world.status(id)), (JobState::Done, Some(150)));
 }
 
 #[test]
