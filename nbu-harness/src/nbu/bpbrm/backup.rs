@@ -7,7 +7,7 @@ use super::checkpoint::{self, Saved};
 use super::cleanup::{delete_images, discard_leftovers};
 use super::course::{Conduct, Course};
 use super::earlier::{base, effective_type, reference, track_order};
-use super::owner::{Cause, Owner, Wish};
+use super::owner::{Cause, Owner};
 use crate::nbu::catalog::{Catalog, CatalogError, ImageRecord, NewImage, StoredCopy};
 use crate::nbu::process::message::{
     Checkpoint, CheckpointOrder, ClientReport, FromClient, FromMover, MoverReport, MoverTask, Reference,
@@ -121,7 +121,7 @@ impl Made<'_> {
             left.extend(at_checkpoint);
             checkpoint::remove(&work_dir, &id)?;
         }
-        if !left.is_empty() && owner.wish() != Wish::Abandoned {
+        if !left.is_empty() {
             delete_images(owner, self.work, &left);
         }
         if resumable && !owner.result.left_behind.is_empty() {

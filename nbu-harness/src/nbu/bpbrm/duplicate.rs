@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use super::cleanup::delete_images;
 use super::course::{Conduct, Course};
-use super::owner::{Cause, Owner, wrapped};
+use super::owner::{Cause, Owner, Wish, wrapped};
 use super::{Found, Work, catalogue_cause};
 use crate::nbu::catalog::CopyRecord;
 use crate::nbu::process::message::{
@@ -32,7 +32,7 @@ pub(super) fn run(owner: &mut Owner, request: &DuplicateRequest) -> Result<(), C
     if request.method != DuplicateMethod::Normal {
         let made = optimized(owner, request, &found, &target_work, number);
         match &made {
-            Err(cause) if falls_back(request.fall_back, cause) => {
+            Err(cause) if falls_back(request.fall_back, cause) && owner.wish() == Wish::GoOn => {
                 let what =
                     format!("optimized duplication is not possible ({}), a normal one follows", cause.text);
                 owner.info("bpduplicate", std::process::id(), what);
