@@ -138,6 +138,9 @@ fn what_a_backup_left_is_deleted_by_the_date_and_policy_that_it_has() {
     let failed = rig.backup(&request);
     assert_status(&failed, 129);
     assert_eq!((failed.left_behind.len(), rig.stored().len()), (2, 2), "a fragment and half of the next");
+    rig.plugin_env("FAKE_OST_NOSPACE_AFTER", u64::MAX);
+    let hindered = rig.backup(&BackupRequest { earlier_tries: 1, ..request.clone() });
+    assert_status(&hindered, 83);
     // Such a job knows the backup's id and time, and not its policy.
     rig.plugin_env("FAKE_OST_FAIL", "");
     assert_status(&rig.discard(&request), 0);

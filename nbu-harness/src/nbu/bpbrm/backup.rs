@@ -48,14 +48,10 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         backup_time: request.backup_time,
         policy: request.policy.clone(),
     };
-    if let Some(left) = saved.as_ref().map(|saved| &saved.point.left).filter(|left| !left.is_empty()) {
-        // Of the attempt before: its names are needed again.
-        delete_images(owner, &work, left);
-    } else if saved.is_none() && request.earlier_tries > 0 {
-        discard_leftovers(owner, &work)?;
-    }
     let base = base(owner, &catalog, request)?;
-    let mut course = match start(owner, request, &work, reference, base, saved.as_ref()) {
+    let begun = make_room(owner, request, &work, saved.as_ref())
+        .and_then(|()| start(owner, request, &work, reference, base, saved.as_ref()));
+    let mut course = match begun {
         Ok(course) => course,
         Err(cause) => {
             // The checkpoint of the attempt before is as good as it was.
@@ -90,6 +86,29 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
             Err(made.clean_up(owner, request, report, cause)?)
         }
     }
+}
+
+/// Deletes what earlier tries left: its names are needed again.
+fn make_room(
+    owner: &mut Owner,
+    request: &BackupRequest,
+    work: &Work,
+    saved: Option<&Saved>,
+) -> Result<(), Cause> {
+    if request.earlier_tries > 0 {
+        // A try that was lost left no word of what it made, also behind the checkpoint.
+        let keep = saved.map(|saved| saved.point.images.clone()).unwrap_or_default();
+        return discard_leftovers(owner, work, keep).map_err(|cause| match cause.status {
+            // What is partial is that deletion, and no backup.
+            code::PARTIAL => Cause { status: code::MEDIA_OPEN, ..cause },
+            _ => cause,
+        });
+    }
+    match saved.map(|saved| &saved.point.left) {
+        Some(left) if !left.is_empty() => delete_images(owner, work, left),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What a failed backup may have on the storage.

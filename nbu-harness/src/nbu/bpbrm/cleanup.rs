@@ -19,7 +19,7 @@ pub(super) fn run(owner: &mut Owner, request: &ExpireRequest) -> Result<(), Caus
             let work =
                 Work { storage_unit: request.storage_unit.clone(), backup_time, policy: String::new() };
             checkpoint::remove(&owner.installation.work_dir, &request.backup_id)?;
-            return discard_leftovers(owner, &work);
+            return discard_leftovers(owner, &work, Vec::new());
         }
     }
     let Found { catalog, image, copy } = Found::any(owner, &request.backup_id, request.copy)?;
@@ -98,12 +98,13 @@ pub(super) fn delete_images(owner: &mut Owner, work: &Work, images: &[String]) {
     }
 }
 
-/// Deletes what earlier tries of a backup left. Without that the backup cannot be made: its images have the same names.
-pub(super) fn discard_leftovers(owner: &mut Owner, work: &Work) -> Result<(), Cause> {
+/// Deletes what earlier tries of a backup left, but for what its checkpoint keeps. Without that the backup cannot be made:
+/// its images have the same names.
+pub(super) fn discard_leftovers(owner: &mut Owner, work: &Work, keep: Vec<String>) -> Result<(), Cause> {
     if owner.wish() == Wish::Abandoned {
         return Err(Cause::new(code::CONNECTION_BROKEN, "nbjm has gone"));
     }
-    let process = work.start(owner, "bpdm", None, MoverTask::Discard)?;
+    let process = work.start(owner, "bpdm", None, MoverTask::Discard { keep })?;
     Course::new(None, process, None).run(owner, &mut Alone)
 }
 

@@ -29,7 +29,7 @@ fn run_as(name: &'static str, mut inherited: Inherited) -> i32 {
     let mut report = MoverReport::default();
     let result = match task {
         MoverTask::Delete { images } => delete(&mut mover, images, &mut report),
-        MoverTask::Discard => discard(&mut mover, &mut report),
+        MoverTask::Discard { keep } => discard(&mut mover, &keep, &mut report),
         MoverTask::Replicate(task) => replicate::replicate_backup(&mut mover, &task, &mut report),
         MoverTask::ReadCatalogImages { images } => replicate::read_catalog_images(&mut mover, &images),
         MoverTask::PollEvents => events::poll(&mut mover),
@@ -42,14 +42,16 @@ fn run_as(name: &'static str, mut inherited: Inherited) -> i32 {
     super::bptm::finish(mover, report, result)
 }
 
-/// Deletes every image of the backup that is there, complete or not.
-fn discard(mover: &mut Mover, report: &mut MoverReport) -> Result<(), Failure> {
+/// Deletes every image of the backup that is there, complete or not, and is not to be kept.
+fn discard(mover: &mut Mover, keep: &[String], report: &mut MoverReport) -> Result<(), Failure> {
     let plugin = mover.load()?;
     let server = mover.open(&plugin)?;
     let (prefix, date) = (format!("{}_", mover.order.backup_id), mover.order.backup_time);
     let listed = server.images(&mover.order.storage_unit.lsu);
     let mut images = listed.map_err(|sts| mover.failed(Some(&plugin), sts))?;
-    images.retain(|image| image.date == date && image.name.starts_with(&prefix));
+    images.retain(|image| {
+        image.date == date && image.name.starts_with(&prefix) && !keep.contains(&image.name)
+    });
     mover.log(4, format!("{} images are left of earlier tries", images.len()));
     // As the listing names them: the job may be a cleanup, which does not know the policy.
     delete_all(mover, &plugin, &server, images, report)

@@ -39,8 +39,10 @@ pub(crate) enum MoverTask {
     Delete {
         images: Vec<String>,
     },
-    /// Delete whatever earlier tries of the backup left.
-    Discard,
+    /// Delete whatever earlier tries of the backup left, but for what is before its checkpoint.
+    Discard {
+        keep: Vec<String>,
+    },
     /// Reads the headers of all backups of the LSU.
     ReadHeaders,
     /// Reads a backup's stream for its file list.
