@@ -7,7 +7,7 @@ use super::checkpoint::{self, Saved};
 use super::cleanup::{delete_images, discard_leftovers};
 use super::course::{Conduct, Course};
 use super::earlier::{base, effective_type, reference, track_order};
-use super::owner::{Cause, Owner};
+use super::owner::{Cause, Owner, Wish};
 use crate::nbu::catalog::{Catalog, CatalogError, ImageRecord, NewImage, StoredCopy};
 use crate::nbu::process::message::{
     Checkpoint, CheckpointOrder, ClientReport, FromClient, FromMover, MoverReport, MoverTask, Reference,
@@ -79,6 +79,10 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         (outcome, report) => {
             let broken = || Cause::new(code::CONNECTION_BROKEN, "bptm made no report");
             let cause = outcome.err().unwrap_or_else(broken);
+            if owner.wish() == Wish::Abandoned {
+                // Images and checkpoint may be a later try's by now.
+                return Err(cause);
+            }
             // A cancelled job is not to go on.
             if let Some(point) = made.point.as_ref().filter(|_| cause.status != code::CANCELLED) {
                 keep_checkpoint(owner, request, point, new_image, cause.status)?;
@@ -119,7 +123,8 @@ struct Made<'a> {
 }
 
 impl Made<'_> {
-    /// Deletes it, but for what is before the checkpoint of a job that can go on. Gives the cause back.
+    /// Deletes it, but for what is before the checkpoint of a job that can go on. Gives the cause back. Without nbjm
+    /// everything stays as it is.
     fn clean_up(
         self,
         owner: &mut Owner,
@@ -127,6 +132,9 @@ impl Made<'_> {
         report: Option<MoverReport>,
         cause: Cause,
     ) -> Result<Cause, Cause> {
+        if owner.wish() == Wish::Abandoned {
+            return Ok(cause);
+        }
         let resumable = owner.can_resume();
         let at_checkpoint = self.point.map(|point| point.images).unwrap_or_default();
         let mut left = match report {
