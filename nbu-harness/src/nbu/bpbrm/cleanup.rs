@@ -98,6 +98,18 @@ pub(super) fn delete_images(owner: &mut Owner, work: &Work, images: &[String]) {
     }
 }
 
+/// Deletes what a failed bptm or bpdm made: what it could not delete itself, or, when it does not say or took itself for
+/// finished, everything that it began.
+pub(super) fn delete_made(owner: &mut Owner, work: &Work, report: Option<MoverReport>, created: Vec<String>) {
+    let left = match report {
+        Some(report) if report.status != code::OK => report.left_behind,
+        _ => created,
+    };
+    if !left.is_empty() {
+        delete_images(owner, work, &left);
+    }
+}
+
 /// Deletes what earlier tries of a backup left, but for what its checkpoint keeps. Without that the backup cannot be made:
 /// its images have the same names.
 pub(super) fn discard_leftovers(owner: &mut Owner, work: &Work, keep: Vec<String>) -> Result<(), Cause> {
