@@ -172,3 +172,20 @@ fn what_a_lost_try_left_behind_the_checkpoint_does_not_hinder_the_next_one() {
     assert_eq!(rig.stored().len(), result.images.len());
     assert_status(&rig.verify(&result.backup_id), 0);
 }
+
+#[test]
+fn a_resumed_backup_has_no_link_to_a_file_that_is_not_in_it() {
+    let (mut rig, request) = rig();
+    let [early, late] = ["!early", "zz-late"].map(|name| rig.path("tree").join(name));
+    fs::write(&late, b"the same file under two names").unwrap();
+    rig.plugin_env("FAKE_OST_NOSPACE_AFTER", 4 << 20);
+    assert_eq!(rig.backup(&request).state, JobState::Incomplete);
+    rig.plugin_env("FAKE_OST_NOSPACE_AFTER", u64::MAX);
+    // The walk has passed its place.
+    fs::hard_link(&late, &early).unwrap();
+    let result = rig.backup(&resumed(&request));
+    assert_status(&result, 0);
+    assert_status(&rig.restore(&result.backup_id, &rig.path("out"), Selection::All), 0);
+    assert!(!rig.path("out/!early").exists());
+    assert_eq!(fs::read(rig.path("out/zz-late")).unwrap(), fs::read(&late).unwrap());
+}

@@ -49,9 +49,8 @@ fn discard(mover: &mut Mover, keep: &[String], report: &mut MoverReport) -> Resu
     let (prefix, date) = (format!("{}_", mover.order.backup_id), mover.order.backup_time);
     let listed = server.images(&mover.order.storage_unit.lsu);
     let mut images = listed.map_err(|sts| mover.failed(Some(&plugin), sts))?;
-    images.retain(|image| {
-        image.date == date && image.name.starts_with(&prefix) && !keep.contains(&image.name)
-    });
+    images
+        .retain(|image| image.date == date && image.name.starts_with(&prefix) && !keep.contains(&image.name));
     mover.log(4, format!("{} images are left of earlier tries", images.len()));
     // As the listing names them: the job may be a cleanup, which does not know the policy.
     delete_all(mover, &plugin, &server, images, report)
