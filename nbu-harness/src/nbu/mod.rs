@@ -17,6 +17,7 @@ mod bpbrm;
 mod bpdm;
 mod bptm;
 mod catalog;
+mod durable;
 mod frames;
 mod held;
 mod install;
