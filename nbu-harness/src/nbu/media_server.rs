@@ -41,7 +41,7 @@ enum Order {
         query: Box<Query>,
         patience: Duration,
     },
-    /// Answer when no job of an earlier primary is left.
+    /// Answer when no job runs here any more.
     Quiesce,
 }
 
