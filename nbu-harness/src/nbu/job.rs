@@ -242,7 +242,7 @@ fn follow(
     progress: &mut dyn FnMut(&JobEvent) -> JobControl,
 ) -> Result<JobResult, String> {
     owner.send(order).map_err(|e| e.to_string())?;
-    let mut stopped = false;
+    let mut ordered = JobControl::Continue;
     let mut heard = Instant::now();
     loop {
         let event = match owner.receive::<FromOwner>(QUIET) {
@@ -261,13 +261,86 @@ fn follow(
             }
             Err(error) => return Err(error.to_string()),
         };
-        let order = match progress(&event) {
-            JobControl::Continue => continue,
-            JobControl::Cancel => ToOwner::Cancel,
-            JobControl::Suspend => ToOwner::Suspend,
+        // Each order once; what is being suspended can still be cancelled.
+        let wanted = progress(&event);
+        let order = match (ordered, wanted) {
+            (JobControl::Cancel, _)
+            | (_, JobControl::Continue)
+            | (JobControl::Suspend, JobControl::Suspend) => {
+                continue;
+            }
+            (_, JobControl::Cancel) => ToOwner::Cancel,
+            (_, JobControl::Suspend) => ToOwner::Suspend,
         };
-        if !std::mem::replace(&mut stopped, true) {
-            owner.send(&order).map_err(|e| e.to_string())?;
+        ordered = wanted;
+        match owner.send(&order) {
+            // It is ending; its result may be here already.
+            Ok(()) | Err(LinkError::Broken { .. }) => {}
+            Err(error) => return Err(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    /// nbjm's end of a connection, and the owner's.
+    fn links() -> (Link, Link) {
+        let (nbjm, owner) = UnixStream::pair().unwrap();
+        let link = |end, peer| Link::new(end, peer, Duration::from_secs(5)).unwrap();
+        (link(nbjm, "bpbrm"), link(owner, "nbjm"))
+    }
+
+    fn say(owner: &mut Link, words: &str) {
+        owner.send(&FromOwner::Event(JobEvent::Log(words.into()))).unwrap();
+    }
+
+    fn done(owner: &mut Link) {
+        let mut result = JobResult::empty(JobKind::Backup, 7, "client1_1".into());
+        result.status = code::DISK_FULL;
+        owner.send(&FromOwner::Done(Box::new(result))).unwrap();
+    }
+
+    #[test]
+    fn a_cancel_that_comes_as_the_owner_ends_does_not_lose_its_result() {
+        let (mut nbjm, mut owner) = links();
+        say(&mut owner, "the last words");
+        done(&mut owner);
+        let mut owner = Some(owner);
+        // What stands for the job's order does not matter here.
+        let result = follow(&mut nbjm, &ToOwner::Cancel, SILENCE, &mut |_| {
+            owner = None;
+            JobControl::Cancel
+        });
+        assert_eq!(result.map(|result| result.status), Ok(code::DISK_FULL));
+    }
+
+    #[test]
+    fn a_cancel_follows_a_suspend_and_every_order_goes_out_once() {
+        let (mut nbjm, mut owner) = links();
+        for words in ["one", "two", "three", "four", "five"] {
+            say(&mut owner, words);
+        }
+        done(&mut owner);
+        let mut orders = [
+            JobControl::Suspend,
+            JobControl::Suspend,
+            JobControl::Continue,
+            JobControl::Cancel,
+            JobControl::Suspend,
+        ]
+        .into_iter();
+        let result = follow(&mut nbjm, &ToOwner::Cancel, SILENCE, &mut |_| {
+            orders.next().unwrap_or(JobControl::Continue)
+        });
+        assert!(result.is_ok());
+        drop(nbjm);
+        let mut told = Vec::new();
+        while let Ok(Some(order)) = owner.receive::<ToOwner>(Duration::from_secs(5)) {
+            told.push(order);
+        }
+        assert!(matches!(told[..], [ToOwner::Cancel, ToOwner::Suspend, ToOwner::Cancel]), "{told:?}");
     }
 }

@@ -2,14 +2,14 @@
 //! how its processes ended. Killed, it takes every process of its jobs with it; started again, it holds nothing that
 //! has to be remembered.
 //!
-//! One connection is one order. After [`Order::Own`] the connection becomes the owner's own: nbjm and the owner talk
+//! One connection is one order; a peer that takes its time with it, or never sends one, keeps nobody else waiting. After [`Order::Own`] the connection becomes the owner's own: nbjm and the owner talk
 //! over it directly, and the media server only adds how the owner ended.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::{Deserialize, Serialize};
@@ -18,13 +18,15 @@ use super::install::Installation;
 use super::process::Running;
 use super::process::link::Link;
 use super::process::message::FromOwner;
-use super::process::os::termination_signals;
+use super::process::os::{termination_signals, timespec};
 use super::result::ProcessRecord;
 use super::status::code;
 use crate::bpstsinfo::{self, Answer, Query};
 
 /// How long a peer may take for an order or an answer of one line.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Rest after a connection that the system could not give: the next attempt fails too while descriptors are short.
+const REST: Duration = Duration::from_millis(100);
 
 /// What a media server is asked for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,7 +41,7 @@ enum Order {
         query: Box<Query>,
         patience: Duration,
     },
-    /// Answer when no job of an earlier primary is left.
+    /// Answer when no job runs here any more.
     Quiesce,
 }
 
@@ -122,15 +124,34 @@ pub(crate) fn run(socket: &Path) -> i32 {
     }
 }
 
+/// A connection whose order has not come yet.
+struct Caller {
+    link: Link,
+    /// The same connection, for an owner.
+    stream: UnixStream,
+    until: Instant,
+}
+
+impl Caller {
+    fn new(stream: UnixStream) -> io::Result<Self> {
+        let link = Link::new(stream.try_clone()?, "nbjm", PATIENCE)?;
+        Ok(Self { link, stream, until: Instant::now() + PATIENCE })
+    }
+}
+
 fn serve(socket: &Path) -> io::Result<()> {
     let signals = termination_signals()?;
     let listener = listen(socket)?;
     let mut owners: Vec<Owner> = Vec::new();
+    let mut callers: Vec<Caller> = Vec::new();
     let mut waiting: Vec<Link> = Vec::new();
     loop {
         let mut fds = vec![PollFd::new(&signals, PollFlags::IN), PollFd::new(&listener, PollFlags::IN)];
         fds.extend(owners.iter().map(|owner| PollFd::new(&owner.running, PollFlags::IN)));
-        match poll(&mut fds, None) {
+        fds.extend(callers.iter().map(|caller| PollFd::new(&caller.link, PollFlags::IN)));
+        let first = callers.iter().map(|caller| caller.until).min();
+        let left = first.map(|until| timespec(until.saturating_duration_since(Instant::now())));
+        match poll(&mut fds, left.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -143,14 +164,23 @@ fn serve(socket: &Path) -> io::Result<()> {
             let Owner { mut running, to_nbjm } = owners.swap_remove(index);
             tell_end(to_nbjm, running.reap(Duration::ZERO));
         }
-        if ready[1] {
-            let (stream, _) = listener.accept()?;
-            match take_order(stream) {
-                Ok(Taken::Owner(owner)) => owners.push(owner),
-                Ok(Taken::Waits(link)) => waiting.push(link),
-                Ok(Taken::Done) => {}
+        for caller in std::mem::take(&mut callers) {
+            match hear(caller) {
+                Ok(Heard::Nothing(caller)) => callers.push(caller),
+                Ok(Heard::Owner(owner)) => owners.push(owner),
+                Ok(Heard::Waits(link)) => waiting.push(link),
+                Ok(Heard::Done) => {}
                 // Whoever asked has its own error.
                 Err(error) => eprintln!("nbrmms: an order could not be carried out: {error}"),
+            }
+        }
+        if ready[1] {
+            match listener.accept().and_then(|(stream, _)| Caller::new(stream)) {
+                Ok(caller) => callers.push(caller),
+                Err(error) => {
+                    eprintln!("nbrmms: a connection could not be taken: {error}");
+                    std::thread::sleep(REST);
+                }
             }
         }
         if owners.is_empty() {
@@ -170,36 +200,42 @@ pub(crate) fn listen(socket: &Path) -> io::Result<UnixListener> {
     UnixListener::bind(socket)
 }
 
-enum Taken {
+enum Heard {
+    /// Its order is still to come.
+    Nothing(Caller),
     Owner(Owner),
     Waits(Link),
     Done,
 }
 
-fn take_order(stream: UnixStream) -> io::Result<Taken> {
-    let theirs = stream.try_clone()?;
-    let mut link = Link::new(stream, "nbjm", PATIENCE)?;
-    match link.receive(PATIENCE).map_err(io::Error::other)? {
-        None => Ok(Taken::Done),
-        Some(Order::Quiesce) => Ok(Taken::Waits(link)),
+/// Takes a caller's order, if it is there, and carries it out.
+fn hear(caller: Caller) -> io::Result<Heard> {
+    let Caller { mut link, stream, until } = caller;
+    match link.poll().map_err(io::Error::other)? {
+        None if link.is_closed() => Ok(Heard::Done),
+        None if Instant::now() >= until => {
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("none came for {} s", PATIENCE.as_secs())))
+        }
+        None => Ok(Heard::Nothing(Caller { link, stream, until })),
+        Some(Order::Quiesce) => Ok(Heard::Waits(link)),
         Some(Order::Ask { exe, config, environment, query, patience }) => {
             std::thread::spawn(move || {
                 let answer = bpstsinfo::ask(&exe, &config, &environment, &query, patience).map(Box::new);
                 // nbjm has its own error when it has gone.
                 let _ = link.send(&Reply::Asked(answer));
             });
-            Ok(Taken::Done)
+            Ok(Heard::Done)
         }
         Some(Order::Own { name, job_id, installation }) => {
-            let to_nbjm = theirs.try_clone()?;
-            match Running::start(&installation, &name, job_id, theirs, None) {
+            let to_nbjm = stream.try_clone()?;
+            match Running::start(&installation, &name, job_id, stream, None) {
                 Ok(running) => {
                     link.send(&Reply::Started(running.id())).map_err(io::Error::other)?;
-                    Ok(Taken::Owner(Owner { running, to_nbjm }))
+                    Ok(Heard::Owner(Owner { running, to_nbjm }))
                 }
                 Err(error) => {
                     link.send(&Reply::Failed(error.to_string())).map_err(io::Error::other)?;
-                    Ok(Taken::Done)
+                    Ok(Heard::Done)
                 }
             }
         }
@@ -211,5 +247,35 @@ fn tell_end(to_nbjm: UnixStream, record: ProcessRecord) {
     if let Ok(mut link) = Link::new(to_nbjm, "nbjm", PATIENCE) {
         // nbjm has gone when this fails, and nobody is left to be told.
         let _ = link.send(&FromOwner::Ended(record));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn peers_that_say_nothing_or_nonsense_keep_nobody_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("nbrmms");
+        let listening = socket.clone();
+        // It ends with the process that tests.
+        std::thread::spawn(move || run(&listening));
+        let began = Instant::now();
+        while UnixStream::connect(&socket).is_err() {
+            assert!(began.elapsed() < PATIENCE, "nbrmms does not listen");
+            std::thread::yield_now();
+        }
+        let _silent = UnixStream::connect(&socket).unwrap();
+        let mut half = UnixStream::connect(&socket).unwrap();
+        half.write_all(b"\"Qui").unwrap();
+        let mut nonsense = UnixStream::connect(&socket).unwrap();
+        nonsense.write_all(b"nonsense\n").unwrap();
+        quiesce(&socket, Duration::from_secs(10)).unwrap();
+        // An order that comes in pieces is one all the same.
+        half.write_all(b"esce\"\n").unwrap();
+        let mut link = Link::new(half, "nbrmms", PATIENCE).unwrap();
+        assert!(matches!(link.receive(Duration::from_secs(10)), Ok(Some(Reply::Quiet))));
     }
 }

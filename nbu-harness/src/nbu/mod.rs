@@ -1,13 +1,16 @@
 //! NetBackup's processes and the jobs that run them.
 //!
-//! A job is one call: [`backup`], [`restore`], [`verify`], [`duplicate`] or [`expire`]. The call plays nbjm: it starts
-//! the job's owner (`bpbrm`, `bpduplicate`, or `nbdelete` for expiration) as an operating-system process, follows its messages and returns a
-//! [`JobResult`] whatever happens. The owner starts the others: `bpbkar` and `bptm` for a backup, `bptm` and `tar` for
-//! a restore, `bpdm` for deletes. Every one of them is this program executed again, named so that `ps` shows
-//! NetBackup's names; [`dispatch`] is their entry.
+//! A job is one call. The call plays nbjm: it starts the job's owner as an operating-system process, follows its messages
+//! and returns a [`JobResult`] whatever happens. The owner is `bpbrm` for [`backup`] and [`restore`], `bpverify` for
+//! [`verify`], `bpduplicate` for [`duplicate`], `bpsynth` for [`synthesize`], `bpimport` for [`import`] and
+//! [`import_replicas`], `nbreplicate` for [`replicate`], and `nbdelete` for [`expire`] and [`cleanup`]. It starts the
+//! others: `bpbkar` and `bptm` for a backup, `bptm` and `tar` for a restore, `bpdm` for deletes, locks and what the storage
+//! copies, `nbrmms` for events. Every one of them is this program executed again, named so that `ps` shows NetBackup's
+//! names; [`dispatch`] is their entry.
 //!
-//! Only `bptm` and `bpdm` load the plug-in. The calls block, may be made from several threads at once, and share
-//! nothing but the [`Catalog`], which lives in files under [`Installation::work_dir`].
+//! Only `bptm`, `bpdm`, and what `nbrmms` starts to ask the storage for its state and events load the plug-in. The calls
+//! block, may be made from several threads at once, and share nothing but the [`Catalog`], which lives in files under
+//! [`Installation::work_dir`].
 //!
 //! The other side of the plug-in boundary is the provisional interface of the `ost-abi` crate: what runs here proves
 //! behaviour, not binary compatibility with NetBackup.
@@ -17,6 +20,7 @@ mod bpbrm;
 mod bpdm;
 mod bptm;
 mod catalog;
+mod durable;
 mod frames;
 mod held;
 mod install;

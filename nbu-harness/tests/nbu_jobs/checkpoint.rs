@@ -3,9 +3,10 @@
 use std::fs;
 
 use nbu_harness::data::{GenData, TreeSpec};
-use nbu_harness::nbu::{BackupRequest, JobState, Selection, Source};
+use nbu_harness::nbu::{BackupRequest, JobControl, JobEvent, JobState, Selection, Source, backup};
 use nbu_harness::oracle::{CompareOptions, Snapshot, compare};
 
+use crate::failure::kill;
 use crate::rig::{Rig, assert_status};
 
 /// A tree of 6 MiB, and a backup of it with a checkpoint after each MiB.
@@ -140,4 +141,51 @@ fn before_the_first_checkpoint_a_failed_backup_leaves_nothing() {
     assert_status(&failed, 129);
     assert_eq!(failed.state, JobState::Done);
     rig.assert_nothing_left();
+}
+
+#[test]
+fn what_a_lost_try_left_behind_the_checkpoint_does_not_hinder_the_next_one() {
+    let (mut rig, request) = rig();
+    rig.plugin_env("FAKE_OST_NOSPACE_AFTER", 4 << 20);
+    assert_eq!(rig.backup(&request).state, JobState::Incomplete);
+    rig.plugin_env("FAKE_OST_NOSPACE_AFTER", u64::MAX);
+    let kept = rig.stored();
+    let (mut bpbrm, mut killed) = (None, false);
+    let again = BackupRequest { earlier_tries: 1, ..resumed(&request) };
+    let lost = backup(&rig.installation, &again, &mut |event| {
+        match event {
+            JobEvent::ProcessStarted { name, pid } if name == "bpbrm" => bpbrm = Some(*pid),
+            JobEvent::Log(line) if line.contains("created image") && !killed => {
+                killed = true;
+                kill(bpbrm.unwrap(), "-KILL");
+            }
+            _ => {}
+        }
+        JobControl::Continue
+    });
+    assert!(killed && lost.status != 0, "{}", lost.text);
+    assert!(rig.stored().len() > kept.len(), "{:?}", rig.stored());
+
+    let result = rig.backup(&BackupRequest { earlier_tries: 2, ..resumed(&request) });
+    assert_status(&result, 0);
+    assert!(kept.iter().all(|name| result.images.contains(name)), "{kept:?}");
+    assert_eq!(rig.stored().len(), result.images.len());
+    assert_status(&rig.verify(&result.backup_id), 0);
+}
+
+#[test]
+fn a_resumed_backup_has_no_link_to_a_file_that_is_not_in_it() {
+    let (mut rig, request) = rig();
+    let [early, late] = ["!early", "zz-late"].map(|name| rig.path("tree").join(name));
+    fs::write(&late, b"the same file under two names").unwrap();
+    rig.plugin_env("FAKE_OST_NOSPACE_AFTER", 4 << 20);
+    assert_eq!(rig.backup(&request).state, JobState::Incomplete);
+    rig.plugin_env("FAKE_OST_NOSPACE_AFTER", u64::MAX);
+    // The walk has passed its place.
+    fs::hard_link(&late, &early).unwrap();
+    let result = rig.backup(&resumed(&request));
+    assert_status(&result, 0);
+    assert_status(&rig.restore(&result.backup_id, &rig.path("out"), Selection::All), 0);
+    assert!(!rig.path("out/!early").exists());
+    assert_eq!(fs::read(rig.path("out/zz-late")).unwrap(), fs::read(&late).unwrap());
 }

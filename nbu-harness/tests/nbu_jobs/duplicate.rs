@@ -3,8 +3,8 @@
 use std::fs;
 
 use nbu_harness::nbu::{
-    DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack, ImageRecord, JobResult, Selection,
-    StorageUnit, duplicate, expire,
+    DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack, ImageRecord, JobControl, JobEvent, JobResult,
+    Selection, StorageUnit, duplicate, expire,
 };
 
 use crate::rig::{Rig, assert_status, go_on, synthetic};
@@ -130,4 +130,21 @@ fn a_copy_goes_to_another_place_than_its_source() {
     let result = run(&rig, &request(&id, &rig.unit));
     assert_status(&result, 20);
     assert!(result.text.contains("the LSU that it is on"), "{}", result.text);
+}
+
+#[test]
+fn a_copy_of_a_backup_that_was_expired_meanwhile_is_deleted_again() {
+    let (mut rig, target) = rig();
+    let id = rig.backup(&rig.request(1, synthetic(3))).backup_id;
+    let mut open_gate = rig.gate();
+    let result = duplicate(&rig.installation, &request(&id, &target), &mut |event| {
+        if matches!(event, JobEvent::Log(line) if line.contains("created image")) {
+            let _ = fs::remove_file(rig.path("work/catalog").join(format!("{id}.json")));
+            open_gate();
+        }
+        JobControl::Continue
+    });
+    assert_status(&result, 227);
+    assert_eq!(names(&rig, "lsu1"), Vec::<String>::new());
+    assert!(result.images.is_empty() && result.left_behind.is_empty());
 }

@@ -8,13 +8,11 @@ use nbu_harness::nbu::{
     backup, restore,
 };
 
-use rustix::fs::{FileType, Mode};
-
 use crate::c_plugin::c_plugin;
 use crate::rig::{Rig, assert_status, go_on, synthetic};
 use crate::tree;
 
-fn kill(pid: u32, signal: &str) {
+pub(crate) fn kill(pid: u32, signal: &str) {
     let status = std::process::Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
     assert!(status.success(), "kill {signal} {pid}");
 }
@@ -132,6 +130,24 @@ fn a_full_lsu_is_status_129_and_leaves_nothing() {
 }
 
 #[test]
+fn what_a_backup_left_is_deleted_by_the_date_and_policy_that_it_has() {
+    let mut rig = rig_with_small_fragments();
+    rig.plugin_env("FAKE_OST_NOSPACE_AFTER", 6 << 20);
+    rig.plugin_env("FAKE_OST_FAIL", "delete_image:2060019");
+    let request = rig.request(1, synthetic(16));
+    let failed = rig.backup(&request);
+    assert_status(&failed, 129);
+    assert_eq!((failed.left_behind.len(), rig.stored().len()), (2, 2), "a fragment and half of the next");
+    rig.plugin_env("FAKE_OST_NOSPACE_AFTER", u64::MAX);
+    let hindered = rig.backup(&BackupRequest { earlier_tries: 1, ..request.clone() });
+    assert_status(&hindered, 83);
+    // Such a job knows the backup's id and time, and not its policy.
+    rig.plugin_env("FAKE_OST_FAIL", "");
+    assert_status(&rig.discard(&request), 0);
+    rig.assert_nothing_left();
+}
+
+#[test]
 fn the_place_of_an_error_decides_the_status() {
     for (call, status) in [
         ("open_server", 83),
@@ -232,25 +248,24 @@ fn a_file_that_changes_makes_the_backup_partial_and_keeps_it_valid() {
     // bptm cannot write before the file has changed, and bpbkar is never more than some MiB ahead of it.
     rig.installation.data_buffers.number_data_buffers_disk = 1;
     rig.installation.data_buffers.size_data_buffers_disk = 2048;
-    let gate = rig.path("gate");
-    rustix::fs::mknodat(rustix::fs::CWD, &gate, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
-    rig.plugin_env("FAKE_OST_GATE", gate.display());
+    let mut open_gate = rig.gate();
     let source = rig.path("source");
     fs::create_dir(&source).unwrap();
     tree::file(&source.join("good"), 1000);
     let growing = source.join("growing");
     tree::file(&growing, 40 << 20);
-    let mut opened = None;
+    let mut opened = false;
     let request = rig.request(1, Source::Directory(source.clone()));
     let result = backup(&rig.installation, &request, &mut |event| {
         // The first buffer is full: it ends behind the large file's header, so bpbkar has begun to read it.
-        if matches!(event, JobEvent::Log(line) if line.contains("created image")) && opened.is_none() {
+        if matches!(event, JobEvent::Log(line) if line.contains("created image")) && !opened {
             fs::OpenOptions::new().append(true).open(&growing).unwrap().set_len(50 << 20).unwrap();
-            opened = Some(fs::OpenOptions::new().read(true).write(true).open(&gate).unwrap());
+            open_gate();
+            opened = true;
         }
         JobControl::Continue
     });
-    assert!(opened.is_some());
+    assert!(opened);
     assert_status(&result, 1);
     assert_eq!(result.warnings.len(), 1, "{:?}", result.warnings);
     assert_eq!(result.warnings[0].path.0, b"growing");

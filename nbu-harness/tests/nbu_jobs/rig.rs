@@ -10,6 +10,7 @@ use nbu_harness::nbu::{
     RestoreRequest, ScheduleType, Selection, Source, StorageUnit, VerifyRequest, backup, expire, restore,
     verify,
 };
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 pub(crate) struct Rig {
@@ -96,6 +97,29 @@ impl Rig {
             leftovers_of: None,
         };
         expire(&self.installation, &request, &mut go_on)
+    }
+
+    /// An image cleanup job for a backup that failed and could not clean up after itself.
+    pub(crate) fn discard(&self, failed: &BackupRequest) -> JobResult {
+        let request = ExpireRequest {
+            job_id: 903,
+            backup_id: failed.backup_id(),
+            copy: None,
+            storage_unit: self.unit.clone(),
+            leftovers_of: Some(failed.backup_time),
+        };
+        expire(&self.installation, &request, &mut go_on)
+    }
+
+    /// Holds the plug-in's first write until what this returns is called.
+    pub(crate) fn gate(&mut self) -> impl FnMut() + use<> {
+        let gate = self.path("gate");
+        mknodat(CWD, &gate, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        self.plugin_env("FAKE_OST_GATE", gate.display());
+        let mut opened = None;
+        move || {
+            opened.get_or_insert_with(|| fs::OpenOptions::new().read(true).write(true).open(&gate).unwrap());
+        }
     }
 
     pub(crate) fn catalog(&self) -> Catalog {

@@ -4,7 +4,8 @@ use std::fs;
 
 use nbu_harness::data::{GenData, TreeChange, TreeSpec, change_tree};
 use nbu_harness::nbu::{
-    FallBack, ImageRecord, JobResult, ScheduleType, Selection, Source, SyntheticRequest, synthesize,
+    FallBack, ImageRecord, JobControl, JobEvent, JobResult, ScheduleType, Selection, Source,
+    SyntheticRequest, synthesize,
 };
 use nbu_harness::oracle::{CompareOptions, Snapshot, compare};
 
@@ -29,8 +30,8 @@ fn backup(rig: &Rig, job_id: u64, schedule_type: ScheduleType, source: &Source) 
     result
 }
 
-fn synthetic(rig: &Rig, optimized: bool, fall_back: FallBack) -> JobResult {
-    let request = SyntheticRequest {
+fn request(rig: &Rig, optimized: bool, fall_back: FallBack) -> SyntheticRequest {
+    SyntheticRequest {
         job_id: 700,
         client: "client1".into(),
         policy: "policy1".into(),
@@ -39,8 +40,11 @@ fn synthetic(rig: &Rig, optimized: bool, fall_back: FallBack) -> JobResult {
         storage_unit: rig.unit.clone(),
         optimized,
         fall_back,
-    };
-    synthesize(&rig.installation, &request, &mut go_on)
+    }
+}
+
+fn synthetic(rig: &Rig, optimized: bool, fall_back: FallBack) -> JobResult {
+    synthesize(&rig.installation, &request(rig, optimized, fall_back), &mut go_on)
 }
 
 /// The stream as it is on the storage.
@@ -163,4 +167,27 @@ fn an_incremental_backup_without_a_full_one_becomes_one() {
     // Nothing changed: nothing but the end of the stream.
     let next = backup(&rig, 2, ScheduleType::Differential, &source);
     assert_eq!((next.files, next.kbytes), (0, 1));
+}
+
+#[test]
+fn a_synthetic_backup_that_cannot_be_entered_is_deleted_again() {
+    let mut rig = rig();
+    let source = Source::Synthetic(GenData { kb_size: 512, max_files: 4, ..GenData::with_seed(9) });
+    backup(&rig, 1, ScheduleType::Full, &source);
+    backup(&rig, 2, ScheduleType::Differential, &source);
+    let before = rig.stored();
+    let mut open_gate = rig.gate();
+    let catalog = rig.path("work/catalog");
+    let result = synthesize(&rig.installation, &request(&rig, false, FallBack::Never), &mut |event| {
+        if matches!(event, JobEvent::Log(line) if line.contains("created image")) {
+            // Somebody else's.
+            fs::write(catalog.join("client1_1588173005.json"), "{}").unwrap();
+            open_gate();
+        }
+        JobControl::Continue
+    });
+    assert_eq!(result.backup_id, "client1_1588173005");
+    assert_status(&result, 1535);
+    assert_eq!(rig.stored(), before);
+    assert!(result.left_behind.is_empty());
 }

@@ -34,7 +34,8 @@ pub(super) struct Outlet {
     filled: usize,
     /// Position in the stream of the buffer's first byte.
     sent: u64,
-    /// The stream goes in frames (an accelerated backup): then pieces of an earlier one can stand for data.
+    /// The stream goes in frames: then checkpoints can be marked in it, and pieces of an accelerated backup's base can stand
+    /// for data.
     framed: bool,
     /// A piece of the earlier backup that is not sent yet: it may go on. Comes before what is in the buffer.
     piece: Option<(u64, u64)>,

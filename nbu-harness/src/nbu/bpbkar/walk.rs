@@ -130,7 +130,9 @@ impl Walk<'_> {
             }
             Err(e) => return self.skipped(relative, &e),
         };
-        if metadata.nlink() > 1 {
+        // What came to a place before the checkpoint since then is not in the backup, and what was there may be another file
+        // by now: no link can lead there.
+        if metadata.nlink() > 1 && !self.records.resumed_behind(relative) {
             self.links.insert((metadata.dev(), metadata.ino()), PathBytes::from(relative));
         }
         self.content(&file, relative, &metadata)

@@ -48,14 +48,10 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         backup_time: request.backup_time,
         policy: request.policy.clone(),
     };
-    if let Some(left) = saved.as_ref().map(|saved| &saved.point.left).filter(|left| !left.is_empty()) {
-        // Of the attempt before: its names are needed again.
-        delete_images(owner, &work, left);
-    } else if saved.is_none() && request.earlier_tries > 0 {
-        discard_leftovers(owner, &work)?;
-    }
     let base = base(owner, &catalog, request)?;
-    let mut course = match start(owner, request, &work, reference, base, saved.as_ref()) {
+    let begun = make_room(owner, request, &work, saved.as_ref())
+        .and_then(|()| start(owner, request, &work, reference, base, saved.as_ref()));
+    let mut course = match begun {
         Ok(course) => course,
         Err(cause) => {
             // The checkpoint of the attempt before is as good as it was.
@@ -83,6 +79,10 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         (outcome, report) => {
             let broken = || Cause::new(code::CONNECTION_BROKEN, "bptm made no report");
             let cause = outcome.err().unwrap_or_else(broken);
+            if owner.wish() == Wish::Abandoned {
+                // Images and checkpoint may be a later try's by now.
+                return Err(cause);
+            }
             // A cancelled job is not to go on.
             if let Some(point) = made.point.as_ref().filter(|_| cause.status != code::CANCELLED) {
                 keep_checkpoint(owner, request, point, new_image, cause.status)?;
@@ -90,6 +90,29 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
             Err(made.clean_up(owner, request, report, cause)?)
         }
     }
+}
+
+/// Deletes what earlier tries left: its names are needed again.
+fn make_room(
+    owner: &mut Owner,
+    request: &BackupRequest,
+    work: &Work,
+    saved: Option<&Saved>,
+) -> Result<(), Cause> {
+    if request.earlier_tries > 0 {
+        // A try that was lost left no word of what it made, also behind the checkpoint.
+        let keep = saved.map(|saved| saved.point.images.clone()).unwrap_or_default();
+        return discard_leftovers(owner, work, keep).map_err(|cause| match cause.status {
+            // What is partial is that deletion, and no backup.
+            code::PARTIAL => Cause { status: code::MEDIA_OPEN, ..cause },
+            _ => cause,
+        });
+    }
+    match saved.map(|saved| &saved.point.left) {
+        Some(left) if !left.is_empty() => delete_images(owner, work, left),
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What a failed backup may have on the storage.
@@ -100,7 +123,8 @@ struct Made<'a> {
 }
 
 impl Made<'_> {
-    /// Deletes it, but for what is before the checkpoint of a job that can go on. Gives the cause back.
+    /// Deletes it, but for what is before the checkpoint of a job that can go on. Gives the cause back. Without nbjm
+    /// everything stays as it is.
     fn clean_up(
         self,
         owner: &mut Owner,
@@ -108,6 +132,9 @@ impl Made<'_> {
         report: Option<MoverReport>,
         cause: Cause,
     ) -> Result<Cause, Cause> {
+        if owner.wish() == Wish::Abandoned {
+            return Ok(cause);
+        }
         let resumable = owner.can_resume();
         let at_checkpoint = self.point.map(|point| point.images).unwrap_or_default();
         let mut left = match report {
@@ -121,7 +148,7 @@ impl Made<'_> {
             left.extend(at_checkpoint);
             checkpoint::remove(&work_dir, &id)?;
         }
-        if !left.is_empty() && owner.wish() != Wish::Abandoned {
+        if !left.is_empty() {
             delete_images(owner, self.work, &left);
         }
         if resumable && !owner.result.left_behind.is_empty() {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::owner::Cause;
 use crate::nbu::catalog::FileRecord;
+use crate::nbu::durable;
 use crate::nbu::process::message::{Checkpoint, ResumePoint};
 use crate::nbu::status::code;
 
@@ -41,8 +42,7 @@ pub(super) fn save(work_dir: &Path, backup_id: &str, point: &Checkpoint, list: &
     let dir = work_dir.join("checkpoints");
     fs::create_dir_all(&dir).map_err(|e| cause(&dir, &e))?;
     fs::rename(list, &kept).map_err(|e| cause(&kept, &e))?;
-    let text = serde_json::to_vec(point).map_err(|e| cause(&json, &e))?;
-    fs::write(&json, text).map_err(|e| cause(&json, &e))
+    write(&json, point)
 }
 
 /// Notes images that are to be deleted before the backup goes on.
@@ -50,8 +50,12 @@ pub(super) fn note_left(work_dir: &Path, backup_id: &str, left: Vec<String>) -> 
     let (json, _) = paths(work_dir, backup_id);
     let text = fs::read(&json).map_err(|e| cause(&json, &e))?;
     let point: Checkpoint = serde_json::from_slice(&text).map_err(|e| cause(&json, &e))?;
-    let text = serde_json::to_vec(&Checkpoint { left, ..point }).map_err(|e| cause(&json, &e))?;
-    fs::write(&json, text).map_err(|e| cause(&json, &e))
+    write(&json, &Checkpoint { left, ..point })
+}
+
+fn write(json: &Path, point: &Checkpoint) -> Result<(), Cause> {
+    let text = serde_json::to_vec(point).map_err(|e| cause(json, &e))?;
+    durable::replace(json, &text).map_err(|e| cause(json, &e))
 }
 
 /// The checkpoint of a backup; `None` if there is none.

@@ -3,7 +3,7 @@
 use super::backup::catalogue_cause;
 use super::checkpoint;
 use super::course::{Conduct, Course};
-use super::owner::{Cause, Owner};
+use super::owner::{Cause, Owner, Wish};
 use super::{Found, Work};
 use crate::nbu::catalog::Catalog;
 use crate::nbu::process::message::{ClientReport, FromClient, FromMover, MoverReport, MoverTask, ToMover};
@@ -19,7 +19,7 @@ pub(super) fn run(owner: &mut Owner, request: &ExpireRequest) -> Result<(), Caus
             let work =
                 Work { storage_unit: request.storage_unit.clone(), backup_time, policy: String::new() };
             checkpoint::remove(&owner.installation.work_dir, &request.backup_id)?;
-            return discard_leftovers(owner, &work);
+            return discard_leftovers(owner, &work, Vec::new());
         }
     }
     let Found { catalog, image, copy } = Found::any(owner, &request.backup_id, request.copy)?;
@@ -82,19 +82,41 @@ pub(super) fn lock(owner: &mut Owner, request: &CleanupRequest) -> Result<(), Ca
     outcome
 }
 
-/// Deletes what a failed backup left on the storage; what cannot be deleted is noted in the result.
+/// Deletes what a failed job left on the storage; what cannot be deleted is noted in the result. Without nbjm nothing is
+/// deleted: a later try of the job may have made images of the same names.
 pub(super) fn delete_images(owner: &mut Owner, work: &Work, images: &[String]) {
+    owner.result.left_behind.retain(|name| !images.contains(name));
+    if owner.wish() == Wish::Abandoned {
+        owner.result.left_behind.extend_from_slice(images);
+        return;
+    }
     owner.info("bpbrm", std::process::id(), format!("{} images are left, bpdm deletes them", images.len()));
     let (outcome, report) = bpdm(owner, work, images);
-    owner.result.left_behind = report.left_behind;
+    owner.result.left_behind.extend(report.left_behind);
     if let Err(cause) = outcome {
         owner.info("bpbrm", std::process::id(), format!("cleaning up failed: {}", cause.text));
     }
 }
 
-/// Deletes what earlier tries of a backup left. Without that the backup cannot be made: its images have the same names.
-pub(super) fn discard_leftovers(owner: &mut Owner, work: &Work) -> Result<(), Cause> {
-    let process = work.start(owner, "bpdm", None, MoverTask::Discard)?;
+/// Deletes what a failed bptm or bpdm made: what it could not delete itself, or, when it does not say or took itself for
+/// finished, everything that it began.
+pub(super) fn delete_made(owner: &mut Owner, work: &Work, report: Option<MoverReport>, created: Vec<String>) {
+    let left = match report {
+        Some(report) if report.status != code::OK => report.left_behind,
+        _ => created,
+    };
+    if !left.is_empty() {
+        delete_images(owner, work, &left);
+    }
+}
+
+/// Deletes what earlier tries of a backup left, but for what its checkpoint keeps. Without that the backup cannot be made:
+/// its images have the same names.
+pub(super) fn discard_leftovers(owner: &mut Owner, work: &Work, keep: Vec<String>) -> Result<(), Cause> {
+    if owner.wish() == Wish::Abandoned {
+        return Err(Cause::new(code::CONNECTION_BROKEN, "nbjm has gone"));
+    }
+    let process = work.start(owner, "bpdm", None, MoverTask::Discard { keep })?;
     Course::new(None, process, None).run(owner, &mut Alone)
 }
 
@@ -128,5 +150,24 @@ impl Conduct for Alone {
 
     fn files(&self) -> u64 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::owner::tests::owner;
+    use super::*;
+    use crate::nbu::install::StorageUnit;
+
+    #[test]
+    fn an_owner_that_was_given_up_deletes_nothing() {
+        let (_dir, mut owner, nbjm) = owner();
+        let storage_unit = StorageUnit::new("Fake:server", "user", "secret", "lsu0");
+        let work = Work { storage_unit, backup_time: 1, policy: "policy1".into() };
+        drop(nbjm);
+        delete_images(&mut owner, &work, &["client1_1_C1_F1".to_owned()]);
+        assert_eq!(owner.result.left_behind, ["client1_1_C1_F1"]);
+        let log = owner.result.log.join("\n");
+        assert!(!log.contains("bpdm"), "{log}");
     }
 }

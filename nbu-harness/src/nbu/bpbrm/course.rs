@@ -74,8 +74,10 @@ pub(super) struct Course {
     mover_put_down: bool,
     heard: Instant,
     total_bytes: Option<u64>,
-    /// Whether the operator's wish counts; cleaning up goes on whatever the operator wants.
-    heeds_operator: bool,
+    /// The operator's wish that the job follows by now.
+    heeded: Wish,
+    /// Cleaning up goes on whatever the operator wants, as long as nbjm is there.
+    unstoppable: bool,
 }
 
 impl Course {
@@ -91,7 +93,8 @@ impl Course {
             mover_put_down: false,
             heard: Instant::now(),
             total_bytes,
-            heeds_operator: true,
+            heeded: Wish::GoOn,
+            unstoppable: false,
         }
     }
 
@@ -120,7 +123,7 @@ impl Course {
 
     /// Work that no cancel interrupts.
     pub(super) fn unstoppable(mut self) -> Self {
-        self.heeds_operator = false;
+        self.unstoppable = true;
         self
     }
 
@@ -301,18 +304,28 @@ impl Course {
         }
     }
 
+    /// Follows the operator, who may cancel what is being suspended, and notices when nbjm goes, also while the job stops.
     fn heed_operator(&mut self, owner: &mut Owner) {
-        if !self.heeds_operator {
+        let wish = owner.wish();
+        if wish == self.heeded || (self.unstoppable && wish != Wish::Abandoned) {
             return;
         }
-        let cause = match owner.wish() {
+        let cause = match wish {
             Wish::GoOn => return,
             Wish::Cancel => Cause::new(code::CANCELLED, "cancelled"),
             Wish::Suspend => Cause::new(code::SUSPENDED, "suspended"),
             Wish::Abandoned => Cause::new(code::CONNECTION_BROKEN, "nbjm has gone"),
         };
-        self.heeds_operator = false;
-        self.fail(owner, Rank::Operator, cause);
+        self.heeded = wish;
+        let before = self.causes.len();
+        self.causes.retain(|(rank, _)| *rank != Rank::Operator);
+        if self.causes.len() < before {
+            // It is stopping already; the last word is the job's.
+            owner.info("bpbrm", std::process::id(), &cause.text);
+            self.causes.push((Rank::Operator, cause));
+        } else {
+            self.fail(owner, Rank::Operator, cause);
+        }
     }
 
     fn mind_the_clock(&mut self, owner: &mut Owner) {

@@ -3,9 +3,9 @@
 
 use std::os::unix::net::UnixStream;
 
-use super::cleanup::delete_images;
+use super::cleanup::{delete_images, delete_made};
 use super::course::{Conduct, Course};
-use super::owner::{Cause, Owner, wrapped};
+use super::owner::{Cause, Owner, Wish, wrapped};
 use super::{Found, Work, catalogue_cause};
 use crate::nbu::catalog::CopyRecord;
 use crate::nbu::process::message::{
@@ -32,7 +32,7 @@ pub(super) fn run(owner: &mut Owner, request: &DuplicateRequest) -> Result<(), C
     if request.method != DuplicateMethod::Normal {
         let made = optimized(owner, request, &found, &target_work, number);
         match &made {
-            Err(cause) if falls_back(request.fall_back, cause) => {
+            Err(cause) if falls_back(request.fall_back, cause) && owner.wish() == Wish::GoOn => {
                 let what =
                     format!("optimized duplication is not possible ({}), a normal one follows", cause.text);
                 owner.info("bpduplicate", std::process::id(), what);
@@ -43,7 +43,17 @@ pub(super) fn run(owner: &mut Owner, request: &DuplicateRequest) -> Result<(), C
     }
     let outcome = outcome.unwrap_or_else(|| normal(owner, &found, &source_work, &target_work, number));
     let copy = outcome.map_err(|cause| wrapped(owner, cause))?;
-    enter(owner, &found, copy)
+    let images = copy.image_names();
+    let entered = enter(owner, &found, copy);
+    if entered.is_err() {
+        match found.catalog.image(&request.backup_id) {
+            // Entered, though perhaps not durably; or another's, with images of the same names.
+            Ok(Some(image)) if image.has_copy_at(number, &request.storage_unit) => {}
+            Ok(_) => delete_images(owner, &target_work, &images),
+            Err(_) => owner.result.left_behind.extend(images),
+        }
+    }
+    entered
 }
 
 /// Whether a normal duplication is to follow an optimized one that ended so.
@@ -64,10 +74,7 @@ pub(super) fn not_offered(cause: &Cause) -> bool {
 /// Puts the copy into the catalogue.
 fn enter(owner: &mut Owner, found: &Found, copy: CopyRecord) -> Result<(), Cause> {
     let (id, number) = (&found.image.backup_id, copy.number);
-    owner.result.kbytes = found.image.stream_bytes.div_ceil(1024);
-    owner.result.files = found.image.files;
-    owner.result.fragments.clone_from(&copy.fragments);
-    owner.result.images = copy.image_names();
+    let (fragments, images) = (copy.fragments.clone(), copy.image_names());
     let mut taken = false;
     let updated = found.catalog.update(id, |image| {
         taken = image.copies.iter().any(|other| other.number == number);
@@ -78,6 +85,9 @@ fn enter(owner: &mut Owner, found: &Found, copy: CopyRecord) -> Result<(), Cause
     });
     match updated.map_err(catalogue_cause)? {
         Some(_) if !taken => {
+            owner.result.kbytes = found.image.stream_bytes.div_ceil(1024);
+            owner.result.files = found.image.files;
+            (owner.result.fragments, owner.result.images) = (fragments, images);
             owner.info("bpduplicate", std::process::id(), format!("made copy {number} of {id}"));
             Ok(())
         }
@@ -157,13 +167,7 @@ fn follow(
             Ok(report.copy_record(number, &work.storage_unit, found.copy.header_order))
         }
         (outcome, report) => {
-            let left = match report {
-                Some(report) if report.status != code::OK => report.left_behind,
-                _ => conduct.created,
-            };
-            if !left.is_empty() {
-                delete_images(owner, work, &left);
-            }
+            delete_made(owner, work, report, conduct.created);
             let expected = found.image.stream_bytes;
             let short =
                 || Cause::new(code::MEDIA_READ, format!("the copy has not the {expected} bytes it should"));

@@ -138,14 +138,20 @@ impl Owner {
 
     /// What the operator wants by now.
     pub(super) fn wish(&mut self) -> Wish {
-        if self.wish == Wish::GoOn {
-            let mut signal = [0u8; 128];
-            let signalled = rustix::io::read(&self.signals, &mut signal[..]).is_ok_and(|n| n > 0);
+        let mut signal = [0u8; 128];
+        let signalled = rustix::io::read(&self.signals, &mut signal[..]).is_ok_and(|n| n > 0);
+        // Whatever the operator wants, nbjm may give the job up afterwards; after that nobody wants anything any more.
+        while self.wish != Wish::Abandoned {
             match self.caller.poll::<ToOwner>() {
                 Ok(Some(ToOwner::Cancel)) => self.wish = Wish::Cancel,
-                Ok(Some(ToOwner::Suspend)) => self.wish = Wish::Suspend,
-                _ if signalled => self.wish = Wish::Cancel,
-                Ok(None) if !self.caller.is_closed() => {}
+                Ok(Some(ToOwner::Suspend)) if self.wish == Wish::GoOn => self.wish = Wish::Suspend,
+                Ok(Some(ToOwner::Suspend)) => {}
+                Ok(None) if !self.caller.is_closed() => {
+                    if signalled {
+                        self.wish = Wish::Cancel;
+                    }
+                    break;
+                }
                 _ => self.wish = Wish::Abandoned,
             }
         }
@@ -156,7 +162,7 @@ impl Owner {
     pub(super) fn listen(&self, processes: &[&Process], timeout: Duration) {
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         // A closed connection is always readable: do not look at it again.
-        if self.wish == Wish::GoOn {
+        if self.wish != Wish::Abandoned {
             fds.push(PollFd::new(&self.caller, PollFlags::IN));
         }
         fds.extend(processes.iter().map(|p| PollFd::new(&p.link, PollFlags::IN)));
@@ -204,5 +210,37 @@ impl Owner {
             Ok(()) => status,
             Err(_) => code::CONNECTION_BROKEN,
         }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    /// The owner of a job in a directory of its own, and nbjm's end of its connection.
+    pub(in crate::nbu::bpbrm) fn owner() -> (TempDir, Owner, Link) {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let installation = Installation::new(at("exe"), at("plugin.so"), at("plugin.toml"), at("work"));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let [ours, theirs] =
+            [ours, theirs].map(|end| Link::new(end, "peer", Duration::from_secs(5)).unwrap());
+        let owner = Owner::new(ours, installation, JobKind::Backup, 1, "client1_1".into()).unwrap();
+        (dir, owner, theirs)
+    }
+
+    #[test]
+    fn a_cancel_counts_after_a_suspend_and_the_end_of_nbjm_after_both() {
+        let (_dir, mut owner, mut nbjm) = owner();
+        assert_eq!(owner.wish(), Wish::GoOn);
+        nbjm.send(&ToOwner::Suspend).unwrap();
+        assert_eq!(owner.wish(), Wish::Suspend);
+        nbjm.send(&ToOwner::Cancel).unwrap();
+        assert_eq!(owner.wish(), Wish::Cancel);
+        nbjm.send(&ToOwner::Suspend).unwrap();
+        assert_eq!(owner.wish(), Wish::Cancel);
+        drop(nbjm);
+        assert_eq!(owner.wish(), Wish::Abandoned);
     }
 }

@@ -1,5 +1,6 @@
 //! A replication job, owned by nbreplicate, and the import job of the target domain, owned by bpimport (A.I.R.).
 
+use super::cleanup::delete_made;
 use super::course::{Conduct, Course};
 use super::owner::{Cause, Owner, wrapped};
 use super::{Found, Work, catalogue_cause};
@@ -9,8 +10,6 @@ use crate::nbu::process::message::{
 };
 use crate::nbu::request::{ReplicaImportRequest, ReplicateRequest};
 use crate::nbu::status::code;
-
-use super::cleanup::delete_images;
 
 /// Runs a replication.
 pub(super) fn run(owner: &mut Owner, request: &ReplicateRequest) -> Result<(), Cause> {
@@ -27,9 +26,7 @@ pub(super) fn run(owner: &mut Owner, request: &ReplicateRequest) -> Result<(), C
     let outcome = course.run(owner, &mut conduct);
     let report = course.mover_report();
     if let Err(cause) = outcome {
-        if report.is_none() && !conduct.created.is_empty() {
-            delete_images(owner, &work, &conduct.created);
-        }
+        delete_made(owner, &work, report, conduct.created);
         return Err(wrapped(owner, cause));
     }
     let MoverReport { header: catalog_image, .. } = report.unwrap_or_default();
@@ -40,7 +37,16 @@ pub(super) fn run(owner: &mut Owner, request: &ReplicateRequest) -> Result<(), C
         }
         true
     });
-    updated.map_err(catalogue_cause)?;
+    let expired = || Cause::new(code::NO_ENTITY, format!("{} was expired meanwhile", request.backup_id));
+    if let Err(cause) = updated.map_err(catalogue_cause).and_then(|image| image.ok_or_else(expired)) {
+        let noted = |copy: &CopyRecord| copy.number == number && copy.catalog_image.is_some();
+        let image = found.catalog.image(&request.backup_id);
+        if image.is_ok_and(|image| !image.is_some_and(|image| image.copies.iter().any(noted))) {
+            // Nobody would know of it, and the next replication would find its name taken.
+            delete_made(owner, &work, None, conduct.created);
+        }
+        return Err(cause);
+    }
     owner.result.kbytes = found.image.stream_bytes.div_ceil(1024);
     owner.result.files = found.image.files;
     owner.info(
@@ -180,6 +186,11 @@ impl Replicas<'_> {
     /// Enters the backup whose files have all come.
     fn settle(&mut self, owner: &mut Owner) {
         let Some((record, list)) = self.current.take() else { return };
+        let (id, expected, files) = (&record.backup_id, record.files, list.files());
+        if files != expected {
+            let what = format!("the catalogue entry of {id} names {expected} files, {files} records arrived");
+            return self.failed.push(Cause::new(code::SOCKET_READ, what));
+        }
         owner.result.files += list.files();
         owner.result.kbytes += record.stream_bytes.div_ceil(1024);
         match list.commit(&record).map_err(catalogue_cause) {
@@ -229,5 +240,95 @@ impl Conduct for Replicas<'_> {
 
     fn files(&self) -> u64 {
         self.entered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::owner::tests::owner;
+    use super::*;
+    use crate::nbu::catalog::{FileKind, FileRecord};
+    use crate::nbu::install::StorageUnit;
+    use crate::nbu::request::{HeaderOrder, ScheduleType, Source};
+
+    fn file(path: &str) -> FileRecord {
+        FileRecord {
+            path: path.into(),
+            kind: FileKind::Directory,
+            start: 0,
+            data_offset: 512,
+            data_length: 0,
+            size: 0,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            mtime_nsec: 0,
+            link: None,
+            tir_only: false,
+        }
+    }
+
+    /// A backup of two files.
+    fn backup(id: &str) -> ImageRecord {
+        let copy = CopyRecord {
+            number: 1,
+            storage_server: "Fake:source".into(),
+            lsu: "lsu9".into(),
+            buffer_size: 1024,
+            header: format!("{id}_C1_HDR"),
+            header_order: HeaderOrder::Last,
+            fragments: Vec::new(),
+            catalog_image: None,
+            unlock_time: None,
+            lock_wanted: None,
+        };
+        ImageRecord {
+            format: ImageRecord::current_format(),
+            backup_id: id.into(),
+            client: "client1".into(),
+            policy: "policy1".into(),
+            schedule: "full".into(),
+            schedule_type: ScheduleType::Full,
+            stream: 1,
+            backup_time: 1,
+            job_id: 1,
+            not_imported: false,
+            tir_pruned: false,
+            stream_bytes: 1024,
+            files: 2,
+            status: code::OK,
+            primary_copy: 1,
+            copies: vec![copy],
+            source: Source::Directory("/".into()),
+            file_list: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_replica_whose_file_list_is_not_whole_is_not_entered() {
+        let (dir, mut owner, _nbjm) = owner();
+        let catalog = Catalog::open(dir.path()).unwrap();
+        let storage_unit = StorageUnit::new("Fake:server", "user", "secret", "lsu0");
+        let work = Work { storage_unit, backup_time: 0, policy: String::new() };
+        let mut replicas = Replicas {
+            catalog: catalog.clone(),
+            job_id: 1,
+            work: &work,
+            current: None,
+            entered: 0,
+            known: 0,
+            failed: Vec::new(),
+        };
+        for (id, files) in [("whole_1", vec![file("."), file("a")]), ("cut_1", vec![file(".")])] {
+            for message in [FromMover::Replica(Box::new(backup(id))), FromMover::Files(files)] {
+                assert!(replicas.mover_says(&mut owner, message).is_ok());
+            }
+        }
+        replicas.settle(&mut owner);
+        assert_eq!((replicas.entered, replicas.failed.len()), (1, 1));
+        assert!(replicas.failed[0].text.contains("cut_1"), "{}", replicas.failed[0].text);
+        assert_eq!(catalog.images().unwrap().len(), 1);
+        assert_eq!(owner.result.files, 2);
     }
 }

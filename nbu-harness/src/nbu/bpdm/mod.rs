@@ -7,7 +7,7 @@ mod headers;
 mod replicate;
 
 use super::bptm::session::{Failure, Mover, image_id};
-use super::plugin::{Plugin, Server};
+use super::plugin::{ImageId, ListedImage, Plugin, Server};
 use super::process::Inherited;
 use super::process::message::{MoverReport, MoverTask, ToMover};
 use super::status::code;
@@ -29,7 +29,7 @@ fn run_as(name: &'static str, mut inherited: Inherited) -> i32 {
     let mut report = MoverReport::default();
     let result = match task {
         MoverTask::Delete { images } => delete(&mut mover, images, &mut report),
-        MoverTask::Discard => discard(&mut mover, &mut report),
+        MoverTask::Discard { keep } => discard(&mut mover, &keep, &mut report),
         MoverTask::Replicate(task) => replicate::replicate_backup(&mut mover, &task, &mut report),
         MoverTask::ReadCatalogImages { images } => replicate::read_catalog_images(&mut mover, &images),
         MoverTask::PollEvents => events::poll(&mut mover),
@@ -42,16 +42,18 @@ fn run_as(name: &'static str, mut inherited: Inherited) -> i32 {
     super::bptm::finish(mover, report, result)
 }
 
-/// Deletes every image of the backup that is there, complete or not.
-fn discard(mover: &mut Mover, report: &mut MoverReport) -> Result<(), Failure> {
+/// Deletes every image of the backup that is there, complete or not, and is not to be kept.
+fn discard(mover: &mut Mover, keep: &[String], report: &mut MoverReport) -> Result<(), Failure> {
     let plugin = mover.load()?;
     let server = mover.open(&plugin)?;
     let (prefix, date) = (format!("{}_", mover.order.backup_id), mover.order.backup_time);
     let listed = server.images(&mover.order.storage_unit.lsu);
     let mut images = listed.map_err(|sts| mover.failed(Some(&plugin), sts))?;
-    images.retain(|image| image.date == date && image.name.starts_with(&prefix));
+    images
+        .retain(|image| image.date == date && image.name.starts_with(&prefix) && !keep.contains(&image.name));
     mover.log(4, format!("{} images are left of earlier tries", images.len()));
-    delete_all(mover, &plugin, &server, images.into_iter().map(|image| image.name).collect(), report)
+    // As the listing names them: the job may be a cleanup, which does not know the policy.
+    delete_all(mover, &plugin, &server, images, report)
 }
 
 /// Locks images whose lock was refused before.
@@ -73,6 +75,8 @@ fn delete(mover: &mut Mover, images: Vec<String>, report: &mut MoverReport) -> R
     let plugin = mover.load()?;
     let server = mover.open(&plugin)?;
     report.left_behind.clear();
+    let (date, policy) = (mover.order.backup_time, mover.order.policy.clone());
+    let images = images.into_iter().map(|name| ListedImage { name, date, policy: policy.clone() }).collect();
     delete_all(mover, &plugin, &server, images, report)
 }
 
@@ -80,13 +84,14 @@ fn delete_all(
     mover: &mut Mover,
     plugin: &Plugin,
     server: &Server<'_>,
-    images: Vec<String>,
+    images: Vec<ListedImage>,
     report: &mut MoverReport,
 ) -> Result<(), Failure> {
+    let lsu = mover.order.storage_unit.lsu.clone();
     let mut first: Option<Failure> = None;
-    for name in images {
+    for ListedImage { name, date, policy } in images {
         mover.check()?;
-        let deleted = server.delete_image(&image_id(&mover.order, &name));
+        let deleted = server.delete_image(&ImageId { lsu: &lsu, name: &name, date, policy: &policy });
         match deleted {
             Ok(there) => {
                 mover.pass_log(plugin);

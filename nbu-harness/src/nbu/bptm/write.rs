@@ -81,8 +81,9 @@ fn run(
         ToMover::Finish => {}
         _ => return Err(Failure::new(code::HANDSHAKE, "bpbrm sent a message out of turn")),
     }
-    output.complete(mover, report)?;
-    mover.await_child(child)
+    mover.await_child(child)?;
+    // The last that can fail: once it is complete, what was kept at a checkpoint counts as this try's.
+    output.complete(mover, report)
 }
 
 fn write_data(

@@ -1,9 +1,9 @@
 //! The image catalogue: which backups exist, their fragments, and where each file starts in the stream.
 //!
 //! One directory, two files per image: a file list (`.f`) with one JSON line per file in stream order, and
-//! `<backup id>.json` with everything else. The `.json` appears last, whole and at once, and never in place of another:
-//! an image is in the catalogue when that file exists. Nothing is held open between calls, so that several processes
-//! can work with one catalogue.
+//! `<backup id>.json` with everything else. The `.json` appears last, whole and at once, and never in place of another
+//! image's: an image is in the catalogue when that file exists. What changes of an image later replaces the file as whole,
+//! one change after the other. Nothing is held open between calls, so that several processes can work with one catalogue.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -14,6 +14,7 @@ mod record;
 pub(crate) use record::StoredCopy;
 pub use record::{CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 
+use super::durable;
 use super::path_bytes::PathBytes;
 
 /// Format of the files; an image with another one is refused.
@@ -180,10 +181,7 @@ impl Catalog {
             return Ok(Some(image));
         }
         let header = self.header_path(backup_id)?;
-        let new = self.dir.join(format!("{backup_id}.{}.new", std::process::id()));
-        write_record(&new, &image)?;
-        fs::rename(&new, &header).map_err(at(&header))?;
-        sync_dir(&self.dir)?;
+        durable::replace(&header, &encoded(&header, &image)?).map_err(at(&header))?;
         Ok(Some(image))
     }
 
@@ -205,7 +203,7 @@ impl Catalog {
                 _ => {}
             }
         }
-        sync_dir(&self.dir)
+        durable::sync_dir(&self.dir).map_err(at(&self.dir))
     }
 
     fn header_path(&self, backup_id: &str) -> Result<PathBuf, CatalogError> {
@@ -225,14 +223,9 @@ fn checked_id(backup_id: &str) -> Result<&str, CatalogError> {
     Ok(backup_id)
 }
 
-/// Writes a record into a new file, durably.
-fn write_record(path: &Path, image: &ImageRecord) -> Result<(), CatalogError> {
-    let text = serde_json::to_vec_pretty(image).map_err(|e| at(path)(e.into()))?;
-    File::create(path).and_then(|mut f| f.write_all(&text).and_then(|()| f.sync_all())).map_err(at(path))
-}
-
-fn sync_dir(dir: &Path) -> Result<(), CatalogError> {
-    File::open(dir).and_then(|d| d.sync_all()).map_err(at(dir))
+/// What the file at `path` is to hold.
+fn encoded(path: &Path, image: &ImageRecord) -> Result<Vec<u8>, CatalogError> {
+    serde_json::to_vec_pretty(image).map_err(|e| at(path)(e.into()))
 }
 
 /// An image that is being added: its file list, until [`NewImage::commit`]. Dropped before, it leaves nothing.
@@ -309,7 +302,8 @@ impl NewImage {
         self.sync()?;
         let new = self.path.with_extension("new");
         // A link, and not a rename: it must not replace an image that came in between.
-        let linked = write_record(&new, image).and_then(|()| {
+        let text = encoded(&header, image)?;
+        let linked = durable::write(&new, &text).map_err(at(&new)).and_then(|()| {
             fs::hard_link(&new, &header).map_err(|e| match e.kind() {
                 io::ErrorKind::AlreadyExists => CatalogError::Exists(image.backup_id.clone()),
                 _ => at(&header)(e),
@@ -317,7 +311,7 @@ impl NewImage {
         });
         let _ = fs::remove_file(&new);
         linked?;
-        if let Err(error) = sync_dir(&self.catalog.dir) {
+        if let Err(error) = durable::sync_dir(&self.catalog.dir).map_err(at(&self.catalog.dir)) {
             // Not known to be durable: no image, rather than one that may come and go.
             let _ = fs::remove_file(&header);
             return Err(error);

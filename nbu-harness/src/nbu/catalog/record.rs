@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::nbu::install::StorageUnit;
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::plugin::ImageId;
 use crate::nbu::request::{HeaderOrder, ScheduleType, Source};
@@ -196,6 +197,12 @@ impl ImageRecord {
     pub fn copy(&self, number: Option<u32>) -> Option<&CopyRecord> {
         let number = number.unwrap_or(self.primary_copy);
         self.copies.iter().find(|copy| copy.number == number)
+    }
+
+    /// Whether it has a copy with this number on the unit's LSU.
+    pub(crate) fn has_copy_at(&self, number: u32, unit: &StorageUnit) -> bool {
+        let mut copies = self.copies.iter().filter(|copy| copy.number == number);
+        copies.any(|copy| copy.lsu == unit.lsu && copy.storage_server == unit.server)
     }
 
     /// A copy with what identifies its images.

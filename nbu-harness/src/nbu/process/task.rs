@@ -39,8 +39,10 @@ pub(crate) enum MoverTask {
     Delete {
         images: Vec<String>,
     },
-    /// Delete whatever earlier tries of the backup left.
-    Discard,
+    /// Delete whatever earlier tries of the backup left, but for what is before its checkpoint.
+    Discard {
+        keep: Vec<String>,
+    },
     /// Reads the headers of all backups of the LSU.
     ReadHeaders,
     /// Reads a backup's stream for its file list.
@@ -84,8 +86,9 @@ pub(crate) struct WriteTask {
     pub(crate) resume: Option<Checkpoint>,
     /// How long the images are locked afterwards, in seconds.
     pub(crate) worm_seconds: Option<u64>,
-    /// The stream comes in frames (an accelerated backup), which may refer to this earlier backup.
+    /// The stream comes in frames: that of a backup with checkpoints, and that of an accelerated one.
     pub(crate) framed: bool,
+    /// The earlier backup that frames of an accelerated one may refer to.
     pub(crate) base: Option<StoredCopy>,
     /// Bytes of the stream after which bptm waits for bpbrm's decision.
     pub(crate) hold_at: Option<u64>,

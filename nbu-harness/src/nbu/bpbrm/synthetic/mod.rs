@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use self::plan::{Plan, plan};
 use super::backup::FIRST_COPY;
-use super::cleanup::delete_images;
+use super::cleanup::{delete_images, delete_made};
 use super::course::Course;
 use super::duplicate::{Transfer, not_offered};
 use super::owner::{Cause, Owner};
@@ -55,7 +55,11 @@ pub(super) fn run(owner: &mut Owner, request: &SyntheticRequest) -> Result<(), C
         Some(report) => report,
         None => job.normal(owner, &work)?,
     };
-    job.enter(owner, new_image, &id, &report)
+    let entered = job.enter(owner, new_image, &id, &report);
+    if entered.is_err() {
+        delete_images(owner, &work, &report.images);
+    }
+    entered
 }
 
 fn nothing(request: &SyntheticRequest) -> Cause {
@@ -170,13 +174,7 @@ impl Job<'_> {
         match (outcome, report) {
             (Ok(()), Some(report)) if report.bytes == expected => Ok(report),
             (outcome, report) => {
-                let left = match report {
-                    Some(report) if report.status != code::OK => report.left_behind,
-                    _ => conduct.created,
-                };
-                if !left.is_empty() {
-                    delete_images(owner, work, &left);
-                }
+                delete_made(owner, work, report, conduct.created);
                 let what = format!("the image has not the {expected} bytes it should");
                 Err(outcome.err().unwrap_or_else(|| Cause::new(code::SYNTHETIC_INVALID, what)))
             }
