@@ -2,7 +2,7 @@
 //!
 //! The real command's labels are not public in full; the words here are those of the interface.
 
-use super::ask::answer;
+use super::ask::{all_listed, answer};
 use super::options::{Given, Opt, Verb, needed, optional};
 use super::{CommandError, Context};
 use crate::bpstsinfo::{Answer, LsuFacts, Query, ServerFacts, ask};
@@ -124,6 +124,7 @@ fn lsus(context: &Context, given: &Given) -> Result<String, CommandError> {
         );
         return Err(CommandError { status: 2106, text });
     }
+    all_listed(&answer, &key)?;
     let wanted = given.value("-lsu_name");
     let found: Vec<&LsuFacts> =
         answer.lsus.iter().filter(|lsu| wanted.is_none_or(|name| name == lsu.name)).collect();

@@ -70,6 +70,48 @@ fn updatests_takes_over_what_an_upgraded_plug_in_says_and_keeps_the_administrato
 }
 
 #[test]
+fn what_the_plug_in_could_not_say_changes_nothing() {
+    let mut place = set_up();
+    let before = place.ok("nbdevquery -listdv; nbdevquery -liststs -U");
+    let of_s1 = "-stype Fake -storage_server s1";
+    let asking = [
+        format!("nbdevconfig -updatests {of_s1}"),
+        "nbdevconfig -previewdv -stype Fake -storage_servers s1".to_owned(),
+        "nbdevconfig -createdp -dp dp2 -stype Fake -storage_servers s1 -dvlist list".to_owned(),
+        format!("bpstsinfo -li {of_s1}"),
+    ];
+    for call in ["open_lsu_list", "list_lsu"] {
+        place.set("FAKE_OST_FAIL", &format!("{call}:2060022"));
+        for line in &asking {
+            let done = place.shell(line);
+            assert_eq!(done.code, 252, "{call}: {line}: {}", done.text);
+            let says = ["list of LSUs", "error 2060022", "EXIT STATUS 2106"];
+            assert!(says.iter().all(|part| done.text.contains(part)), "{call}: {line}: {}", done.text);
+        }
+    }
+    place.set("FAKE_OST_FAIL", &"get_server_prop:2060022");
+    let new = "nbdevconfig -creatests -storage_server s2 -stype Fake -media_server ms1";
+    for line in [new, &asking[0]] {
+        let done = place.shell(line);
+        assert_eq!(done.code, 252, "{line}: {}", done.text);
+        assert!(done.text.contains("nothing of the storage server"), "{line}: {}", done.text);
+    }
+    place.set("FAKE_OST_FAIL", &"");
+    assert_eq!(place.ok("nbdevquery -listdv; nbdevquery -liststs -U"), before);
+
+    // As many as an answer holds: there may be more.
+    for number in 2..1000 {
+        std::fs::create_dir(place.path(format!("storage/lsu{number}"))).unwrap();
+    }
+    let done = place.shell(&asking[0]);
+    assert_eq!(done.code, 252, "{}", done.text);
+    assert!(done.text.contains("1000 or more"), "{}", done.text);
+    assert_eq!(place.ok("nbdevquery -listdv; nbdevquery -liststs -U"), before);
+    std::fs::remove_dir(place.path("storage/lsu999")).unwrap();
+    place.ok(&asking[0]);
+}
+
+#[test]
 fn what_goes_wrong_has_netbackups_status_and_says_what_to_do() {
     let mut place = set_up();
     let stu2 = "bpstuadd -label stu2 -dp dp1";
