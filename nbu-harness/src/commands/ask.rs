@@ -74,6 +74,11 @@ pub(super) fn ask(
     if let Some(code) = opened.filter(|code| *code != STS_EOK) {
         return Err(refused(&answer, server, "stspi_open_server", code));
     }
+    if opened.is_none() && credentials.is_some() {
+        let text =
+            format!("{server} was not opened: its credentials have no user: set one with tpconfig -update");
+        return Err(CommandError { status: SERVER_DOWN, text });
+    }
     let plugin = answer.plugin.as_ref();
     let facts: Option<&ServerFacts> = answer.server.as_ref().or(answer.by_name.as_ref());
     let Some(facts) = facts else {

@@ -237,7 +237,7 @@ fn passwords_are_in_one_file_that_only_its_owner_reads() {
     assert!(!fs::read_to_string(home.path().join("emm/emm.json")).unwrap().contains("hunter2"));
     let read = emm.credentials().unwrap();
     assert_eq!(read.get("ms1", "T:s1").unwrap().password.reveal(), "hunter2");
-    let missing = emm.change_credentials(|store, _| store.remove("ms2", "T:s1")).unwrap_err();
+    let missing = emm.change_credentials(|store, _| store.remove("ms2", "T:s1", None)).unwrap_err();
     let text = "there is no set of credentials of ms2 for T:s1, did you mean of ms1 for T:s1?";
     assert_eq!(missing.to_string(), text);
 }

@@ -112,6 +112,32 @@ fn what_the_plug_in_could_not_say_changes_nothing() {
 }
 
 #[test]
+fn credentials_have_a_user_and_go_with_him_only() {
+    let place = set_up();
+    let of_s1 = "-storage_server s1 -stype Fake";
+    for (line, status, says) in [
+        (format!("tpconfig -update {of_s1} -sts_user_id '' -password wrong"), 20, "-sts_user_id is empty"),
+        (format!("tpconfig -delete {of_s1} -sts_user_id other"), 20, "it has user"),
+    ] {
+        let done = place.shell(&line);
+        assert_eq!(done.code, status, "{line}: {}", done.text);
+        assert!(done.text.contains(says), "{line}: {}", done.text);
+        assert!(place.ok("tpconfig -dsh").contains("User Id:                user\n"), "{line}");
+    }
+    let file = place.home().join("emm/credentials.json");
+    let held = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, held.replace("\"user\": \"user\"", "\"user\": \"\"")).unwrap();
+    let done = place.shell("nbdevconfig -previewdv -storage_servers s1 -stype Fake");
+    assert_eq!(done.code, 252, "{}", done.text);
+    assert!(done.text.contains("was not opened") && done.text.contains("tpconfig -update"), "{}", done.text);
+    std::fs::write(&file, held).unwrap();
+    place.ok(&format!("tpconfig -delete {of_s1} -sts_user_id user"));
+    let done = place.shell(&format!("tpconfig -add {of_s1} -sts_user_id '' -password wrong"));
+    assert_eq!(done.code, 20, "{}", done.text);
+    assert_eq!(place.ok("tpconfig -dsh"), "");
+}
+
+#[test]
 fn what_goes_wrong_has_netbackups_status_and_says_what_to_do() {
     let mut place = set_up();
     let stu2 = "bpstuadd -label stu2 -dp dp1";
