@@ -325,4 +325,17 @@ fn a_backup_is_listed_with_its_copies_fragments_and_files() {
     let file: Vec<_> = files.lines().find(|line| line.contains("40960")).unwrap().split(' ').collect();
     assert_eq!(file[2].parse::<usize>().unwrap(), file[8].len(), "the length of the path: {file:?}");
     assert_eq!(file.len(), 16, "{file:?}");
+
+    let record = place.home().join(format!("catalog/{id}.json"));
+    let mut image: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    image["not_imported"] = true.into();
+    image["copies"][0]["unlock_time"] = 1_900_000_000.into();
+    std::fs::write(&record, image.to_string()).unwrap();
+    let listed = place.ok("bpimagelist -l");
+    let field = |at: usize, line: &str| line.split(' ').nth(at).map(str::to_owned);
+    assert_eq!(field(28, &short).as_deref(), Some("0"), "{short}");
+    assert_eq!(field(28, &listed).as_deref(), Some("1"), "the image type: {listed}");
+    assert_eq!(short.lines().filter(|line| line.ends_with(" 1900000000")).count(), 0, "{short}");
+    let locked = listed.lines().filter(|line| line.starts_with("FRAG ") && line.ends_with(" 1900000000"));
+    assert_eq!(locked.count(), fragments.len(), "{listed}");
 }
