@@ -2,6 +2,7 @@
 
 use super::c_plugin::c_plugin;
 use super::place::{PROGRAM, Place};
+use nbu_harness::emm::{Emm, PluginInstall};
 
 /// Bits of the C plug-in's capabilities.
 const CHECKPOINT: u32 = 1 << ost_abi::STS_SRVC_CHECKPOINT;
@@ -135,6 +136,28 @@ fn credentials_have_a_user_and_go_with_him_only() {
     let done = place.shell(&format!("tpconfig -add {of_s1} -sts_user_id '' -password wrong"));
     assert_eq!(done.code, 20, "{}", done.text);
     assert_eq!(place.ok("tpconfig -dsh"), "");
+}
+
+#[test]
+fn changes_at_one_time_are_all_kept() {
+    let place = set_up();
+    place.ok("mkfifo config");
+    let mt = Some(c_plugin());
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| place.ok("nbemmcmd -updatehost -machinename ms1 -plugin_config config"));
+        let emm = Emm::open(&place.home()).unwrap();
+        emm.change(|database, _| {
+            // Opens once the command reads its options; it cannot have changed anything yet.
+            std::fs::File::options().write(true).open(place.path("config")).unwrap();
+            let plugin = database.media_server("ms1")?.plugin.clone();
+            database.set_plugin("ms1", PluginInstall { library_mt: mt, ..plugin })
+        })
+        .unwrap();
+        other.join().unwrap();
+    });
+    let hosts = place.ok("nbemmcmd -listhosts -verbose");
+    assert!(hosts.contains(&format!("configuration: {}\n", place.path("config").display())), "{hosts}");
+    assert!(hosts.contains("plug-in, multi-threaded: "), "{hosts}");
 }
 
 #[test]
