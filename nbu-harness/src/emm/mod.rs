@@ -51,6 +51,12 @@ pub struct Emm {
     dir: PathBuf,
 }
 
+/// What of a file is the same in every format.
+#[derive(Debug, Deserialize)]
+struct AnyDocument {
+    format: u32,
+}
+
 /// A file: its format, and what is in it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -149,12 +155,14 @@ impl Emm {
 fn load<T: DeserializeOwned + Default>(path: &Path) -> Result<T, EmmError> {
     let Some(text) = store::read(path)? else { return Ok(T::default()) };
     let damaged = |what: String| EmmError::Damaged { path: path.into(), what };
-    let document: Document<T> = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-    if document.format == FORMAT {
-        Ok(document.content)
-    } else {
-        Err(damaged(format!("format {} (this program writes {FORMAT})", document.format)))
+    let wrong = |error: serde_json::Error| damaged(error.to_string());
+    // The format first: what else a file of another one has, this program does not know.
+    let AnyDocument { format } = serde_json::from_slice(&text).map_err(wrong)?;
+    if format != FORMAT {
+        return Err(damaged(format!("format {format} (this program writes {FORMAT})")));
     }
+    let document: Document<T> = serde_json::from_slice(&text).map_err(wrong)?;
+    Ok(document.content)
 }
 
 fn save<T: Serialize>(

@@ -242,6 +242,21 @@ fn passwords_are_in_one_file_that_only_its_owner_reads() {
     assert_eq!(missing.to_string(), text);
 }
 
+#[test]
+fn a_file_of_another_format_is_said_to_be_one_whatever_is_in_it() {
+    let home = tempfile::tempdir().unwrap();
+    let emm = Emm::open(home.path()).unwrap();
+    for (text, says) in [
+        (r#"{"format": 2, "content": {"tape_libraries": []}, "signature": "x"}"#, "format 2"),
+        (r#"{"format": 1, "content": {"tape_libraries": []}}"#, "unknown field `tape_libraries`"),
+        (r#"{"content": {}}"#, "missing field `format`"),
+    ] {
+        fs::write(home.path().join("emm/emm.json"), text).unwrap();
+        let error = emm.read().unwrap_err().to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+}
+
 /// Environment variable of the test below when it runs itself as the process that is killed: the home, and the step.
 const VICTIM: &str = "NBU_HARNESS_EMM_VICTIM";
 
