@@ -37,9 +37,8 @@ pub use table::Table;
 pub use units::UnitValues;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+pub(crate) use store::make_dirs;
 use store::{Lock, Step};
 
 /// Format of the files; one with another is refused.
@@ -72,8 +71,7 @@ impl Emm {
     /// When the directory cannot be made.
     pub fn open(home: &Path) -> Result<Self, EmmError> {
         let dir = home.join("emm");
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
-        made.map_err(EmmError::io("make", &dir))?;
+        make_dirs(&dir, 0o700).map_err(EmmError::io("make", &dir))?;
         Ok(Self { dir })
     }
 

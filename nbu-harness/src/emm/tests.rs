@@ -2,6 +2,7 @@
 
 use super::store::Step;
 use super::*;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
