@@ -7,6 +7,7 @@ use crate::emm::{
     Database, Emm, EmmError, NewPool, NewServer, PoolValues, StateChange, StorageType, VolumeReport,
     server_key,
 };
+use crate::nearest::{hint_ended, nearest};
 
 /// Credentials are missing on the media server.
 const NO_CREDENTIALS: i32 = 2107;
@@ -173,8 +174,7 @@ fn chosen(list: &[String], reported: &[VolumeReport]) -> Result<Vec<VolumeReport
         .map(|name| {
             reported.iter().find(|volume| volume.name == *name).cloned().ok_or_else(|| {
                 let names: Vec<_> = reported.iter().map(|volume| volume.name.as_str()).collect();
-                let meant = crate::nearest::nearest(name, names.iter().copied());
-                let meant = meant.map(|near| format!(", did you mean {near}?")).unwrap_or_default();
+                let meant = hint_ended(nearest(name, names.iter().copied()));
                 let text =
                     format!("the storage server has no volume {name}{meant} It has {}", names.join(", "));
                 CommandError { status: 227, text }
