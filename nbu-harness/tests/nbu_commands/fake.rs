@@ -161,6 +161,16 @@ fn changes_at_one_time_are_all_kept() {
 }
 
 #[test]
+fn what_cannot_be_printed_is_an_error_unless_the_reader_has_gone() {
+    let place = place();
+    let done = place.shell("nbemmcmd -listhosts > /dev/full");
+    assert_eq!(done.code, 14, "{}", done.text);
+    assert!(done.text.contains("No space left") && done.text.contains("EXIT STATUS 14"), "{}", done.text);
+    let gone = place.ok("mkfifo out; exec 3<> out 4> out 3<&-; nbemmcmd -listhosts >&4");
+    assert_eq!(gone, "");
+}
+
+#[test]
 fn what_goes_wrong_has_netbackups_status_and_says_what_to_do() {
     let mut place = set_up();
     let stu2 = "bpstuadd -label stu2 -dp dp1";
