@@ -11,6 +11,16 @@ pub(crate) fn nearest<'w>(given: &str, words: impl IntoIterator<Item = &'w str>)
         .map(|(_, word)| word)
 }
 
+/// What stands behind "there is no such word": the word that may have been meant, if there is one.
+pub(crate) fn hint(near: Option<&str>) -> String {
+    near.map(|word| format!(", did you mean {word}?")).unwrap_or_default()
+}
+
+/// The same where another sentence follows.
+pub(crate) fn hint_ended(near: Option<&str>) -> String {
+    if near.is_some() { hint(near) } else { ".".into() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use super::{CommandError, Context};
 use crate::bpstsinfo::{Answer, OpenQuery, Query, ServerFacts};
 use crate::emm::{Credentials, MediaServer, ServerReport, Settings, VolumeReport};
-use ost_abi::{STS_EAUTH, STS_EOK, sts_error_text};
+use ost_abi::{STS_EAUTH, STS_ENOENT, STS_EOK, sts_error_text};
 use std::time::Duration;
 
 /// Storage server down or unavailable.
@@ -74,18 +74,31 @@ pub(super) fn ask(
     if let Some(code) = opened.filter(|code| *code != STS_EOK) {
         return Err(refused(&answer, server, "stspi_open_server", code));
     }
+    if opened.is_none() && credentials.is_some() {
+        let text =
+            format!("{server} was not opened: its credentials have no user: set one with tpconfig -update");
+        return Err(CommandError { status: SERVER_DOWN, text });
+    }
     let plugin = answer.plugin.as_ref();
     let facts: Option<&ServerFacts> = answer.server.as_ref().or(answer.by_name.as_ref());
+    let Some(facts) = facts else {
+        let text = format!(
+            "media server {}: its plug-in says nothing of the storage server {server}, neither by its name nor opened",
+            media_server.name
+        );
+        return Err(CommandError { status: SERVER_DOWN, text: with_log(&text, &answer) });
+    };
     let report = ServerReport {
         plugin: plugin.map(|facts| facts.name.clone()).unwrap_or_default(),
         version: plugin.map(|facts| facts.build_version.clone()).unwrap_or_default(),
-        description: facts.map(|facts| facts.description.clone()).unwrap_or_default(),
-        server_flags: facts.map_or(0, |facts| facts.flags),
-        capabilities: facts.map(|facts| facts.capabilities.clone()).unwrap_or_default(),
+        description: facts.description.clone(),
+        server_flags: facts.flags,
+        capabilities: facts.capabilities.clone(),
     };
     if opened.is_none() {
         return Ok(Asked { report, volumes: None });
     }
+    all_listed(&answer, server)?;
     if let Some(lsu) = answer.lsus.iter().find(|lsu| lsu.code != STS_EOK) {
         return Err(refused(
             &answer,
@@ -110,12 +123,32 @@ pub(super) fn ask(
     Ok(Asked { report, volumes: Some(volumes) })
 }
 
+/// The LSUs of an opened storage server must be all of them: one that is not in the answer counts as gone.
+pub(super) fn all_listed(answer: &Answer, server: &str) -> Result<(), CommandError> {
+    match answer.list_end_code {
+        Some(STS_ENOENT) => Ok(()),
+        Some(code) => Err(refused(answer, server, "the list of LSUs", code)),
+        None => {
+            let text = format!(
+                "{server} has {} or more LSUs, and no more than that are listed: let its user see fewer",
+                answer.lsus.len()
+            );
+            Err(CommandError { status: SERVER_DOWN, text })
+        }
+    }
+}
+
 /// The plug-in's refusal, in the words of a job's details, with what it logged.
 fn refused(answer: &Answer, server: &str, call: &str, code: i32) -> CommandError {
     let what = sts_error_text(code);
     let hint = if code == STS_EAUTH { ": check -sts_user_id and -password of tpconfig" } else { "" };
     let error =
         format!("Storage Server Error: (Storage server: {server}) {call}: error {code}: {what}{hint}");
-    let lines: Vec<_> = [error.as_str()].into_iter().chain(answer.log.iter().map(String::as_str)).collect();
-    CommandError { status: SERVER_DOWN, text: lines.join("\n  ") }
+    CommandError { status: SERVER_DOWN, text: with_log(&error, answer) }
+}
+
+/// An error, and below it what the plug-in logged.
+fn with_log(error: &str, answer: &Answer) -> String {
+    let lines: Vec<_> = [error].into_iter().chain(answer.log.iter().map(String::as_str)).collect();
+    lines.join("\n  ")
 }

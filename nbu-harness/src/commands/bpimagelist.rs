@@ -100,7 +100,7 @@ const IMAGE: &[Field<ImageFacts>] = &[
     ("name1", |_| "*NULL*".into()),
     ("input_options", |_| "*NULL*".into()),
     ("primary_copy", |i| i.primary_copy.to_string()),
-    ("image_type", |_| "0".into()),
+    ("image_type", |i| i.image_type.to_string()),
     ("tir_info", |_| "0".into()),
     ("tir_expiration", |_| "0".into()),
     ("keywords", |_| "*NULL*".into()),
@@ -165,7 +165,7 @@ const FRAGMENT: &[Field<Fragment>] = &[
     ("mirror_parent", |_| "0".into()),
     ("copy_on_hold", |_| "0".into()),
     ("worm_flags", |_| "0".into()),
-    ("worm_unlock_time", |_| "0".into()),
+    ("worm_unlock_time", |f| f.copy.unlock_time.to_string()),
 ];
 
 fn joined<T>(head: &str, fields: &[Field<T>], of: &T) -> String {

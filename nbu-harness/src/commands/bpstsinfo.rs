@@ -2,11 +2,12 @@
 //!
 //! The real command's labels are not public in full; the words here are those of the interface.
 
-use super::ask::answer;
+use super::ask::{all_listed, answer};
 use super::options::{Given, Opt, Verb, needed, optional};
 use super::{CommandError, Context};
 use crate::bpstsinfo::{Answer, LsuFacts, Query, ServerFacts, ask};
 use crate::emm::{MediaServer, server_key};
+use crate::nearest::{hint, nearest};
 use ost_abi::{STS_CAPABILITIES, STS_EOK, STSPI_THREADS_MULTI, sts_error_text};
 use std::fmt::Write;
 use std::time::Duration;
@@ -124,12 +125,12 @@ fn lsus(context: &Context, given: &Given) -> Result<String, CommandError> {
         );
         return Err(CommandError { status: 2106, text });
     }
+    all_listed(&answer, &key)?;
     let wanted = given.value("-lsu_name");
     let found: Vec<&LsuFacts> =
         answer.lsus.iter().filter(|lsu| wanted.is_none_or(|name| name == lsu.name)).collect();
     if let Some(name) = wanted.filter(|_| found.is_empty()) {
-        let meant = crate::nearest::nearest(name, answer.lsus.iter().map(|lsu| lsu.name.as_str()));
-        let meant = meant.map(|near| format!(", did you mean {near}?")).unwrap_or_default();
+        let meant = hint(nearest(name, answer.lsus.iter().map(|lsu| lsu.name.as_str())));
         return Err(CommandError { status: 227, text: format!("{key} has no LSU {name}{meant}") });
     }
     let figure = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), |bytes| bytes.to_string());

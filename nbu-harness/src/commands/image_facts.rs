@@ -1,5 +1,5 @@
 //! An image as commands print it: the catalogue's record and where the database of the media manager has its storage.
-//! The one place that knows the fields of the record.
+//! Of the commands, only this module knows where the record has what.
 
 use crate::emm::Database;
 use crate::jobs_db::ScheduleType;
@@ -16,7 +16,9 @@ pub(super) struct ImageFacts {
     /// Seconds since the epoch.
     pub(super) backup_time: u64,
     pub(super) job_id: u64,
-    /// Number of the stream, from 1; 0 when there is only one.
+    /// `IMAGE_TYPE`: 0 for a backup, 1 for one that phase 2 of an import is still to read.
+    pub(super) image_type: u8,
+    /// Number of the policy's data stream, from 1.
     pub(super) stream: u32,
     pub(super) kbytes: u64,
     pub(super) files: u64,
@@ -38,6 +40,8 @@ pub(super) struct CopyFacts {
     /// A media server that can read it.
     pub(super) host: String,
     pub(super) block_size: u32,
+    /// When the storage lets it go again, in seconds since the epoch; 0 when it is not locked.
+    pub(super) unlock_time: u64,
     /// Number and KiB of each fragment.
     pub(super) fragments: Vec<(u32, u64)>,
 }
@@ -56,6 +60,7 @@ pub(super) fn facts(image: &ImageRecord, database: &Database) -> ImageFacts {
         },
         backup_time: image.backup_time,
         job_id: image.job_id,
+        image_type: u8::from(image.not_imported),
         stream: image.stream,
         kbytes: image.stream_bytes.div_ceil(1024),
         files: image.files,
@@ -79,6 +84,7 @@ fn copy(one: &CopyRecord, database: &Database) -> CopyFacts {
         volume: format!("1;{server_type};{name};{};{lsu};0", pool.unwrap_or("*NULL*")),
         host: server.map_or("*NULL*", |server| server.media_server.as_str()).to_owned(),
         block_size: one.buffer_size,
+        unlock_time: one.unlock_time.unwrap_or(0),
         fragments: one.fragments.iter().map(|fragment| (fragment.number, fragment.kbytes())).collect(),
     }
 }

@@ -28,13 +28,15 @@ use crate::emm::{Emm, EmmError};
 use crate::nbu::status_text;
 use options::Verb;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Environment variable with the NetBackup home.
 const HOME: &str = "NBU_HARNESS_HOME";
 /// Exit code for a status that does not fit into one.
 const EXTENDED: i32 = 252;
+/// File write failed.
+const WRITE_FAILED: i32 = 14;
 
 /// A command.
 #[derive(Debug, Clone, Copy)]
@@ -138,13 +140,10 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
             arg.into_string().map_err(|arg| CommandError::usage(format!("{} is no UTF-8", arg.display())))
         })
         .collect::<Result<Vec<_>, _>>()
-        .and_then(|args| command.run(args));
+        .and_then(|args| command.run(args))
+        .and_then(|text| print(&text));
     Some(match done {
-        Ok(text) => {
-            // Whoever reads may have gone: nothing is wrong then.
-            let _ = std::io::stdout().lock().write_all(text.as_bytes());
-            0
-        }
+        Ok(()) => 0,
         Err(error) => {
             let text = status_text(error.status);
             let line = format!("{}: {}\nEXIT STATUS {}: {text}\n", command.name, error.text, error.status);
@@ -152,6 +151,18 @@ pub fn dispatch(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
             error.exit_code()
         }
     })
+}
+
+fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads may have gone: nothing is wrong then.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let text = format!("it is done, but standard output cannot be written: {error}");
+            Err(CommandError { status: WRITE_FAILED, text })
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Command {

@@ -4,8 +4,10 @@ use super::ask::{Asked, ask};
 use super::options::{Given, Verb, needed, optional};
 use super::{CommandError, Context, volume_lines};
 use crate::emm::{
-    Database, Emm, NewPool, NewServer, PoolValues, StateChange, StorageType, VolumeReport, server_key,
+    Database, Emm, EmmError, NewPool, NewServer, PoolValues, StateChange, StorageType, VolumeReport,
+    server_key,
 };
+use crate::nearest::{hint_ended, nearest};
 
 /// Credentials are missing on the media server.
 const NO_CREDENTIALS: i32 = 2107;
@@ -90,18 +92,22 @@ fn key(given: &Given, option: &str) -> Result<String, CommandError> {
     Ok(server_key(given.need("-stype")?, given.need(option)?))
 }
 
-/// The pool that is named, which must be of the type that is named.
-fn pool<'d>(given: &Given, database: &'d Database) -> Result<&'d crate::emm::DiskPool, CommandError> {
+/// Changes the pool that is named, which must be of the type that is named.
+fn change_pool(
+    emm: &Emm,
+    given: &Given,
+    change: impl FnOnce(&mut Database, &str) -> Result<(), EmmError>,
+) -> Result<(), CommandError> {
     let (name, stype) = (given.need("-dp")?, given.need("-stype")?);
-    let pool = database.disk_pool(name)?;
-    let server = database.storage_server(&pool.storage_server)?;
-    if server.server_type == stype {
-        return Ok(pool);
-    }
-    Err(CommandError::usage(format!(
-        "-stype {stype}: the disk pool {name} is of type {}",
-        server.server_type
-    )))
+    emm.change(|database, _| {
+        let server = database.storage_server(&database.disk_pool(name)?.storage_server)?;
+        if server.server_type != stype {
+            let expected = format!("the disk pool {name} is of type {}", server.server_type);
+            return Err(EmmError::BadValue { what: "as -stype".into(), value: stype.into(), expected });
+        }
+        change(database, name)
+    })?;
+    Ok(())
 }
 
 fn create_server(context: &Context, given: &Given) -> Result<String, CommandError> {
@@ -168,8 +174,7 @@ fn chosen(list: &[String], reported: &[VolumeReport]) -> Result<Vec<VolumeReport
         .map(|name| {
             reported.iter().find(|volume| volume.name == *name).cloned().ok_or_else(|| {
                 let names: Vec<_> = reported.iter().map(|volume| volume.name.as_str()).collect();
-                let meant = crate::nearest::nearest(name, names.iter().copied());
-                let meant = meant.map(|near| format!(", did you mean {near}?")).unwrap_or_default();
+                let meant = hint_ended(nearest(name, names.iter().copied()));
                 let text =
                     format!("the storage server has no volume {name}{meant} It has {}", names.join(", "));
                 CommandError { status: 227, text }
@@ -205,17 +210,14 @@ fn create_pool(context: &Context, given: &Given) -> Result<String, CommandError>
 }
 
 fn update_pool(context: &Context, given: &Given) -> Result<String, CommandError> {
-    let emm = context.emm()?;
-    let (name, values) = (pool(given, &emm.read()?)?.name.clone(), values(given)?);
-    emm.change(|database, _| database.update_disk_pool(&name, &values))?;
-    Ok(format!("Disk pool {name} has been successfully updated\n"))
+    let values = values(given)?;
+    change_pool(&context.emm()?, given, |database, name| database.update_disk_pool(name, &values))?;
+    Ok(format!("Disk pool {} has been successfully updated\n", given.need("-dp")?))
 }
 
 fn delete_pool(context: &Context, given: &Given) -> Result<String, CommandError> {
-    let emm = context.emm()?;
-    let name = pool(given, &emm.read()?)?.name.clone();
-    emm.change(|database, _| database.remove_disk_pool(&name))?;
-    Ok(format!("Disk pool {name} has been successfully deleted\n"))
+    change_pool(&context.emm()?, given, |database, name| database.remove_disk_pool(name).map(|_| ()))?;
+    Ok(format!("Disk pool {} has been successfully deleted\n", given.need("-dp")?))
 }
 
 fn change_state(context: &Context, given: &Given) -> Result<String, CommandError> {
@@ -233,14 +235,11 @@ fn change_state(context: &Context, given: &Given) -> Result<String, CommandError
             "storage server"
         }
         (None, Some(_), volume) => {
-            let pool = pool(given, &emm.read()?)?.name.clone();
-            if let Some(volume) = volume {
-                emm.change(|database, _| database.change_volume_state(&pool, volume, change))?;
-                "disk volume"
-            } else {
-                emm.change(|database, _| database.change_pool_state(&pool, change))?;
-                "disk pool"
-            }
+            change_pool(&emm, given, |database, pool| match volume {
+                Some(volume) => database.change_volume_state(pool, volume, change),
+                None => database.change_pool_state(pool, change),
+            })?;
+            if volume.is_some() { "disk volume" } else { "disk pool" }
         }
         _ => {
             let text = "whose state? -storage_server NAME, or -dp POOL, or -dp POOL -dv VOLUME";

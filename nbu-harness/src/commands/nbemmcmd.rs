@@ -60,26 +60,45 @@ fn library(given: &Given, option: &str) -> Result<Option<PathBuf>, CommandError>
         .map_err(|error| CommandError::usage(format!("{option} {path}: it cannot be loaded: {error}")))
 }
 
-/// The plug-in as it was, with what is given.
-fn plugin(given: &Given, mut plugin: PluginInstall) -> Result<PluginInstall, CommandError> {
-    if let Some(library) = library(given, "-plugin")? {
-        plugin.library = library;
+fn config(given: &Given) -> Result<Option<PathBuf>, CommandError> {
+    let Some(path) = given.value("-plugin_config") else { return Ok(None) };
+    let full = absolute(path)?;
+    std::fs::File::open(&full)
+        .map_err(|error| CommandError::usage(format!("-plugin_config {path}: {error}")))?;
+    Ok(Some(full))
+}
+
+/// What is given of a plug-in: looked at before the database is locked, and put in place under its lock.
+struct Changes {
+    library: Option<PathBuf>,
+    library_mt: Option<PathBuf>,
+    config: Option<PathBuf>,
+}
+
+impl Changes {
+    fn of(given: &Given) -> Result<Self, CommandError> {
+        Ok(Self {
+            library: library(given, "-plugin")?,
+            library_mt: library(given, "-plugin_mt")?,
+            config: config(given)?,
+        })
     }
-    if let Some(library) = library(given, "-plugin_mt")? {
-        plugin.library_mt = Some(library);
+
+    /// The plug-in as it was, with what is given.
+    fn on(self, plugin: PluginInstall) -> PluginInstall {
+        PluginInstall {
+            library: self.library.unwrap_or(plugin.library),
+            library_mt: self.library_mt.or(plugin.library_mt),
+            config: self.config.unwrap_or(plugin.config),
+            ..plugin
+        }
     }
-    if let Some(config) = given.value("-plugin_config") {
-        plugin.config = absolute(config)?;
-        std::fs::File::open(&plugin.config)
-            .map_err(|error| CommandError::usage(format!("-plugin_config {config}: {error}")))?;
-    }
-    Ok(plugin)
 }
 
 fn add(context: &Context, given: &Given) -> Result<String, CommandError> {
     media_only(given)?;
     let name = given.need("-machinename")?.to_owned();
-    let plugin = plugin(given, PluginInstall::default())?;
+    let plugin = Changes::of(given)?.on(PluginInstall::default());
     context.emm()?.change(|database, _| database.add_media_server(MediaServer { name, plugin }))?;
     Ok("Command completed successfully.\n".into())
 }
@@ -87,10 +106,11 @@ fn add(context: &Context, given: &Given) -> Result<String, CommandError> {
 fn update(context: &Context, given: &Given) -> Result<String, CommandError> {
     media_only(given)?;
     let name = given.need("-machinename")?;
-    let emm = context.emm()?;
-    let known = emm.read()?.media_server(name)?.plugin.clone();
-    let plugin = plugin(given, known)?;
-    emm.change(|database, _| database.set_plugin(name, plugin))?;
+    let changes = Changes::of(given)?;
+    context.emm()?.change(|database, _| {
+        let known = database.media_server(name)?.plugin.clone();
+        database.set_plugin(name, changes.on(known))
+    })?;
     Ok("Command completed successfully.\n".into())
 }
 

@@ -4,7 +4,7 @@
 //! is refused with the nearest that does.
 
 use super::{CommandError, Context};
-use crate::nearest::nearest;
+use crate::nearest::{hint_ended, nearest};
 use std::fmt::Write;
 use std::slice;
 use std::str::FromStr;
@@ -170,8 +170,7 @@ fn verb_of(verbs: &'static [Verb], args: &[String]) -> Result<(&'static Verb, Ve
 
 fn unknown(what: &str, word: &str, valid: impl Iterator<Item = &'static str>) -> CommandError {
     let valid: Vec<_> = valid.filter(|name| !name.is_empty()).collect();
-    let meant = nearest(word, valid.iter().copied());
-    let meant = meant.map(|name| format!(", did you mean {name}?")).unwrap_or_default();
+    let meant = hint_ended(nearest(word, valid.iter().copied()));
     CommandError::usage(format!("there is no {what} {word}{meant} There are {}", valid.join(", ")))
 }
 
@@ -249,7 +248,7 @@ mod tests {
             (&["-add"][..], "NAME is missing"),
             (&["a", "-add", "b"], "b is given twice"),
             (&["-group", "g1", "stray"], "there is no option stray"),
-            (&["slp1"], "there is no verb slp1"),
+            (&["slp1"], "there is no verb slp1. There are -add, -group"),
         ] {
             let error = given(NAMED, args).unwrap_err();
             assert!(error.contains(complaint), "{args:?}: {error}");
@@ -261,7 +260,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_what_would_be_right() {
         for (verbs, args, complaint) in [
-            (VERBS, &["-createpd"][..], "there is no verb -createpd, did you mean -createdp?"),
+            (VERBS, &["-createpd"][..], "there is no verb -createpd, did you mean -createdp? There are"),
             (VERBS, &["-createdp", "-dpp", "x"], "there is no option -dpp, did you mean -dp?"),
             (VERBS, &["-createdp", "-dp"], "-dp needs a value"),
             (VERBS, &["-createdp", "-dp", "x", "-hosts"], "-hosts needs a value"),

@@ -76,8 +76,12 @@ fn tried(
     given: &Given,
     emm: &Emm,
 ) -> Result<(Credentials, super::ask::Asked), CommandError> {
-    let (storage_server, media_server) = whom(given, emm)?;
     let user = given.need("-sts_user_id")?.to_owned();
+    if user.is_empty() {
+        let text = "-sts_user_id is empty: a storage server is opened with a user";
+        return Err(CommandError::usage(text.into()));
+    }
+    let (storage_server, media_server) = whom(given, emm)?;
     let credentials = Credentials { media_server, storage_server, user, password: password(given)? };
     let database = emm.read()?;
     let host = database.media_server(&credentials.media_server)?;
@@ -104,7 +108,7 @@ fn update(context: &Context, given: &Given) -> Result<String, CommandError> {
 fn delete(context: &Context, given: &Given) -> Result<String, CommandError> {
     let emm = context.emm()?;
     let (key, media_server) = whom(given, &emm)?;
-    emm.change_credentials(|store, _| store.remove(&media_server, &key))?;
+    emm.change_credentials(|store, _| store.remove(&media_server, &key, given.value("-sts_user_id")))?;
     Ok(String::new())
 }
 

@@ -45,11 +45,22 @@ impl CredentialStore {
         Ok(())
     }
 
-    /// Takes credentials out.
+    /// Takes credentials out, only those of `user` if one is named.
     ///
     /// # Errors
-    /// When there are none.
-    pub fn remove(&mut self, media_server: &str, storage_server: &str) -> Result<Credentials, EmmError> {
-        self.0.remove(Kind::Credentials, &credentials_key(media_server, storage_server))
+    /// When there are none, or they are another user's.
+    pub fn remove(
+        &mut self,
+        media_server: &str,
+        storage_server: &str,
+        user: Option<&str>,
+    ) -> Result<Credentials, EmmError> {
+        let (key, held) =
+            (credentials_key(media_server, storage_server), self.get(media_server, storage_server)?);
+        if let Some(user) = user.filter(|user| *user != held.user) {
+            let what = format!("as the user of the {} {key}", Kind::Credentials);
+            return Err(EmmError::bad(what, &user, format!("it has user {}", held.user)));
+        }
+        self.0.remove(Kind::Credentials, &key)
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with the database, and the NetBackup status of each.
 
+use crate::nearest::hint;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ pub enum EmmError {
         what: String,
     },
     /// There is none of that name.
-    #[error("there is no {kind} {name}{}", meant(nearest.as_deref()))]
+    #[error("there is no {kind} {name}{}", hint(nearest.as_deref()))]
     NoSuch {
         /// Of what.
         kind: Kind,
@@ -102,10 +103,6 @@ pub enum EmmError {
         /// What it has to be.
         expected: String,
     },
-}
-
-fn meant(nearest: Option<&str>) -> String {
-    nearest.map(|name| format!(", did you mean {name}?")).unwrap_or_default()
 }
 
 impl EmmError {

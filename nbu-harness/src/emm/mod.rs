@@ -37,9 +37,8 @@ pub use table::Table;
 pub use units::UnitValues;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+pub(crate) use store::make_dirs;
 use store::{Lock, Step};
 
 /// Format of the files; one with another is refused.
@@ -49,6 +48,12 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone)]
 pub struct Emm {
     dir: PathBuf,
+}
+
+/// What of a file is the same in every format.
+#[derive(Debug, Deserialize)]
+struct AnyDocument {
+    format: u32,
 }
 
 /// A file: its format, and what is in it.
@@ -66,8 +71,7 @@ impl Emm {
     /// When the directory cannot be made.
     pub fn open(home: &Path) -> Result<Self, EmmError> {
         let dir = home.join("emm");
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
-        made.map_err(EmmError::io("make", &dir))?;
+        make_dirs(&dir, 0o700).map_err(EmmError::io("make", &dir))?;
         Ok(Self { dir })
     }
 
@@ -149,12 +153,14 @@ impl Emm {
 fn load<T: DeserializeOwned + Default>(path: &Path) -> Result<T, EmmError> {
     let Some(text) = store::read(path)? else { return Ok(T::default()) };
     let damaged = |what: String| EmmError::Damaged { path: path.into(), what };
-    let document: Document<T> = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-    if document.format == FORMAT {
-        Ok(document.content)
-    } else {
-        Err(damaged(format!("format {} (this program writes {FORMAT})", document.format)))
+    let wrong = |error: serde_json::Error| damaged(error.to_string());
+    // The format first: what else a file of another one has, this program does not know.
+    let AnyDocument { format } = serde_json::from_slice(&text).map_err(wrong)?;
+    if format != FORMAT {
+        return Err(damaged(format!("format {format} (this program writes {FORMAT})")));
     }
+    let document: Document<T> = serde_json::from_slice(&text).map_err(wrong)?;
+    Ok(document.content)
 }
 
 fn save<T: Serialize>(

@@ -2,9 +2,9 @@
 //! failure in the middle of a change.
 
 use super::EmmError;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What has just been done on the way to a new content. A test ends the process there.
@@ -54,6 +54,24 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, EmmError> {
     }
 }
 
+/// Makes a directory, and those above it that are missing. They survive a power failure when it returns.
+pub(crate) fn make_dirs(dir: &Path, mode: u32) -> io::Result<()> {
+    let missing = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir());
+    let missing: Vec<&Path> = missing.collect();
+    DirBuilder::new().recursive(true).mode(mode).create(dir)?;
+    // The lowest last: it is reachable once those above it are.
+    missing.into_iter().rev().try_for_each(|made| sync_dir(above(made)))
+}
+
+/// Makes what was made, renamed and removed in a directory durable.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn above(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Replaces a file's content, under the directory's lock. `step` hears of every step.
 pub(super) fn replace(
     _lock: &Lock,
@@ -83,8 +101,8 @@ pub(super) fn replace(
     step(Step::Synced);
     std::fs::rename(&new, path).map_err(EmmError::io("replace", path))?;
     step(Step::Renamed);
-    let dir = path.parent().unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(EmmError::io("sync", dir))?;
+    let dir = above(path);
+    sync_dir(dir).map_err(EmmError::io("sync", dir))?;
     step(Step::Done);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::store::Step;
 use super::*;
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -237,9 +238,24 @@ fn passwords_are_in_one_file_that_only_its_owner_reads() {
     assert!(!fs::read_to_string(home.path().join("emm/emm.json")).unwrap().contains("hunter2"));
     let read = emm.credentials().unwrap();
     assert_eq!(read.get("ms1", "T:s1").unwrap().password.reveal(), "hunter2");
-    let missing = emm.change_credentials(|store, _| store.remove("ms2", "T:s1")).unwrap_err();
+    let missing = emm.change_credentials(|store, _| store.remove("ms2", "T:s1", None)).unwrap_err();
     let text = "there is no set of credentials of ms2 for T:s1, did you mean of ms1 for T:s1?";
     assert_eq!(missing.to_string(), text);
+}
+
+#[test]
+fn a_file_of_another_format_is_said_to_be_one_whatever_is_in_it() {
+    let home = tempfile::tempdir().unwrap();
+    let emm = Emm::open(home.path()).unwrap();
+    for (text, says) in [
+        (r#"{"format": 2, "content": {"tape_libraries": []}, "signature": "x"}"#, "format 2"),
+        (r#"{"format": 1, "content": {"tape_libraries": []}}"#, "unknown field `tape_libraries`"),
+        (r#"{"content": {}}"#, "missing field `format`"),
+    ] {
+        fs::write(home.path().join("emm/emm.json"), text).unwrap();
+        let error = emm.read().unwrap_err().to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
 }
 
 /// Environment variable of the test below when it runs itself as the process that is killed: the home, and the step.

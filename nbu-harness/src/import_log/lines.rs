@@ -51,7 +51,7 @@ impl Process {
 
     /// KiB of the stream.
     pub(super) fn kbytes(&self) -> u64 {
-        self.fragments.iter().map(|fragment| fragment.kbytes).sum()
+        self.fragments.iter().fold(0, |sum, fragment| fragment.kbytes.saturating_add(sum))
     }
 }
 
@@ -119,13 +119,15 @@ fn our_front(text: &str) -> Option<(u64, &str, &str)> {
     known.then_some((pid.parse().ok()?, server, text))
 }
 
-/// Milliseconds of the day of `01:02:03` or `01:02:03.004`.
+/// Milliseconds of the day of `01:02:03` or `01:02:03.004`. What is finer than a millisecond is left out.
 fn time_of_day(word: &str) -> Option<u64> {
-    let (clock, millis) = word.split_once('.').unwrap_or((word, "0"));
+    let (clock, fraction) = word.split_once('.').unwrap_or((word, "0"));
+    let digits = fraction.bytes().map_while(|byte| char::from(byte).to_digit(10)).chain([0; 3]);
+    let millis = digits.take(3).fold(0, |millis, digit| millis * 10 + u64::from(digit));
     let mut parts = clock.split(':').map(|part| part.parse::<u64>().ok());
     let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
     let valid = hours < 24 && minutes < 60 && seconds < 61 && parts.next().is_none();
-    valid.then(|| ((hours * 60 + minutes) * 60 + seconds) * 1000 + millis.parse::<u64>().unwrap_or(0))
+    valid.then(|| ((hours * 60 + minutes) * 60 + seconds) * 1000 + millis)
 }
 
 /// The digits that a text begins with.

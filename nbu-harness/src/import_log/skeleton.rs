@@ -10,6 +10,14 @@ const DELAYS: (u64, u64) = (10, 15);
 const MIN_FRAGMENT_KB: u64 = 1024;
 /// KiB that tar's headers and end take in the stream of one generated file.
 const FRAME_KB: u64 = 2;
+/// Largest fragment whose bytes 64 bits can count, in KiB.
+const MAX_FRAGMENT_KB: u64 = u64::MAX >> 10;
+/// Most KiB in one generated file, most files, and most steps of a scenario.
+const MAX_FILE_KB: u64 = 1 << 30;
+const MAX_FILES: u64 = 10_000_000;
+const MAX_STEPS: usize = 1000;
+/// Processes with a comment of their own: YAML is read with fewer than 96 comments in a row.
+const MAX_COMMENTS: usize = 64;
 
 /// What all processes agree on, and what those that do not say.
 struct Agreed {
@@ -64,6 +72,10 @@ pub(super) fn write(processes: &[Process], log: &str) -> String {
     yaml
 }
 
+fn listed(numbers: &[u64]) -> String {
+    numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Text that means nothing to YAML.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
@@ -86,8 +98,8 @@ fn nbu(both: &[&Process], line: &mut dyn FnMut(&str)) {
     line("nbu:");
     line("  buffers:");
     let mut setting = |name: &str, agreed: &Agreed, good: &dyn Fn(u64) -> bool, unit: &str| {
-        for other in &agreed.others {
-            line(&format!("    # other processes used {other}"));
+        if !agreed.others.is_empty() {
+            line(&format!("    # other processes used {}", listed(&agreed.others)));
         }
         match agreed.value {
             Some(value) if good(value) => line(&format!("    {name}: {value}{unit}")),
@@ -124,6 +136,10 @@ fn storage(both: &[&Process], backups: &[&Process], line: &mut dyn FnMut(&str)) 
         .map(|fragment| fragment.kbytes)
         .collect();
     let fragment = match (cut.iter().max(), cut.iter().min()) {
+        (Some(max), _) if *max > MAX_FRAGMENT_KB => {
+            line(&format!("  # ?? fragments of {max} KB are larger than a scenario can ask for"));
+            String::new()
+        }
         (Some(max), Some(min)) if *max >= MIN_FRAGMENT_KB => {
             if max != min {
                 line(&format!("  # ?? fragments that were not the last had {min} to {max} KB"));
@@ -171,8 +187,14 @@ fn selections(backups: &[&Process], line: &mut dyn FnMut(&str)) {
         }
         line("  - NEW_STREAM");
         line("  - GEN_DATA");
-        line(&format!("  - GEN_KBSIZE={}", kbytes.saturating_sub(FRAME_KB).max(1)));
-        line("  - GEN_MAXFILES=1");
+        let data = kbytes.saturating_sub(FRAME_KB).max(1);
+        let files = data.div_ceil(MAX_FILE_KB).min(MAX_FILES);
+        let size = (data / files).min(MAX_FILE_KB);
+        if data / files > size {
+            line(&format!("  # ?? it is more data than {MAX_FILES} generated files can have"));
+        }
+        line(&format!("  - GEN_KBSIZE={size}"));
+        line(&format!("  - GEN_MAXFILES={files}"));
     }
 }
 
@@ -183,19 +205,27 @@ fn steps(backups: &[&Process], restores: &[&Process], line: &mut dyn FnMut(&str)
     if rounds > 0 {
         line(&format!("  # {} restores; a step restores every backup once", restores.len()));
     }
-    for _ in 0..rounds {
+    // Besides the backup and the end.
+    let most = MAX_STEPS - 2;
+    if rounds > most {
+        line(&format!(
+            "  # ?? {} restores are more than a scenario has steps for: here are {most}",
+            restores.len()
+        ));
+    }
+    for _ in 0..rounds.min(most) {
         line("  - restore: {}");
     }
     line("  - expire: {}");
 }
 
 fn expectations(backups: &[&Process], restores: &[&Process], line: &mut dyn FnMut(&str)) {
-    for process in backups.iter().chain(restores) {
+    for process in backups.iter().chain(restores).take(MAX_COMMENTS) {
         let (parent, child) =
             process.parent_delay.zip(process.child_delay).map_or((DELAYS.1, DELAYS.0), |d| d);
         let told = |waited: Option<Waited>, delay: u64| {
             waited.map_or("not in the log".to_owned(), |w| {
-                format!("{} times, {} ms in all", w.times, w.delays * delay)
+                format!("{} times, {} ms in all", w.times, w.delays.saturating_mul(delay))
             })
         };
         line(&format!(
@@ -205,6 +235,10 @@ fn expectations(backups: &[&Process], restores: &[&Process], line: &mut dyn FnMu
             told(process.child_waited, child)
         ));
     }
+    let more = (backups.len() + restores.len()).saturating_sub(MAX_COMMENTS);
+    if more > 0 {
+        line(&format!("# and {more} more processes: how long they waited is in the log"));
+    }
     line("expect:");
     let failed = |processes: &[&Process]| {
         processes.iter().any(|process| process.status.is_some_and(|status| status != 0))
@@ -212,13 +246,22 @@ fn expectations(backups: &[&Process], restores: &[&Process], line: &mut dyn FnMu
     if failed(backups) || failed(restores) {
         line("  # ?? what made jobs fail: add a `fault`, `plugin_fault` or `fill` in `run` for it");
     }
-    let mut jobs: BTreeMap<(&str, i64), usize> = BTreeMap::new();
+    let mut jobs: BTreeMap<(&str, i32), usize> = BTreeMap::new();
     for (kind, processes) in [("Backup", backups), ("Restore", restores)] {
+        let (mut unknown, mut impossible) = (Vec::new(), Vec::new());
         for process in processes {
-            match process.status {
-                Some(status) => *jobs.entry((kind, status)).or_default() += 1,
-                None => line(&format!("  # ?? how the {kind} of process {} ended", process.pid)),
+            match process.status.map(i32::try_from) {
+                Some(Ok(status)) => *jobs.entry((kind, status)).or_default() += 1,
+                Some(Err(_)) => impossible.push(process.pid),
+                None => unknown.push(process.pid),
             }
+        }
+        if !unknown.is_empty() {
+            line(&format!("  # ?? how the {kind} of process {} ended", listed(&unknown)));
+        }
+        if !impossible.is_empty() {
+            let pids = listed(&impossible);
+            line(&format!("  # ?? the {kind} of process {pids} ended with a number that is no status"));
         }
     }
     if jobs.is_empty() {

@@ -40,15 +40,7 @@ fn netbackups_lines_become_a_scenario_that_says_what_it_does_not_know() {
     assert!(!yaml.contains("fragments that were not the last"), "all of them had the same size: {yaml}");
     assert_eq!(scenario.unit().max_concurrent_jobs, 2, "they overlap in time");
     assert_eq!(scenario.client, "fs-01");
-    let kb: Vec<u64> = scenario
-        .streams
-        .iter()
-        .map(|stream| match &stream.source {
-            StreamSource::Synthetic(data) => data.kb_size * data.max_files,
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(kb, [2_097_152 + 1000 - 2, 1]);
+    assert_eq!(kbytes(&scenario), [2_097_152 + 1000 - 2, 1]);
     assert!(
         matches!(scenario.run[..], [Step::Backup(_), Step::Restore(_), Step::Expire(_)]),
         "{:?}",
@@ -99,6 +91,77 @@ fn what_a_scenario_cannot_have_is_said_and_left_out() {
     assert!(yaml.contains("the log says 100000, which is not possible here"), "{yaml}");
     assert!(yaml.contains("smaller than a scenario can ask for"), "{yaml}");
     assert!(yaml.contains("?? how the Backup of process 0 ended"), "{yaml}");
+}
+
+/// KiB of a backup's stream, as the scenario makes it.
+fn kbytes(scenario: &Scenario) -> Vec<u64> {
+    let data = scenario.streams.iter().map(|stream| match &stream.source {
+        StreamSource::Synthetic(data) => data.kb_size * data.max_files,
+        other => panic!("{other:?}"),
+    });
+    data.collect()
+}
+
+fn wrote(number: u64, kbytes: u64) -> String {
+    format!(
+        "<4> write_backup: successfully wrote backup id c_1700000000, copy 1, fragment {number}, {kbytes} Kbytes at 1 Kbytes/sec\n"
+    )
+}
+
+#[test]
+fn a_log_with_large_figures_becomes_a_scenario_too() {
+    // 3 TB in fragments of 512 GB.
+    let fragments: Vec<String> = (1..=6).map(|number| wrote(number, 524_288 << 10)).collect();
+    let (yaml, scenario) = imported(&fragments.concat());
+    let files = 3;
+    assert_eq!(kbytes(&scenario), [((3 << 30) - 2) / files * files], "{yaml}");
+    assert_eq!(scenario.unit().max_fragment, ByteSize(524_288 << 20));
+
+    // A day of backups, each with other buffers.
+    let backups: Vec<String> = (0..1500)
+        .map(|pid| {
+            let buffers = format!("io_init: using {} data buffers", pid + 1);
+            format!("10:00:00 [{pid}] <2> {buffers}\n10:00:00 [{pid}] {}", wrote(1, 2000))
+        })
+        .collect();
+    assert_eq!(imported(&backups.concat()).1.streams.len(), 1500);
+
+    // More restores than a scenario has steps.
+    let restores: Vec<String> = (0..1500)
+        .map(|pid| {
+            format!("10:00:00 [{pid}] <2> read_data: waited for empty buffer 3 times, delayed 2 times\n")
+        })
+        .collect();
+    let backup = format!("10:00:00 [9999] {}", wrote(1, 2000));
+    let (yaml, scenario) = imported(&(backup + &restores.concat()));
+    assert_eq!(scenario.run.len(), 1000);
+    assert!(yaml.contains("and 1437 more processes"), "{yaml}");
+    assert!(yaml.contains("# ?? 1500 restores are more than a scenario has steps for"), "{yaml}");
+}
+
+#[test]
+fn figures_at_the_end_of_what_there_is_are_no_accident() {
+    let huge = u64::MAX;
+    let log = [
+        wrote(1, huge),
+        wrote(2, huge),
+        format!("<4> write_data: waited for full buffer 1 times, delayed {huge} times\n"),
+        "<4> bptm: EXITING with status 3000000000\n".to_owned(),
+    ];
+    let (yaml, scenario) = imported(&log.concat());
+    assert_eq!(scenario.unit().max_fragment, ByteSize(524_288 << 20), "the default");
+    assert!(scenario.expect.jobs.is_empty());
+    for unknown in ["more data than", "larger than a scenario can ask for", "no status"] {
+        let said = yaml.lines().any(|line| line.contains("# ??") && line.contains(unknown));
+        assert!(said, "{unknown}: {yaml}");
+    }
+    // Of a fraction of a second, the milliseconds count.
+    for (fraction, jobs) in [("18446744073709551615", 1), ("999999999", 2), ("5", 1)] {
+        let other = "10:00:00.600 [2] <4> write_data: x\n10:00:00.999 [2] <4> write_data: x\n";
+        let log =
+            format!("10:00:00.1 [1] <4> write_data: x\n10:00:00.{fraction} [1] <4> write_data: x\n{other}");
+        assert_eq!(imported(&log).1.unit().max_concurrent_jobs, jobs, "{fraction}");
+    }
 }
 
 #[test]

@@ -39,10 +39,10 @@ impl Journal {
     /// Opens the journal in a directory; makes it, durably, when there is none.
     pub(super) fn open(dir: &Path) -> Result<Self, JobsDbError> {
         let path = dir.join("jobs.journal");
-        let known = path.exists();
         let opened = OpenOptions::new().read(true).append(true).create(true).open(&path);
         let file = opened.map_err(JobsDbError::io("open", &path))?;
-        if !known {
+        // Whoever made it may have died before this: until it has a record, everybody makes sure.
+        if file.metadata().map_err(JobsDbError::io("look at", &path))?.len() == 0 {
             File::open(dir).and_then(|dir| dir.sync_all()).map_err(JobsDbError::io("sync", dir))?;
         }
         Ok(Self { path, file, good: 0, lines: 0 })

@@ -28,10 +28,10 @@ mod tests;
 pub use codes::{JobState, JobType, Operation, PolicyType, ScheduleType, Subtype};
 pub use job::{Change, Controls, Fields, Job, JobUpdate, NewJob, Progress, Try};
 
+use crate::emm::make_dirs;
 use journal::{Durability, Journal};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -133,7 +133,7 @@ impl JobsDb {
     /// When the directory cannot be made, or the journal cannot be read or is damaged.
     pub fn open(home: &Path) -> Result<Self, JobsDbError> {
         let dir = home.join("db/jobs");
-        fs::create_dir_all(&dir).map_err(JobsDbError::io("make", &dir))?;
+        make_dirs(&dir, 0o777).map_err(JobsDbError::io("make", &dir))?;
         let journal = Journal::open(&dir)?;
         let inner = Mutex::new(Inner { journal, jobs: Jobs::default() });
         let db = Self { inner, durability: Durability::Power };

@@ -2,6 +2,7 @@
 
 use super::c_plugin::c_plugin;
 use super::place::{PROGRAM, Place};
+use nbu_harness::emm::{Emm, PluginInstall};
 
 /// Bits of the C plug-in's capabilities.
 const CHECKPOINT: u32 = 1 << ost_abi::STS_SRVC_CHECKPOINT;
@@ -67,6 +68,106 @@ fn updatests_takes_over_what_an_upgraded_plug_in_says_and_keeps_the_administrato
     assert!(!text.contains("OptimizedImage") && text.contains("Cpr"), "{text}");
     let gone = place.ok("nbdevquery -listdv -dv lsu0 -U");
     assert!(gone.contains("InternalDown") && gone.contains("Status              : DOWN"), "{gone}");
+}
+
+#[test]
+fn what_the_plug_in_could_not_say_changes_nothing() {
+    let mut place = set_up();
+    let before = place.ok("nbdevquery -listdv; nbdevquery -liststs -U");
+    let of_s1 = "-stype Fake -storage_server s1";
+    let asking = [
+        format!("nbdevconfig -updatests {of_s1}"),
+        "nbdevconfig -previewdv -stype Fake -storage_servers s1".to_owned(),
+        "nbdevconfig -createdp -dp dp2 -stype Fake -storage_servers s1 -dvlist list".to_owned(),
+        format!("bpstsinfo -li {of_s1}"),
+    ];
+    for call in ["open_lsu_list", "list_lsu"] {
+        place.set("FAKE_OST_FAIL", &format!("{call}:2060022"));
+        for line in &asking {
+            let done = place.shell(line);
+            assert_eq!(done.code, 252, "{call}: {line}: {}", done.text);
+            let says = ["list of LSUs", "error 2060022", "EXIT STATUS 2106"];
+            assert!(says.iter().all(|part| done.text.contains(part)), "{call}: {line}: {}", done.text);
+        }
+    }
+    place.set("FAKE_OST_FAIL", &"get_server_prop:2060022");
+    let new = "nbdevconfig -creatests -storage_server s2 -stype Fake -media_server ms1";
+    for line in [new, &asking[0]] {
+        let done = place.shell(line);
+        assert_eq!(done.code, 252, "{line}: {}", done.text);
+        assert!(done.text.contains("nothing of the storage server"), "{line}: {}", done.text);
+    }
+    place.set("FAKE_OST_FAIL", &"");
+    assert_eq!(place.ok("nbdevquery -listdv; nbdevquery -liststs -U"), before);
+
+    // As many as an answer holds: there may be more.
+    for number in 2..1000 {
+        std::fs::create_dir(place.path(format!("storage/lsu{number}"))).unwrap();
+    }
+    let done = place.shell(&asking[0]);
+    assert_eq!(done.code, 252, "{}", done.text);
+    assert!(done.text.contains("1000 or more"), "{}", done.text);
+    assert_eq!(place.ok("nbdevquery -listdv; nbdevquery -liststs -U"), before);
+    std::fs::remove_dir(place.path("storage/lsu999")).unwrap();
+    place.ok(&asking[0]);
+}
+
+#[test]
+fn credentials_have_a_user_and_go_with_him_only() {
+    let place = set_up();
+    let of_s1 = "-storage_server s1 -stype Fake";
+    for (line, status, says) in [
+        (format!("tpconfig -update {of_s1} -sts_user_id '' -password wrong"), 20, "-sts_user_id is empty"),
+        (format!("tpconfig -delete {of_s1} -sts_user_id other"), 20, "it has user"),
+    ] {
+        let done = place.shell(&line);
+        assert_eq!(done.code, status, "{line}: {}", done.text);
+        assert!(done.text.contains(says), "{line}: {}", done.text);
+        assert!(place.ok("tpconfig -dsh").contains("User Id:                user\n"), "{line}");
+    }
+    let file = place.home().join("emm/credentials.json");
+    let held = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, held.replace("\"user\": \"user\"", "\"user\": \"\"")).unwrap();
+    let done = place.shell("nbdevconfig -previewdv -storage_servers s1 -stype Fake");
+    assert_eq!(done.code, 252, "{}", done.text);
+    assert!(done.text.contains("was not opened") && done.text.contains("tpconfig -update"), "{}", done.text);
+    std::fs::write(&file, held).unwrap();
+    place.ok(&format!("tpconfig -delete {of_s1} -sts_user_id user"));
+    let done = place.shell(&format!("tpconfig -add {of_s1} -sts_user_id '' -password wrong"));
+    assert_eq!(done.code, 20, "{}", done.text);
+    assert_eq!(place.ok("tpconfig -dsh"), "");
+}
+
+#[test]
+fn changes_at_one_time_are_all_kept() {
+    let place = set_up();
+    place.ok("mkfifo config");
+    let mt = Some(c_plugin());
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| place.ok("nbemmcmd -updatehost -machinename ms1 -plugin_config config"));
+        let emm = Emm::open(&place.home()).unwrap();
+        emm.change(|database, _| {
+            // Opens once the command reads its options; it cannot have changed anything yet.
+            std::fs::File::options().write(true).open(place.path("config")).unwrap();
+            let plugin = database.media_server("ms1")?.plugin.clone();
+            database.set_plugin("ms1", PluginInstall { library_mt: mt, ..plugin })
+        })
+        .unwrap();
+        other.join().unwrap();
+    });
+    let hosts = place.ok("nbemmcmd -listhosts -verbose");
+    assert!(hosts.contains(&format!("configuration: {}\n", place.path("config").display())), "{hosts}");
+    assert!(hosts.contains("plug-in, multi-threaded: "), "{hosts}");
+}
+
+#[test]
+fn what_cannot_be_printed_is_an_error_unless_the_reader_has_gone() {
+    let place = place();
+    let done = place.shell("nbemmcmd -listhosts > /dev/full");
+    assert_eq!(done.code, 14, "{}", done.text);
+    assert!(done.text.contains("No space left") && done.text.contains("EXIT STATUS 14"), "{}", done.text);
+    let gone = place.ok("mkfifo out; exec 3<> out 4> out 3<&-; nbemmcmd -listhosts >&4");
+    assert_eq!(gone, "");
 }
 
 #[test]
@@ -257,4 +358,17 @@ fn a_backup_is_listed_with_its_copies_fragments_and_files() {
     let file: Vec<_> = files.lines().find(|line| line.contains("40960")).unwrap().split(' ').collect();
     assert_eq!(file[2].parse::<usize>().unwrap(), file[8].len(), "the length of the path: {file:?}");
     assert_eq!(file.len(), 16, "{file:?}");
+
+    let record = place.home().join(format!("catalog/{id}.json"));
+    let mut image: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    image["not_imported"] = true.into();
+    image["copies"][0]["unlock_time"] = 1_900_000_000.into();
+    std::fs::write(&record, image.to_string()).unwrap();
+    let listed = place.ok("bpimagelist -l");
+    let field = |at: usize, line: &str| line.split(' ').nth(at).map(str::to_owned);
+    assert_eq!(field(28, &short).as_deref(), Some("0"), "{short}");
+    assert_eq!(field(28, &listed).as_deref(), Some("1"), "the image type: {listed}");
+    assert_eq!(short.lines().filter(|line| line.ends_with(" 1900000000")).count(), 0, "{short}");
+    let locked = listed.lines().filter(|line| line.starts_with("FRAG ") && line.ends_with(" 1900000000"));
+    assert_eq!(locked.count(), fragments.len(), "{listed}");
 }
