@@ -217,6 +217,11 @@ unsafe fn misreport(own: Own, call: &str, asked: Option<u64>, arguments: &mut Ar
                     info.lsu_used = 0;
                 }
             }
+            (Own::ClaimsATarget, "stspi_get_lsu_replication_prop") => {
+                if let Some(info) = arguments.at::<sts_lsu_replication_t>("info") {
+                    info.sld_rep_target_count = info.sld_rep_target_count.max(1);
+                }
+            }
             (Own::LeavesDescriptors, "stspi_open_server") => {
                 // Forgotten on purpose.
                 let _ = fs::File::open("/dev/null").map(std::mem::forget);

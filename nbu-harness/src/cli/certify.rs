@@ -58,9 +58,6 @@ pub struct CertifyArgs {
     /// Less data and fewer checks, for developers. Never a certification.
     #[arg(long)]
     pub quick: bool,
-    /// Do not certify: show that the checks fail on plug-ins with defects, made of these plug-ins.
-    #[arg(long)]
-    pub prove: bool,
     /// Print everything as JSON on standard output.
     #[arg(long)]
     pub json: bool,

@@ -18,7 +18,6 @@ const PLUGIN: &str = "libstspiVastData.so";
 pub(super) fn run(cli: &Cli) -> Exit {
     match &cli.command {
         Command::Run(args) => run_scenarios(args),
-        Command::Certify(args) if args.prove => super::prove::certify(args),
         Command::Certify(args) => super::certify::run(args),
         Command::Prove(args) => super::prove::run(args),
         Command::Schema(args) => super::schema::run(args),
