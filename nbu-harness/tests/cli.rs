@@ -109,6 +109,12 @@ fn bad_input_exits_with_2_and_says_where_and_what_would_be_right() {
     assert!(stderr(&output).contains("missing.yaml"));
     assert_eq!(place.run(&["certify"], None).status.code(), Some(2));
     assert_eq!(place.run(&["nonsense"], None).status.code(), Some(2));
+    let plugin = c_plugin();
+    let two = ["run", "a.yaml", "a.yaml", "--trace", "traces", "--plugin", plugin.to_str().unwrap()];
+    let output = place.run(&two, None);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--trace takes one scenario"), "{}", stderr(&output));
+    assert!(!place.0.path().join("traces").exists());
     let output = place.run(&["certify", "--plugin", "missing.so"], None);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("missing.so"));

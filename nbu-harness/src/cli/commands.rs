@@ -147,6 +147,10 @@ fn run_scenarios(args: &RunArgs) -> Exit {
         Ok(plugin) => plugin,
         Err(exit) => return exit,
     };
+    if args.trace.is_some() && scenarios.len() > 1 {
+        let text = "--trace takes one scenario: what a directory has is replayed as one run, so name one for each run";
+        return bad_input(&text);
+    }
     if let Some(dir) = args.trace.as_deref().filter(|dir| super::replay::has_traces(dir)) {
         let text = format_args!("{} has traces of another run: name an empty directory", dir.display());
         return bad_input(&text);
