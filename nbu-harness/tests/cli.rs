@@ -180,6 +180,14 @@ fn a_report_directory_that_cannot_be_made_is_told_before_any_check() {
     assert_eq!(output.status.code(), Some(3));
     let text = stderr(&output);
     assert!(text.contains("a.yaml/reports") && !text.contains("certifying"), "{text}");
+    std::fs::create_dir_all(place.0.path().join("out/bundle/mine")).unwrap();
+    let args =
+        ["certify", "--plugin", plugin.to_str().unwrap(), "--report-dir", "out", "--filter", "LOD-001"];
+    let output = place.run(&args, None);
+    assert_eq!(output.status.code(), Some(3));
+    let text = stderr(&output);
+    assert!(text.contains("it is no bundle") && !text.contains("certifying"), "{text}");
+    assert!(!place.0.path().join("out/results.json").exists());
 }
 
 #[test]
