@@ -121,6 +121,19 @@ fn checks_are_repeated_and_stop_at_the_first_failure() {
 }
 
 #[test]
+fn what_was_run_with_something_else_in_the_plug_in_s_place_is_kept() {
+    let place = Place::new();
+    let output = certify(&place, &["--filter", "LOD-005", "--filter", "LOD-006"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let json = results(&place);
+    let runs = json["suites"][0]["runs"].as_array().unwrap();
+    let ids: Vec<_> = runs.iter().map(|run| &run["record"]["scenario"]["id"]).collect();
+    assert_eq!(ids, ["LOD-005", "LOD-006"]);
+    assert_eq!(runs[0]["leaks"], Value::Array(Vec::new()));
+    assert!(place.0.path().join("out/bundle/logs/libstspiFake.so/LOD-005/job-1.log").is_file());
+}
+
+#[test]
 fn a_check_of_what_is_not_claimed_says_so_and_one_without_an_answer_has_no_verdict() {
     let place = Place::new();
     let output = certify(&place, &["--filter", "CAP"]);

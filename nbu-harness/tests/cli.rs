@@ -109,6 +109,12 @@ fn bad_input_exits_with_2_and_says_where_and_what_would_be_right() {
     assert!(stderr(&output).contains("missing.yaml"));
     assert_eq!(place.run(&["certify"], None).status.code(), Some(2));
     assert_eq!(place.run(&["nonsense"], None).status.code(), Some(2));
+    let plugin = c_plugin();
+    let two = ["run", "a.yaml", "a.yaml", "--trace", "traces", "--plugin", plugin.to_str().unwrap()];
+    let output = place.run(&two, None);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--trace takes one scenario"), "{}", stderr(&output));
+    assert!(!place.0.path().join("traces").exists());
     let output = place.run(&["certify", "--plugin", "missing.so"], None);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("missing.so"));
@@ -174,6 +180,14 @@ fn a_report_directory_that_cannot_be_made_is_told_before_any_check() {
     assert_eq!(output.status.code(), Some(3));
     let text = stderr(&output);
     assert!(text.contains("a.yaml/reports") && !text.contains("certifying"), "{text}");
+    std::fs::create_dir_all(place.0.path().join("out/bundle/mine")).unwrap();
+    let args =
+        ["certify", "--plugin", plugin.to_str().unwrap(), "--report-dir", "out", "--filter", "LOD-001"];
+    let output = place.run(&args, None);
+    assert_eq!(output.status.code(), Some(3));
+    let text = stderr(&output);
+    assert!(text.contains("it is no bundle") && !text.contains("certifying"), "{text}");
+    assert!(!place.0.path().join("out/results.json").exists());
 }
 
 #[test]

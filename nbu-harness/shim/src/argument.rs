@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{c_char, c_int, c_void};
+use std::ptr::NonNull;
 use std::slice;
 
 use nbu_trace::Value;
@@ -91,14 +92,20 @@ impl Arguments<'_, '_> {
         }
     }
 
+    /// Where a pointer points, unless it is null.
+    pub(crate) fn address(&self, name: &str) -> Option<NonNull<c_void>> {
+        let (_, argument) = self.0.iter().find(|(known, _)| *known == name)?;
+        NonNull::new(argument.address())
+    }
+
     /// What a pointer points at, as the type that the caller knows it to be.
     ///
     /// # Safety
     /// The argument of that name is null or points at a `T` that nobody else uses meanwhile.
     pub(crate) unsafe fn at<T>(&mut self, name: &str) -> Option<&mut T> {
-        let (_, argument) = self.0.iter().find(|(known, _)| *known == name)?;
+        let mut address = self.address(name)?.cast::<T>();
         // SAFETY: the caller's promise.
-        unsafe { argument.address().cast::<T>().as_mut() }
+        Some(unsafe { address.as_mut() })
     }
 
     /// The bytes that a call with `buffer`, `length` and `read` has read.
@@ -110,8 +117,9 @@ impl Arguments<'_, '_> {
         // SAFETY: the caller's promise: it is the place that the call has filled.
         let read = *unsafe { self.at::<u64>("read") }?;
         let length = usize::try_from(read.min(length)).ok()?;
+        let buffer = self.address("buffer")?.cast::<u8>();
         // SAFETY: the caller's promise: the buffer is that long.
-        unsafe { self.at::<u8>("buffer").map(|first| slice::from_raw_parts_mut(first, length)) }
+        Some(unsafe { slice::from_raw_parts_mut(buffer.as_ptr(), length) })
     }
 }
 

@@ -217,6 +217,11 @@ unsafe fn misreport(own: Own, call: &str, asked: Option<u64>, arguments: &mut Ar
                     info.lsu_used = 0;
                 }
             }
+            (Own::ClaimsATarget, "stspi_get_lsu_replication_prop") => {
+                if let Some(info) = arguments.at::<sts_lsu_replication_t>("info") {
+                    info.sld_rep_target_count = info.sld_rep_target_count.max(1);
+                }
+            }
             (Own::LeavesDescriptors, "stspi_open_server") => {
                 // Forgotten on purpose.
                 let _ = fs::File::open("/dev/null").map(std::mem::forget);
@@ -249,14 +254,12 @@ unsafe fn lose_a_block(arguments: &mut Arguments<'_, '_>) {
     if room < LOST.end || offset != 2 * length {
         return;
     }
+    let Some(buffer) = arguments.address("buffer") else { return };
     // SAFETY: the caller's promise: the buffer is that long.
-    let copy =
-        unsafe { arguments.at::<u8>("buffer").map(|first| std::slice::from_raw_parts(first, room).to_vec()) };
-    if let Some(mut copy) = copy {
-        copy[LOST].fill(0);
-        // One for each image: they may stay.
-        arguments.redirect("buffer", Vec::leak(copy).as_mut_ptr().cast());
-    }
+    let mut copy = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>().as_ptr(), room) }.to_vec();
+    copy[LOST].fill(0);
+    // One for each image: they may stay.
+    arguments.redirect("buffer", Vec::leak(copy).as_mut_ptr().cast());
 }
 
 /// Replaces lines of the plug-in's configuration, in a file beside it that the wrapped plug-in gets in its place.

@@ -61,11 +61,13 @@ fn traces(dir: &Path) -> Vec<Trace> {
 #[test]
 fn nulls_threads_and_forks_are_survived_and_recorded() {
     let dir = tempfile::tempdir().unwrap();
+    let (recorded, hits) = (dir.path().join("traces"), dir.path().join("hits"));
+    std::fs::create_dir(&recorded).unwrap();
     // SAFETY: the only test of this process, before it starts a thread of its own.
     unsafe {
-        std::env::set_var(orders::TRACE, dir.path());
+        std::env::set_var(orders::TRACE, &recorded);
         std::env::set_var(orders::FAULTS, r#"[{"call": "claim", "effect": {"error": 7}, "skip": 1}]"#);
-        std::env::set_var(orders::HITS, dir.path().with_extension("hits"));
+        std::env::set_var(orders::HITS, &hits);
     }
     let codes = call_all();
     assert_eq!(codes, vec![STS_EPLUGIN; ENTRY_POINTS.len()], "nothing is wrapped");
@@ -88,7 +90,7 @@ fn nulls_threads_and_forks_are_survived_and_recorded() {
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert_eq!(status, 0);
 
-    let traces = traces(dir.path());
+    let traces = traces(&recorded);
     assert_eq!(traces.len(), 2, "one of each process");
     let (own, forked): (Vec<_>, Vec<_>) =
         traces.iter().partition(|trace| trace.header.pid == std::process::id());
@@ -100,5 +102,5 @@ fn nulls_threads_and_forks_are_survived_and_recorded() {
     assert_eq!(forked[0].calls.len(), 1, "the child does not write into the parent's trace");
     assert_eq!(forked[0].calls[0].arguments, [Value::text("Fake:server")]);
     assert_eq!(forked[0].header.pid, child.cast_unsigned());
-    assert_eq!(std::fs::read_to_string(dir.path().with_extension("hits")).unwrap(), "0\n");
+    assert_eq!(std::fs::read_to_string(&hits).unwrap(), "0\n");
 }

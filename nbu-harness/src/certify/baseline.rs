@@ -39,11 +39,11 @@ pub struct CheckName {
 pub struct Delta {
     /// The baseline's file.
     pub baseline: PathBuf,
-    /// Fail now and did not: the run fails.
+    /// Fail now and did not: the run fails. One that could not be judged is none, and fails the run by itself.
     pub new_failures: Vec<CheckName>,
     /// Failed and pass now.
     pub fixed: Vec<CheckName>,
-    /// Failed and still do.
+    /// Failed and still do. One that could not be judged is none.
     pub still_failing: Vec<CheckName>,
     /// Were not in the baseline.
     pub new_checks: Vec<CheckName>,
@@ -82,9 +82,9 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path, what: &'static str) -> Result
     serde_json::from_slice(&std::fs::read(path).map_err(io)?).map_err(|error| malformed(error.to_string()))
 }
 
-/// Whether a check that ended so has failed, as far as a baseline is concerned.
+/// Whether the plug-in has failed a check that ended so.
 const fn failed(outcome: Outcome) -> bool {
-    outcome.is_bad()
+    matches!(outcome, Outcome::Fail | Outcome::ExpectedFail)
 }
 
 impl Baseline {
@@ -106,12 +106,15 @@ impl Baseline {
         let mut plugins = earlier.map(|baseline| baseline.plugins.clone()).unwrap_or_default();
         for suite in &verdict.suites {
             let checks = plugins.entry(suite.name.clone()).or_default();
-            for check in suite.checks.iter().filter(|check| check.outcome != Outcome::NotRun) {
-                let outcome = match check.outcome {
-                    Outcome::ExpectedFail => Outcome::Fail,
-                    outcome => outcome,
-                };
-                checks.insert(check.id.into(), outcome);
+            for check in &suite.checks {
+                match check.outcome {
+                    Outcome::NotRun => {}
+                    Outcome::Error | Outcome::Unknown => {
+                        checks.entry(check.id.into()).or_insert(check.outcome);
+                    }
+                    Outcome::ExpectedFail => drop(checks.insert(check.id.into(), Outcome::Fail)),
+                    outcome => drop(checks.insert(check.id.into(), outcome)),
+                }
             }
         }
         let (harness_version, started) = (verdict.harness_version.clone(), verdict.started.clone());
@@ -139,14 +142,16 @@ impl Baseline {
                 if before.is_none() {
                     delta.new_checks.push(name());
                 }
-                match (before.copied().is_some_and(failed), failed(check.outcome)) {
-                    (false, true) => delta.new_failures.push(name()),
-                    (true, false) => delta.fixed.push(name()),
-                    (true, true) => {
+                let failed_before = before.copied().is_some_and(failed);
+                match check.outcome {
+                    Outcome::Fail | Outcome::ExpectedFail if failed_before => {
                         delta.still_failing.push(name());
                         check.outcome = Outcome::ExpectedFail;
                     }
-                    (false, false) => {}
+                    Outcome::Fail | Outcome::ExpectedFail => delta.new_failures.push(name()),
+                    Outcome::Pass if failed_before => delta.fixed.push(name()),
+                    // Nothing is said about the plug-in, or it does not claim any more what it failed.
+                    _ => {}
                 }
             }
         }
@@ -172,14 +177,14 @@ struct PastCheck {
     outcome: Outcome,
 }
 
-/// Ids of the checks that failed in an earlier run, by the file name of the plug-in.
+/// Ids of the checks that failed or could not be judged in an earlier run, by the file name of the plug-in.
 ///
 /// # Errors
 /// When the file cannot be read or is no `results.json`.
 pub fn failed_checks(results: &Path) -> Result<BTreeMap<String, BTreeSet<String>>, PastError> {
     let past: PastResult = read(results, "results.json of a certification")?;
     let of_suite = |suite: PastSuite| {
-        let ids = suite.checks.into_iter().filter(|check| failed(check.outcome)).map(|check| check.id);
+        let ids = suite.checks.into_iter().filter(|check| check.outcome.is_bad()).map(|check| check.id);
         (suite.name, ids.collect())
     };
     Ok(past.suites.into_iter().map(of_suite).collect())
@@ -199,11 +204,13 @@ mod tests {
         let mut verdict = verdict();
         let baseline = Baseline::of(&verdict, None);
         let delta = baseline.apply(Path::new("b.json"), &mut verdict.suites);
-        assert_eq!(named(&delta.still_failing), ["BKP-002", "BKP-005", "BKP-006", "BKP-007"]);
+        assert_eq!(named(&delta.still_failing), ["BKP-002", "BKP-007"]);
         assert_eq!(delta.new_failures.len() + delta.fixed.len() + delta.new_checks.len(), 0, "{delta:?}");
-        assert_eq!(verdict.suites[0].count(Outcome::ExpectedFail), 4);
+        assert_eq!(verdict.suites[0].count(Outcome::ExpectedFail), 2);
         assert_eq!(verdict.suites[0].count(Outcome::Fail), 0);
         verdict.filter = vec!["BKP".into()];
+        assert!(!verdict.passed() && verdict.says_nothing(), "what could not be judged stays so");
+        verdict.suites[0].checks.retain(|check| !matches!(check.outcome, Outcome::Error | Outcome::Unknown));
         assert!(verdict.passed() && !verdict.certified());
         assert_eq!(Baseline::of(&verdict, None).plugins[&verdict.suites[0].name]["BKP-002"], Outcome::Fail);
     }
@@ -219,11 +226,31 @@ mod tests {
         checks.remove("BKP-005");
         let delta = baseline.apply(Path::new("b.json"), &mut verdict.suites);
         assert_eq!(named(&delta.fixed), ["BKP-001"]);
-        assert_eq!(named(&delta.new_failures), ["BKP-002", "BKP-005"]);
+        assert_eq!(named(&delta.new_failures), ["BKP-002"]);
         assert_eq!(named(&delta.new_checks), ["BKP-003", "BKP-005"]);
-        assert_eq!(named(&delta.still_failing), ["BKP-006", "BKP-007"]);
+        assert_eq!(named(&delta.still_failing), ["BKP-007"]);
         verdict.filter = vec!["BKP".into()];
         assert!(!verdict.passed(), "a new failure fails the run");
+    }
+
+    #[test]
+    fn what_could_not_be_judged_is_no_expected_failure_and_what_is_skipped_is_not_fixed() {
+        let mut verdict = verdict();
+        let mut baseline = Baseline::of(&verdict, None);
+        let checks = baseline.plugins.get_mut("libstspiVastData.so").unwrap();
+        for (id, outcome) in [("BKP-003", "skip"), ("BKP-005", "error"), ("BKP-006", "unknown")] {
+            assert_eq!(checks.insert(id.into(), Outcome::Fail).map(Outcome::key), Some(outcome));
+        }
+        let delta = baseline.apply(Path::new("b.json"), &mut verdict.suites);
+        assert_eq!(named(&delta.still_failing), ["BKP-002", "BKP-007"]);
+        assert_eq!((named(&delta.fixed), named(&delta.new_failures)), (vec![], vec![]));
+        let outcomes = verdict.suites[0].checks.iter().map(|check| check.outcome.key());
+        let expected = ["pass", "expected_fail", "skip", "not_run", "error", "unknown", "expected_fail"];
+        assert_eq!(outcomes.collect::<Vec<_>>(), expected);
+        let next = &Baseline::of(&verdict, Some(&baseline)).plugins["libstspiVastData.so"];
+        assert_eq!((next["BKP-005"], next["BKP-006"]), (Outcome::Fail, Outcome::Fail), "as it was known");
+        let first = &Baseline::of(&verdict, None).plugins["libstspiVastData.so"];
+        assert_eq!((first["BKP-005"], first["BKP-006"]), (Outcome::Error, Outcome::Unknown));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a process may take to end after its job.
@@ -152,10 +154,17 @@ fn name_and_parent(stat: &str) -> Option<(&str, i32)> {
     Some((name, back.split(' ').nth(1)?.parse().ok()?))
 }
 
-/// Names of all shared memory, and the creators of those whose creator the kernel knows.
+/// Paths of the files in a directory that belong to a user: what others make there is no job's.
+fn files_of(directory: &Path, user: u32) -> BTreeSet<String> {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    // A file may be gone meanwhile.
+    let own = files.filter(|file| file.metadata().is_ok_and(|facts| facts.uid() == user));
+    own.map(|file| file.path().display().to_string()).collect()
+}
+
+/// Names of all shared memory, but for files of other users, and the creators of those whose creator the kernel knows.
 fn shared_memory() -> (BTreeSet<String>, BTreeMap<String, u32>) {
-    let files = std::fs::read_dir(POSIX_MEMORY).into_iter().flatten().flatten();
-    let mut names: BTreeSet<String> = files.map(|file| file.path().display().to_string()).collect();
+    let mut names = files_of(Path::new(POSIX_MEMORY), rustix::process::geteuid().as_raw());
     let creators = segments(&std::fs::read_to_string(SYSTEM_V_MEMORY).unwrap_or_default());
     names.extend(creators.keys().cloned());
     (names, creators)
@@ -205,6 +214,16 @@ mod tests {
         let before = Before { held: Held::default(), children: BTreeSet::new(), memory: BTreeSet::new() };
         let left = before.left_of(found.keys().cloned().collect(), &found, &BTreeSet::from([12]));
         assert_eq!(left, ["System V segment 3 of 4096 bytes"]);
+    }
+
+    #[test]
+    fn only_files_of_the_own_user_are_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segment");
+        std::fs::write(&path, "").unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert_eq!(files_of(dir.path(), own), BTreeSet::from([path.display().to_string()]));
+        assert_eq!(files_of(dir.path(), own + 1), BTreeSet::new());
     }
 
     #[test]

@@ -61,13 +61,13 @@ pub(super) fn run(
             phases: Vec::new(),
         };
         let checks = bench.all()?;
-        let bad = checks.iter().any(|check| check.outcome.is_bad());
+        let bad = is_bad(&checks, &bench.phases);
         if let Some(Ok(seen)) = &bench.seen {
             suite.plugin = seen.first().and_then(|seen| seen.right.plugin.clone());
             suite.capabilities = seen.first().map(Seen::claims).unwrap_or_default();
         }
         let Bench { mut ran, order, phases, .. } = bench;
-        // Passes without end must not fill the memory.
+        // Passes without end must not fill the memory; the last of them is the one that is bad.
         if pass == 1 || bad || !options.until_failure {
             suite.phases.extend(phases);
         }
@@ -85,6 +85,11 @@ pub(super) fn run(
             return Ok(suite);
         }
     }
+}
+
+/// Whether there is something to look into in a pass. A clean-up that fails fails the run.
+fn is_bad(checks: &[CheckResult], phases: &[Phase]) -> bool {
+    checks.iter().any(|check| check.outcome.is_bad()) || phases.iter().any(|phase| !phase.ok)
 }
 
 /// One pass.
@@ -223,12 +228,17 @@ impl Bench<'_> {
                 }
                 Err(error) => Err(error),
             };
-            let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.ran.insert(id, ran.map(|run| (run, elapsed_ms)).map_err(|error| error.to_string()));
-            self.order.push(id);
+            self.keep(id, ran, started);
         }
         let ran = self.ran.get(id).map(Result::as_ref);
         Ok(ran.unwrap_or(Err(&String::new())).map(|(run, _)| run).map_err(Clone::clone))
+    }
+
+    /// Keeps a run for the checks that look at all of them, and for the reports.
+    fn keep(&mut self, id: &'static str, ran: Result<ScenarioRun, SetupError>, started: Instant) {
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.ran.insert(id, ran.map(|run| (run, elapsed_ms)).map_err(|error| error.to_string()));
+        self.order.push(id);
     }
 
     fn load(&self, id: &str) -> Result<Scenario, SetupError> {
@@ -249,7 +259,8 @@ impl Bench<'_> {
     }
 
     /// A backup with something in place of the plug-in: it must fail, say why, and store nothing.
-    fn not_a_plugin(&mut self, id: &str, kind: Substitute) -> Result<Judged, CertifyError> {
+    fn not_a_plugin(&mut self, id: &'static str, kind: Substitute) -> Result<Judged, CertifyError> {
+        let started = Instant::now();
         let prepared = probes::substitute(kind, &self.base()).and_then(|(library, word)| {
             let mut scenario = probes::probe_scenario()?;
             scenario.id = id.into();
@@ -260,10 +271,12 @@ impl Bench<'_> {
             Ok((scenario, library)) => self.attempt(&scenario, library)?.run,
             Err(error) => Err(error),
         };
-        Ok(match ran {
+        let judged = match &ran {
             Ok(run) => evidence::pick(&run.findings, &[]),
             Err(error) => (Outcome::Error, error.to_string()),
-        })
+        };
+        self.keep(id, ran, started);
+        Ok(judged)
     }
 }
 
@@ -289,5 +302,21 @@ fn make_quick(scenario: &mut Scenario) {
             StreamSource::GeneratedTree(spec) => (spec.files, spec.bytes) = (300, 8 << 20),
             StreamSource::Directory(_) | StreamSource::Synthetic(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_pass_whose_clean_up_failed_is_looked_into_though_all_its_checks_passed() {
+        let check = |outcome| CheckResult::new(&catalogue()[0], (outcome, String::new()), 1);
+        let phase = |outcome| Phase::new(PhaseKind::CleanUp, QUESTIONS, 2, outcome, Duration::ZERO);
+        let (cleaned, left) = (phase(Ok(())), phase(Err("it stays behind".to_owned())));
+        assert!(!is_bad(&[check(Outcome::Pass)], std::slice::from_ref(&cleaned)));
+        assert!(is_bad(&[check(Outcome::Fail)], std::slice::from_ref(&cleaned)));
+        assert!(is_bad(&[check(Outcome::Pass)], &[cleaned, left]));
     }
 }

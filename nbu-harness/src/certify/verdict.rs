@@ -180,7 +180,8 @@ pub struct Suite {
     pub capabilities: Vec<String>,
     /// Checks in the catalogue's order.
     pub checks: Vec<CheckResult>,
-    /// Set-ups and clean-ups, in order. One that fails fails the run.
+    /// Set-ups and clean-ups, in order: of all passes, or, of passes without end, of the first one and of one with something
+    /// to look into. A clean-up that fails fails the run; a set-up that fails is the error of its checks.
     pub phases: Vec<Phase>,
     /// How often the checks were run.
     pub passes: u32,

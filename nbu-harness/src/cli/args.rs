@@ -14,6 +14,13 @@ const EXIT_CODES: &str = "Exit codes:
   3  the surroundings could not be set up (cluster, disk, input data) or the evidence is missing: there is no verdict
 130  SIGINT, 143  SIGTERM: jobs were cancelled and working directories removed; a second signal ends it at once";
 
+const REPLAY_EXIT_CODES: &str = "Exit codes:
+  0  every call was made and had the recorded code, and what was read is right
+  1  something differs
+  2  bad arguments, a bad scenario file or no trace
+  3  the surroundings could not be set up, or a process of the replay did not do its work
+A signal ends the replay and its processes at once; a working directory with a cluster's configuration may stay behind.";
+
 /// The commands that [`crate::commands`] takes before this command line is looked at.
 const COMMANDS: &str = "NetBackup's commands, each with -help; they work on the NetBackup home of --home or
 NBU_HARNESS_HOME, and exit with NetBackup statuses:
@@ -47,11 +54,12 @@ pub enum Command {
     /// Measure backup and restore rates as ratios to plain HTTP in the same run.
     #[command(after_help = EXIT_CODES)]
     Bench(BenchArgs),
-    /// Show that every check of the certification fails on a plug-in with the defect that it is there to find.
+    /// Show that every check of the certification can fail: on a plug-in with the defect that it is there to find, or, where
+    /// its cause lies in the harness, on what was seen with one thing altered.
     #[command(after_help = EXIT_CODES)]
     Prove(super::prove::ProveArgs),
     /// Make the calls of a recorded run again, on any plug-in, and compare.
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = REPLAY_EXIT_CODES)]
     Replay(super::replay::ReplayArgs),
     /// Check scenario files without running them.
     #[command(after_help = EXIT_CODES)]

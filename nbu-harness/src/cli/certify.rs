@@ -12,6 +12,9 @@ use std::io::IsTerminal;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+/// The bundle's directory among the reports.
+const BUNDLE: &str = "bundle";
+
 /// Arguments of `certify`.
 #[derive(Debug, Args)]
 pub struct CertifyArgs {
@@ -58,9 +61,6 @@ pub struct CertifyArgs {
     /// Less data and fewer checks, for developers. Never a certification.
     #[arg(long)]
     pub quick: bool,
-    /// Do not certify: show that the checks fail on plug-ins with defects, made of these plug-ins.
-    #[arg(long)]
-    pub prove: bool,
     /// Print everything as JSON on standard output.
     #[arg(long)]
     pub json: bool,
@@ -112,6 +112,7 @@ fn options(args: &CertifyArgs) -> Result<certify::Options, Exit> {
         let dir = args.report_dir.display();
         return Err(set_up(&format_args!("the report directory {dir} cannot be made: {error}")));
     }
+    report::bundle_place(&args.report_dir.join(BUNDLE)).map_err(|error| set_up(&error))?;
     let wrong = |error: PastError| bad_input(&error);
     let exe = std::env::current_exe().map_err(|error| set_up(&error))?;
     let baseline = match &args.baseline {
@@ -177,7 +178,7 @@ fn publish(args: &CertifyArgs, options: &certify::Options, verdict: &Verdict) ->
         print(&report::verdict_table(verdict, colour, width));
     }
     let mut paths = written.map_err(|error| set_up(&error))?;
-    let bundle = args.report_dir.join("bundle");
+    let bundle = args.report_dir.join(BUNDLE);
     report::write_bundle(verdict, &bundle).map_err(|error| set_up(&error))?;
     paths.push(bundle);
     if let Some(path) = &args.write_baseline {

@@ -18,7 +18,6 @@ const PLUGIN: &str = "libstspiVastData.so";
 pub(super) fn run(cli: &Cli) -> Exit {
     match &cli.command {
         Command::Run(args) => run_scenarios(args),
-        Command::Certify(args) if args.prove => super::prove::certify(args),
         Command::Certify(args) => super::certify::run(args),
         Command::Prove(args) => super::prove::run(args),
         Command::Schema(args) => super::schema::run(args),
@@ -148,6 +147,10 @@ fn run_scenarios(args: &RunArgs) -> Exit {
         Ok(plugin) => plugin,
         Err(exit) => return exit,
     };
+    if args.trace.is_some() && scenarios.len() > 1 {
+        let text = "--trace takes one scenario: what a directory has is replayed as one run, so name one for each run";
+        return bad_input(&text);
+    }
     if let Some(dir) = args.trace.as_deref().filter(|dir| super::replay::has_traces(dir)) {
         let text = format_args!("{} has traces of another run: name an empty directory", dir.display());
         return bad_input(&text);

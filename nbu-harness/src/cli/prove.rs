@@ -1,6 +1,5 @@
-//! `prove` and `certify --prove`: whether the checks can fail.
+//! `prove`: whether the checks can fail.
 
-use super::certify::CertifyArgs;
 use super::commands::{bad_input, interrupted, look, print, set_up};
 use super::{Exit, Interrupt, Progress};
 use crate::certify::CertifyError;
@@ -25,15 +24,6 @@ pub struct ProveArgs {
     /// Print everything as JSON on standard output.
     #[arg(long)]
     pub json: bool,
-}
-
-pub(super) fn certify(args: &CertifyArgs) -> Exit {
-    run(&ProveArgs {
-        plugin: args.plugin.clone(),
-        filter: args.filter.clone(),
-        work_dir: args.work_dir.clone(),
-        json: args.json,
-    })
 }
 
 pub(super) fn run(args: &ProveArgs) -> Exit {

@@ -5,7 +5,7 @@ use crate::certify::probes::{self, Seen};
 use crate::certify::{self, Leak, LeakKind, Outcome, ScenarioRun, evidence};
 use crate::engine::{self, Observer, Record, SetupError};
 use crate::judge::{self, Finding};
-use crate::nbu::{Footprint, JobKind};
+use crate::nbu::JobKind;
 
 /// How one of these checks is proven.
 enum Way {
@@ -59,18 +59,23 @@ fn half_claimed(seen: &mut [Seen], name: &str) {
     }
 }
 
-/// Something of every kind is left.
-fn leave(run: &mut ScenarioRun) {
-    let left = Footprint {
-        left_descriptors: vec!["7 socket:[1]".into()],
-        left_threads: vec!["12 io".into()],
-        ..Footprint::default()
-    };
-    if let Some(job) = run.record.jobs.first_mut() {
-        job.result.footprints.push(left);
-    }
-    let kinds = [LeakKind::Descriptor, LeakKind::Thread, LeakKind::Process, LeakKind::SharedMemory];
-    run.leaks.extend(kinds.map(|kind| Leak { kind, what: format!("a {kind:?} that is left") }));
+/// Everything that a scenario can leave.
+const KINDS: [LeakKind; 4] =
+    [LeakKind::Descriptor, LeakKind::Thread, LeakKind::Process, LeakKind::SharedMemory];
+
+/// A run that left one thing of one kind, and what it says of it.
+fn leaving(good: &ScenarioRun, kind: LeakKind) -> (ScenarioRun, String) {
+    let what = format!("a {kind:?} that is left");
+    let mut run = good.clone();
+    run.leaks.push(Leak { kind, what: what.clone() });
+    (run, what)
+}
+
+/// Whether there is a way for a check without a defect.
+#[cfg(test)]
+pub(super) fn has_way(check: &certify::Check) -> bool {
+    matches!(check.proof, certify::Proof::Capability(_) | certify::Proof::Leaks(_))
+        || CHECKS.iter().any(|(id, ..)| *id == check.id)
 }
 
 /// Proves these checks; a good run of the main scenario is made at most once.
@@ -100,9 +105,7 @@ impl<'a> Own<'a> {
                     "not by name",
                 );
             }
-            Some(proof @ (certify::Proof::Footprint(_) | certify::Proof::Leaks(_))) => {
-                return self.of_left(check, proof);
-            }
+            Some(certify::Proof::Leaks(kinds)) => return Ok(of_leaks(check, kinds, self.good_run()?)),
             _ => {}
         }
         let Some((_, altered, way)) = CHECKS.iter().find(|(id, ..)| *id == check) else {
@@ -167,16 +170,6 @@ impl<'a> Own<'a> {
         Ok(of_outcomes(check, altered, before.filter(|_| claimed), after, says))
     }
 
-    /// A check of what is left: it has to hold, and to fail when something of its kind is.
-    fn of_left(&mut self, check: &'static str, proof: certify::Proof) -> Result<Proof, ProveError> {
-        let good = self.good_run()?;
-        let before = evidence::of_runs(proof, std::iter::once(good));
-        let mut altered = good.clone();
-        leave(&mut altered);
-        let after = evidence::of_runs(proof, std::iter::once(&altered));
-        Ok(of_outcomes(check, "record: something is left", before, after, MAIN))
-    }
-
     /// The check of a library that is no plug-in, with one that is.
     fn working(&self, word: &str) -> Result<Vec<Finding>, ProveError> {
         let base = self.options.work_dir.clone().unwrap_or_else(std::env::temp_dir);
@@ -193,6 +186,41 @@ impl<'a> Own<'a> {
         };
         Ok(judge::judge(&engine::run(&scenario, &options, self.observer)?))
     }
+}
+
+/// A check of what is left: it has to hold, to fail when one thing of a kind of its own is left and to pass when one of
+/// another kind is. The checks of other kinds have to pass each time that it fails.
+fn of_leaks(check: &'static str, kinds: &'static [LeakKind], good: &ScenarioRun) -> Proof {
+    let judged = |kinds, run: &ScenarioRun| {
+        evidence::of_runs(certify::Proof::Leaks(kinds), std::iter::once(run))
+            .unwrap_or((Outcome::NotRun, "nothing was judged".to_owned()))
+    };
+    let before = judged(kinds, good);
+    let (mut found, mut reason) = (!kinds.is_empty(), !kinds.is_empty());
+    let (mut details, mut others) = (Vec::new(), Vec::new());
+    for kind in KINDS {
+        let (run, what) = leaving(good, kind);
+        let after = judged(kinds, &run);
+        if !kinds.contains(&kind) {
+            if after.0 != before.0 {
+                others.push(format!("{check}: {}: {}", after.0, after.1));
+            }
+            continue;
+        }
+        let proof = of_outcomes(check, "", Some(before.clone()), Some(after), &what);
+        found &= proof.found;
+        reason &= proof.reason;
+        details.push(proof.detail);
+        for other in certify::catalogue().iter().filter(|other| other.id != check) {
+            let certify::Proof::Leaks(theirs) = other.proof else { continue };
+            let (outcome, detail) = judged(theirs, &run);
+            if outcome != Outcome::Pass {
+                others.push(format!("{}: {outcome}: {detail}", other.id));
+            }
+        }
+    }
+    let defect = "record: one thing is left, of each kind in turn";
+    Proof { check, defect, found, reason, others, detail: details.join("\n") }
 }
 
 /// A check that held before, where it was judged, and failed for the stated reason.
@@ -259,6 +287,26 @@ mod tests {
         assert!(!proof(vec![good.clone(), jobs], vec![fell, jobs_fell]), "another one fell too");
         assert!(!proof(vec![good.clone()], vec![finding("counters", false, "?")]), "for another reason");
         assert!(!proof(vec![good], vec![]), "it was not judged");
+    }
+
+    #[test]
+    fn a_check_of_what_is_left_is_proven_by_its_own_kinds_and_by_no_other() {
+        let record = judge::tests::good();
+        let (findings, timeline, leaks) = (Vec::new(), Vec::new(), Vec::new());
+        let good = ScenarioRun { pass: 1, record, findings, timeline, leaks };
+        let mut proven = 0;
+        for check in certify::catalogue() {
+            let certify::Proof::Leaks(kinds) = check.proof else { continue };
+            let proof = of_leaks(check.id, kinds, &good);
+            assert!(proof.holds(), "{proof:?}");
+            assert_eq!(proof.detail.lines().count(), kinds.len(), "{proof:?}");
+            proven += 1;
+        }
+        assert_eq!(proven, 3);
+        let greedy = of_leaks("RES-003", &[LeakKind::Process, LeakKind::SharedMemory], &good);
+        assert!(greedy.found && !greedy.holds(), "RES-004 is about shared memory: {greedy:?}");
+        let (left, _) = leaving(&good, LeakKind::Process);
+        assert!(!of_leaks("RES-003", &[LeakKind::Process], &left).found, "it had fallen before");
     }
 
     #[test]

@@ -8,15 +8,20 @@ use nbu_trace::{Value, pattern};
 use ost_abi::*;
 use std::ffi::CString;
 
-/// Room for a read or write is never larger, whatever a trace says.
+/// Room for a read or write is never larger; a call that says more is refused.
 const MAX_LENGTH: u64 = 1 << 30;
-/// Structures in an array, at most.
+/// Structures in an array, at most; a call that says more is refused.
 const MAX_CAPACITY: u64 = 65_536;
 
 /// One argument's type.
 pub(super) trait Argument: Sized {
     /// Where its value, or what it points at, lies during the call.
     type Place;
+
+    /// Why there is no place of the size that the call says. The plug-in would write or read beyond a smaller one.
+    fn too_much(_: &Shared) -> Option<String> {
+        None
+    }
 
     /// Makes the place from what was recorded.
     fn place(value: &Value, shared: &Shared, context: &Context) -> Self::Place;
@@ -33,17 +38,22 @@ pub(super) trait Argument: Sized {
     }
 }
 
+/// A number of either sign.
+pub(super) fn integer(value: &Value) -> Option<i128> {
+    match value {
+        Value::Number(number) => Some((*number).into()),
+        Value::Signed(number) => Some((*number).into()),
+        _ => None,
+    }
+}
+
 macro_rules! number {
     ($($ty:ty),+) => {$(
         impl Argument for $ty {
             type Place = Self;
 
             fn place(value: &Value, _: &Shared, _: &Context) -> Self {
-                match value {
-                    Value::Number(number) => Self::try_from(*number).unwrap_or(Self::MAX),
-                    Value::Signed(number) => Self::try_from(*number).unwrap_or(Self::MAX),
-                    _ => 0,
-                }
+                integer(value).map_or(0, |number| Self::try_from(number).unwrap_or(Self::MAX))
             }
 
             fn pass(place: &mut Self) -> Self {
@@ -81,12 +91,23 @@ impl Argument for *const c_char {
 }
 
 fn buffer(shared: &Shared) -> Option<Vec<u8>> {
-    let length = usize::try_from(shared.length?.min(MAX_LENGTH)).ok()?;
-    Some(vec![0; length])
+    Some(vec![0; usize::try_from(shared.length?).ok()?])
+}
+
+fn more_than(limit: u64, said: u64, what: &str) -> Option<String> {
+    (said > limit).then(|| format!("{said} {what}, more than the {limit} that a replay has room for"))
+}
+
+fn long_buffer(shared: &Shared) -> Option<String> {
+    more_than(MAX_LENGTH, shared.length.unwrap_or(0), "bytes")
 }
 
 impl Argument for *const c_void {
     type Place = Option<Vec<u8>>;
+
+    fn too_much(shared: &Shared) -> Option<String> {
+        long_buffer(shared)
+    }
 
     fn place(_: &Value, shared: &Shared, _: &Context) -> Self::Place {
         let mut data = buffer(shared)?;
@@ -101,6 +122,10 @@ impl Argument for *const c_void {
 
 impl Argument for *mut c_void {
     type Place = Option<Vec<u8>>;
+
+    fn too_much(shared: &Shared) -> Option<String> {
+        long_buffer(shared)
+    }
 
     fn place(_: &Value, shared: &Shared, _: &Context) -> Self::Place {
         buffer(shared)
@@ -291,9 +316,12 @@ macro_rules! comes_out {
         impl Argument for *mut $ty {
             type Place = Vec<$ty>;
 
+            fn too_much(shared: &Shared) -> Option<String> {
+                more_than(MAX_CAPACITY, shared.capacity, "structures")
+            }
+
             fn place(_: &Value, shared: &Shared, _: &Context) -> Self::Place {
-                let capacity = shared.capacity.clamp(1, MAX_CAPACITY);
-                vec![sized::<$ty>(); usize::try_from(capacity).unwrap_or(1)]
+                vec![sized::<$ty>(); usize::try_from(shared.capacity.max(1)).unwrap_or(1)]
             }
 
             fn pass(place: &mut Self::Place) -> Self {

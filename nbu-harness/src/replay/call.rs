@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "calls through the plug-in's C interface")]
 
-use super::argument::Argument;
+use super::argument::{Argument, integer};
 use super::process::Order;
 use nbu_trace::{Call, Value, pattern};
 #[allow(clippy::wildcard_imports, reason = "the entry points name their types without a path")]
@@ -90,7 +90,21 @@ pub(super) struct Answer {
 
 macro_rules! make {
     ($($(#[$attr:meta])* fn $name:ident($($arg:ident: $ty:ty),*);)+) => {
-        /// Makes a call; none if the interface has no such entry point.
+        /// Why a call cannot be made as it was recorded; a sentence.
+        #[allow(unused_variables, reason = "there is a call without arguments")]
+        pub(super) fn refusal(entry: &str, call: &Call) -> Option<String> {
+            let why: Option<String> = match entry {
+                $(stringify!($name) => {
+                    let shared = shared(&[$(stringify!($arg)),*], call);
+                    let whys: &[Option<String>] = &[$(<$ty as Argument>::too_much(&shared)),*];
+                    whys.iter().flatten().next().cloned()
+                })+
+                _ => Some("this interface does not know it".to_owned()),
+            };
+            why.map(|why| format!("the trace has a call {entry} that cannot be made: {why}"))
+        }
+
+        /// Makes a call that is not refused; none if the interface has no such entry point.
         #[allow(unused_mut, unused_variables, reason = "there is a call without arguments")]
         pub(super) fn make(api: &Api, entry: &str, call: &Call, context: &Context) -> Option<Answer> {
             match entry {
@@ -127,9 +141,10 @@ fn next<'v>(values: &mut impl Iterator<Item = &'v Value>) -> &'v Value {
 }
 
 fn shared(names: &[&str], call: &Call) -> Shared {
+    // As the plug-in gets them.
     let number = |name: &str| {
         let index = names.iter().position(|known| *known == name)?;
-        call.arguments.get(index)?.as_number()
+        integer(call.arguments.get(index)?).map(|number| u64::try_from(number).unwrap_or(u64::MAX))
     };
     Shared {
         length: number("length"),
@@ -188,4 +203,40 @@ pub(super) fn about(arguments: &[Value], context: &Context) -> String {
     }
     names.retain(|name| !name.is_empty());
     names.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(arguments: Vec<Value>) -> Call {
+        let (thread, entry, start_ns, duration_ns, code) = (1, 0, 0, 0, 0);
+        Call { thread, entry, start_ns, duration_ns, code, arguments, results: Vec::new() }
+    }
+
+    #[test]
+    fn a_call_for_which_there_is_no_room_is_refused_and_one_without_a_buffer_is_not() {
+        let gib = 1 << 30;
+        let nothing = || Value::Nothing;
+        let number = Value::Number;
+        let read = |length| refusal("stspi_read_image", &call(vec![nothing(), nothing(), length, number(0)]));
+        assert_eq!(read(number(gib)), None);
+        assert_eq!(read(nothing()), None);
+        let said = read(number(gib + 1)).unwrap();
+        assert!(said.contains("stspi_read_image") && said.contains("1073741825 bytes"), "{said}");
+        assert!(read(Value::Signed(-1)).is_some(), "the plug-in would get the largest number");
+        let arguments = || vec![nothing(), nothing(), nothing(), number(2 * gib), number(0)];
+        assert!(refusal("stspi_write_image", &call(arguments())).is_some());
+        assert!(
+            refusal("stspi_write_image_meta", &call(vec![nothing(), nothing(), number(2 * gib)])).is_some()
+        );
+        let payload = |capacity| {
+            refusal("stspi_get_event_payload", &call(vec![nothing(), number(1), nothing(), capacity]))
+        };
+        assert_eq!(payload(number(65_536)), None);
+        assert!(payload(number(65_537)).unwrap().contains("65537 structures"));
+        let include = vec![nothing(), nothing(), nothing(), number(0), number(900 * gib), number(0)];
+        assert_eq!(refusal("stspi_include_in_image", &call(include)), None, "no data is moved");
+        assert!(refusal("stspi_other", &call(Vec::new())).is_some());
+    }
 }

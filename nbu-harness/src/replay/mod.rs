@@ -14,8 +14,8 @@ mod report;
 pub use process::dispatch;
 pub use report::{Difference, EntryTimes, Played, Replayed, table};
 
-use nbu_trace::{EXTENSION, Trace, TraceError};
-use std::collections::BTreeSet;
+use nbu_trace::{EXTENSION, Trace, TraceError, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -144,17 +144,67 @@ fn lifetime(trace: &Trace) -> (u64, u64) {
     (began.saturating_add(first), began.saturating_add(last))
 }
 
-/// Names of the images whose whole content the traces write: what can be checked when it is read.
+/// Names of the images whose whole content the traces write, each byte at its own offset: what can be checked when it is
+/// read. Others are made by the storage of ranges of other images.
 fn written_here(traces: &[(PathBuf, Trace)]) -> BTreeSet<String> {
     let mut written = BTreeSet::new();
+    let mut composed = BTreeSet::new();
+    // To, and from which at the same offset.
+    let mut copied: Vec<(String, Option<String>)> = Vec::new();
     for (_, trace) in traces {
-        for call in trace.calls.iter().filter(|call| call.code == ost_abi::STS_EOK) {
-            if trace.entry(call) == "stspi_create_image" {
-                written.extend(call.arguments.get(1).and_then(|image| image.field(1).as_text()));
+        let mut images: BTreeMap<u64, String> = BTreeMap::new();
+        for call in &trace.calls {
+            let name = |index| call.arguments.get(index).and_then(|image: &Value| image.field(1).as_text());
+            let number = |index| call.arguments.get(index).and_then(Value::as_number);
+            let entry = trace.entry(call);
+            if matches!(entry, "stspi_create_image" | "stspi_open_image")
+                && let (Some(Value::Handle(handle)), Some(name)) = (call.results.get(3), name(1))
+            {
+                images.insert(*handle, name);
+            }
+            let of_handle = |index| match call.arguments.get(index) {
+                Some(Value::Handle(handle)) => images.get(handle).cloned(),
+                _ => None,
+            };
+            match entry {
+                "stspi_create_image" if call.code == ost_abi::STS_EOK => written.extend(name(1)),
+                "stspi_include_in_image" => composed.extend(of_handle(0)),
+                "stspi_copy_extent" => {
+                    let from = of_handle(0).filter(|_| number(1) == number(4));
+                    copied.extend(of_handle(3).map(|to| (to, from)));
+                }
+                _ => {}
             }
         }
     }
-    written
+    written.retain(|name| !composed.contains(name));
+    // What was copied is checked if what it was copied from is.
+    loop {
+        let taken = |(to, from): &(String, Option<String>)| {
+            let lost = from.as_ref().is_none_or(|from| !written.contains(from));
+            (lost && written.contains(to)).then(|| to.clone())
+        };
+        let Some(name) = copied.iter().find_map(taken) else { return written };
+        written.remove(&name);
+    }
+}
+
+/// Whether process `index` waits for the end of `other`: it began later. No two wait for each other.
+fn waits_for(lifetimes: &[(u64, u64)], index: usize, other: usize) -> bool {
+    other != index && lifetimes[other].1 < lifetimes[index].0
+}
+
+/// A process counts as ended when its thread has ended, however that was.
+struct Ends<'a> {
+    ended: &'a (Mutex<Vec<bool>>, Condvar),
+    index: usize,
+}
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        lock(&self.ended.0)[self.index] = true;
+        self.ended.1.notify_all();
+    }
 }
 
 /// Replays everything.
@@ -174,13 +224,13 @@ pub fn run(options: &Options) -> Result<Replayed, ReplayError> {
                 let (lifetimes, ended, written) = (&lifetimes, &ended, &written);
                 let (file, _) = &traces[index];
                 scope.spawn(move || {
+                    let _end = Ends { ended, index };
                     let (first, _) = lifetimes[index];
-                    wait_for(ended, |ended| (0..ended.len()).all(|n| ended[n] || lifetimes[n].1 > first));
+                    wait_for(ended, |ended| {
+                        (0..ended.len()).all(|other| ended[other] || !waits_for(lifetimes, index, other))
+                    });
                     pace(started, options.timing.due(Duration::from_nanos(first - begin)));
-                    let played = process::play(options, file, written);
-                    lock(&ended.0)[index] = true;
-                    ended.1.notify_all();
-                    played
+                    process::play(options, file, written)
                 })
             })
             .collect();
@@ -216,6 +266,71 @@ fn pace(began: Instant, due: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nbu_trace::{Call, Header};
+
+    #[test]
+    fn a_process_waits_for_those_that_had_ended_before_it_began_and_never_for_itself() {
+        let lifetimes = [(5, 5), (5, 5), (5, 9), (6, 8)];
+        let waits = |index| {
+            (0..lifetimes.len()).filter(|other| waits_for(&lifetimes, index, *other)).collect::<Vec<_>>()
+        };
+        assert_eq!(waits(0), [0; 0], "one that made a call of no length, and another at the same moment");
+        assert_eq!(waits(1), [0; 0]);
+        assert_eq!(waits(2), [0; 0]);
+        assert_eq!(waits(3), [0, 1]);
+    }
+
+    fn trace(calls: Vec<(&str, Vec<Value>, Option<u64>)>) -> (PathBuf, Trace) {
+        let names: Vec<String> = calls.iter().map(|(name, ..)| format!("stspi_{name}")).collect();
+        let calls = calls.into_iter().enumerate().map(|(entry, (_, arguments, handle))| {
+            let mut results = vec![Value::Nothing; 3];
+            results.extend(handle.map(Value::Handle));
+            Call { thread: 1, entry, start_ns: 0, duration_ns: 0, code: 0, arguments, results }
+        });
+        let calls = calls.collect();
+        let header = Header {
+            pid: 1,
+            process: "bptm".into(),
+            started_unix_ns: 1,
+            plugin: "p".into(),
+            entry_points: names,
+        };
+        (PathBuf::new(), Trace { header, calls, unfinished: Vec::new(), cut_bytes: 0 })
+    }
+
+    #[test]
+    fn images_that_the_storage_makes_of_others_are_not_checked() {
+        let image =
+            |name: &str| vec![Value::Nothing, Value::Fields(vec![Value::Number(7), Value::text(name)])];
+        let (number, handle) = (Value::Number, Value::Handle);
+        let copy = |from, from_offset, to, offset| {
+            vec![handle(from), number(from_offset), number(512), handle(to), number(offset)]
+        };
+        let first = trace(vec![
+            ("create_image", image("base"), Some(1)),
+            ("create_image", image("included"), Some(2)),
+            ("include_in_image", vec![handle(2)], None),
+            ("create_image", image("moved"), Some(3)),
+            ("copy_extent", copy(1, 0, 3, 0), None),
+            ("copy_extent", copy(1, 1024, 3, 512), None),
+            ("open_image", image("nobody's"), Some(4)),
+            ("create_image", image("of nobody's"), Some(5)),
+            ("copy_extent", copy(4, 0, 5, 0), None),
+        ]);
+        // The same numbers are other handles in another process.
+        let second = trace(vec![
+            ("open_image", image("base"), Some(1)),
+            ("create_image", image("copy"), Some(2)),
+            ("copy_extent", copy(1, 512, 2, 512), None),
+            ("open_image", image("included"), Some(3)),
+            ("create_image", image("copy of included"), Some(4)),
+            ("copy_extent", copy(3, 0, 4, 0), None),
+            ("create_image", image("copy of that"), Some(5)),
+            ("copy_extent", copy(4, 0, 5, 0), None),
+        ]);
+        let written = written_here(&[second, first]);
+        assert_eq!(written.iter().map(String::as_str).collect::<Vec<_>>(), ["base", "copy"]);
+    }
 
     #[test]
     fn timings_are_read() {

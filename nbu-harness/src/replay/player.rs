@@ -32,15 +32,22 @@ fn queues(calls: &[Call]) -> BTreeMap<u64, Vec<Turn<'_>>> {
         queues.entry(call.thread).or_default().push(turn);
     }
     // Calls of one thread do not overlap, so their ends are in order as their beginnings are.
-    let ends: BTreeMap<u64, Vec<u64>> = queues
+    let ends: BTreeMap<u64, Vec<(u64, usize)>> = queues
         .iter()
-        .map(|(thread, queue)| (*thread, queue.iter().map(|turn| turn.call.end_ns()).collect()))
+        .map(|(thread, queue)| {
+            (*thread, queue.iter().map(|turn| (turn.call.end_ns(), turn.number)).collect())
+        })
         .collect();
     for (thread, queue) in &mut queues {
         for turn in queue {
             let began = turn.call.start_ns;
             let others = ends.iter().filter(|(other, _)| *other != thread);
-            let before = others.map(|(other, ends)| (*other, ends.partition_point(|end| *end <= began)));
+            let before = others.map(|(other, ends)| {
+                // Never for one that comes later in the trace: whatever times a trace has, no two wait for each other.
+                let in_time = ends.partition_point(|(end, _)| *end <= began);
+                let in_trace = ends.partition_point(|(_, number)| *number < turn.number);
+                (*other, in_time.min(in_trace))
+            });
             turn.after = before.filter(|(_, count)| *count > 0).collect();
         }
     }
@@ -52,40 +59,13 @@ pub(super) fn play(order: &Order, trace: &Trace) -> Result<Played, String> {
     let library = Library::open(&order.plugin).map_err(|error| error.to_string())?;
     let context = Context::new(order);
     let process = format!("{} {}", trace.header.process, trace.header.pid);
-    let ended = (Mutex::new(Ended::new()), Condvar::new());
     let first = trace.calls.iter().map(|call| call.start_ns).min().unwrap_or(0);
     let started = Instant::now();
     let queues = queues(&trace.calls);
-    let parts: Vec<Result<Played, String>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = queues
-            .iter()
-            .map(|(thread, queue)| {
-                let (ended, context, process) = (&ended, &context, process.as_str());
-                let api = library.api();
-                scope.spawn(move || {
-                    let mut played = Played::default();
-                    for turn in queue {
-                        wait_for(ended, |ended| reached(ended, &turn.after));
-                        let recorded = Duration::from_nanos(turn.call.start_ns - first);
-                        pace(started, order.timing.due(recorded));
-                        let made = one(api, trace, turn, context, process, &mut played);
-                        *ended
-                            .0
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .entry(*thread)
-                            .or_default() += 1;
-                        ended.1.notify_all();
-                        made?;
-                    }
-                    Ok(played)
-                })
-            })
-            .collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Played, String>>| {
-            thread.join().unwrap_or_else(|_| Err("a thread panicked".to_owned()))
-        };
-        threads.into_iter().map(join).collect()
+    let api = library.api();
+    let parts = in_order(&queues, |turn, played: &mut Played| {
+        pace(started, order.timing.due(Duration::from_nanos(turn.call.start_ns - first)));
+        one(api, trace, turn, &context, &process, played)
     });
     let name = |call: &Begun| {
         let about = call::about(&call.arguments, &context);
@@ -98,6 +78,58 @@ pub(super) fn play(order: &Order, trace: &Trace) -> Result<Played, String> {
     }
     whole.differences.sort_by_key(|difference| difference.call);
     Ok(whole)
+}
+
+/// Lets each thread make its calls when it is their turn. The first error ends its thread, and nobody waits for it.
+fn in_order<T: Default + Send>(
+    queues: &BTreeMap<u64, Vec<Turn<'_>>>,
+    make: impl Fn(&Turn<'_>, &mut T) -> Result<(), String> + Sync,
+) -> Vec<Result<T, String>> {
+    let ended = (Mutex::new(Ended::new()), Condvar::new());
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = queues
+            .iter()
+            .map(|(thread, queue)| {
+                let (ended, make) = (&ended, &make);
+                scope.spawn(move || {
+                    let progress = Progress { ended, thread: *thread };
+                    let mut part = T::default();
+                    for turn in queue {
+                        wait_for(ended, |ended| reached(ended, &turn.after));
+                        make(turn, &mut part)?;
+                        progress.add(1);
+                    }
+                    Ok(part)
+                })
+            })
+            .collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<T, String>>| {
+            thread.join().unwrap_or_else(|_| Err("a thread panicked".to_owned()))
+        };
+        threads.into_iter().map(join).collect()
+    })
+}
+
+/// How far a thread is. At its end, also by an error or a panic, it counts as further than any call is waited for.
+struct Progress<'a> {
+    ended: &'a (Mutex<Ended>, Condvar),
+    thread: u64,
+}
+
+impl Progress<'_> {
+    fn add(&self, calls: usize) {
+        let mut ended = self.ended.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = ended.entry(self.thread).or_default();
+        *count = count.saturating_add(calls);
+        drop(ended);
+        self.ended.1.notify_all();
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.add(usize::MAX);
+    }
 }
 
 fn reached(ended: &Ended, wanted: &Ended) -> bool {
@@ -114,6 +146,9 @@ fn one(
     played: &mut Played,
 ) -> Result<(), String> {
     let entry = trace.entry(turn.call);
+    if let Some(why) = call::refusal(entry, turn.call) {
+        return Err(why);
+    }
     if !context.has_handles(turn.call) {
         played.not_made += 1;
         return Ok(());
@@ -184,5 +219,29 @@ mod tests {
         assert_eq!(after(3, 0), []);
         assert!(!reached(&Ended::from([(1, 1)]), &Ended::from([(1, 2)])));
         assert!(reached(&Ended::from([(1, 2)]), &Ended::from([(1, 2)])));
+    }
+
+    #[test]
+    fn calls_of_no_length_at_the_same_moment_do_not_wait_for_each_other() {
+        let calls = [call(1, 10, 0), call(2, 10, 0), call(1, 10, 0)];
+        let parts = in_order(&queues(&calls), |turn, numbers: &mut Vec<usize>| {
+            numbers.push(turn.number);
+            Ok(())
+        });
+        assert_eq!(parts, [Ok(vec![1, 3]), Ok(vec![2])]);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_failed_or_panicked() {
+        let calls = [call(1, 0, 10), call(1, 20, 10), call(2, 40, 10)];
+        for panics in [false, true] {
+            let parts = in_order(&queues(&calls), |turn, made: &mut usize| {
+                assert!(!panics || turn.call.thread == 2, "this one panics");
+                *made += 1;
+                if turn.call.thread == 1 { Err("this one fails".to_owned()) } else { Ok(()) }
+            });
+            let error = if panics { "a thread panicked" } else { "this one fails" };
+            assert_eq!(parts, [Err(error.to_owned()), Ok(1)]);
+        }
     }
 }

@@ -7,7 +7,7 @@ mod json;
 mod junit;
 mod tap;
 
-pub use bundle::{BundleFacts, verify_bundle, write_bundle};
+pub use bundle::{BundleFacts, bundle_place, verify_bundle, write_bundle};
 pub use console::{job_table, verdict_table};
 pub(crate) use console::{kind_name, state_name};
 pub use html::html;

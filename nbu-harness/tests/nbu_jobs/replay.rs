@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use nbu_harness::nbu::Selection;
+use nbu_harness::data::TreeSpec;
+use nbu_harness::nbu::{Accelerator, Selection, Source};
 use nbu_harness::shim;
 use nbu_trace::{Begun, Ended, Header, Value as Recorded, Writer, orders};
 use ost_abi::ENTRY_POINTS;
@@ -12,12 +13,20 @@ use serde_json::Value;
 use crate::c_plugin::c_plugin;
 use crate::rig::{Rig, assert_status, synthetic};
 
-/// A backup in three fragments, a restore and a clean-up, recorded below `trace`.
-fn recorded() -> Rig {
-    let mut rig = Rig::new();
+/// The bits of `include`.
+const INCLUDE: u32 = 1 << 3;
+
+/// Gets every call recorded below `trace`.
+fn record(rig: &mut Rig) {
     let (exe, plugin) = (rig.installation.exe.clone(), rig.installation.plugin.clone());
     rig.installation.plugin = shim::wrap(&exe, &plugin, &mut rig.installation.plugin_env).unwrap();
     rig.plugin_env(orders::TRACE, rig.path("trace").display().to_string());
+}
+
+/// A backup in three fragments, a restore and a clean-up, recorded below `trace`.
+fn recorded() -> Rig {
+    let mut rig = Rig::new();
+    record(&mut rig);
     rig.unit.max_fragment_size = 4 << 20;
     let result = rig.backup(&rig.request(1, synthetic(8)));
     assert_status(&result, 0);
@@ -28,15 +37,25 @@ fn recorded() -> Rig {
 
 /// Replays on a fresh storage.
 fn replay(rig: &Rig, plugin: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let (output, left) = replay_fresh(rig, plugin, arguments, environment);
+    assert!(left == 0 || !output.status.success(), "a replay of everything leaves nothing: {left} images");
+    output
+}
+
+/// Replays on a fresh storage; returns how many images are left there, too.
+fn replay_fresh(
+    rig: &Rig,
+    plugin: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> (Output, usize) {
     let fresh = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(fresh.path().join("lsu0")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_nbu-harness"));
     command.arg("replay").arg(rig.path("trace")).arg("--plugin").arg(plugin).args(arguments);
     command.env("FAKE_OST_DIR", fresh.path()).env("NBU_HARNESS_PASSWORD", "secret");
     let output = command.envs(environment.iter().copied()).output().unwrap();
-    let left = std::fs::read_dir(fresh.path().join("lsu0")).unwrap().count();
-    assert!(left == 0 || !output.status.success(), "a replay of everything leaves nothing: {left} images");
-    output
+    (output, std::fs::read_dir(fresh.path().join("lsu0")).unwrap().count())
 }
 
 fn json(output: &Output) -> Value {
@@ -98,6 +117,37 @@ fn a_wrong_byte_in_a_read_is_found() {
     assert!(wrong[0].as_str().unwrap().contains("_C1_F1: the byte at "), "{wrong:?}");
 }
 
+/// The images of an accelerated backup consist of ranges of its base, so that no byte lies where it was written first.
+#[test]
+fn what_the_storage_made_of_other_images_is_not_taken_for_wrong() {
+    let mut rig = Rig::new();
+    record(&mut rig);
+    rig.plugin_env("FAKE_OST_CAPABILITIES", INCLUDE);
+    let root = rig.path("tree");
+    TreeSpec { seed: 6, files: 60, bytes: 3 << 20, changing: false }.generate(&root).unwrap();
+    for job_id in 1..=2 {
+        let mut request = rig.request(job_id, Source::Directory(root.clone()));
+        request.accelerator = Some(Accelerator::default());
+        let result = rig.backup(&request);
+        assert_status(&result, 0);
+        let out = rig.path(&format!("out-{job_id}"));
+        assert_status(&rig.restore(&result.backup_id, &out, Selection::All), 0);
+        std::fs::write(root.join("aa-new"), vec![7; 300_000]).unwrap();
+    }
+    let capabilities = INCLUDE.to_string();
+    let environment = [("FAKE_OST_CAPABILITIES", capabilities.as_str())];
+    let result = json(&replay_fresh(&rig, &c_plugin(), &["--json"], &environment).0);
+    let processes = result["processes"].as_array().unwrap();
+    for process in processes {
+        assert_eq!((&process["different"], &process["not_made"]), (&0.into(), &0.into()), "{process:#}");
+        assert_eq!(process["wrong_reads"], Value::Array(Vec::new()), "{process:#}");
+    }
+    let sum = |key: &str| processes.iter().filter_map(|process| process[key].as_u64()).sum::<u64>();
+    assert!(sum("checked_bytes") >= 3 << 20, "the first backup's restore is checked: {result:#}");
+    let includes = processes.iter().filter(|p| p["times"].get("stspi_include_in_image").is_some());
+    assert_eq!(includes.count(), 1, "{result:#}");
+}
+
 #[test]
 fn calls_whose_handle_was_never_given_are_not_made_and_counted() {
     let rig = recorded();
@@ -112,9 +162,8 @@ fn calls_whose_handle_was_never_given_are_not_made_and_counted() {
     assert!(bptm["not_made"].as_u64().unwrap() > 40, "{bptm:#}");
 }
 
-/// Two threads that take turns: the order between them is in the times only.
-fn two_threads() -> Rig {
-    let rig = Rig::new();
+/// A trace that is made call by call, each of them this long.
+fn made(rig: &Rig, duration_ns: u64) -> impl FnMut(u64, &str, Vec<Recorded>, Vec<Recorded>) + use<> {
     std::fs::create_dir_all(rig.path("trace")).unwrap();
     let header = Header {
         pid: 1,
@@ -125,12 +174,41 @@ fn two_threads() -> Rig {
     };
     let mut writer = Writer::create(&rig.path("trace/a.nbutrace"), &header).unwrap();
     let mut at = 0;
-    let mut add = |thread: u64, name: &str, arguments: Vec<Recorded>, results: Vec<Recorded>| {
+    move |thread, name, arguments, results| {
         let entry = ENTRY_POINTS.iter().position(|known| *known == name).unwrap();
-        at += 10;
+        at += duration_ns;
         writer.begin(&Begun { thread, entry, start_ns: at, arguments }).unwrap();
-        writer.end(&Ended { thread, duration_ns: 10, code: 0, results }).unwrap();
-    };
+        writer.end(&Ended { thread, duration_ns, code: 0, results }).unwrap();
+    }
+}
+
+#[test]
+fn a_call_for_more_bytes_than_there_is_room_for_is_not_made_and_named() {
+    let rig = Rig::new();
+    let mut add = made(&rig, 10);
+    add(1, "stspi_init", vec![Recorded::Number(ost_abi::STSPI_INTERFACE_VERSION.into())], vec![]);
+    let length = Recorded::Number((1 << 30) + 1);
+    add(1, "stspi_read_image", vec![Recorded::Nothing, Recorded::Nothing, length], vec![]);
+    let output = replay(&rig, &c_plugin(), &["--json"], &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("stspi_read_image that cannot be made: 1073741825 bytes"), "{said}");
+}
+
+#[test]
+fn a_recording_of_one_moment_waits_for_nothing() {
+    let rig = Rig::new();
+    let mut add = made(&rig, 0);
+    add(1, "stspi_init", vec![Recorded::Number(ost_abi::STSPI_INTERFACE_VERSION.into())], vec![]);
+    add(2, "stspi_claim", vec![Recorded::text("Fake:server")], vec![]);
+    let output = replay(&rig, &c_plugin(), &["--json"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{:#}", json(&output));
+}
+
+/// Two threads that take turns: the order between them is in the times only.
+fn two_threads() -> Rig {
+    let rig = Rig::new();
+    let mut add = made(&rig, 10);
     let lsu = || Recorded::Fields(vec![Recorded::Handle(1), Recorded::text("lsu0")]);
     let image = Recorded::Fields(vec![Recorded::Number(7), Recorded::text("a_1_C1_F1"), Recorded::text("p")]);
     let nothing = || Recorded::Nothing;

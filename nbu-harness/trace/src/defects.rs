@@ -3,7 +3,10 @@
 //! The wrapping plug-in does the deed; the harness's `prove` runs the check, which must fail and must say why.
 
 use crate::orders::FaultEffect;
-use ost_abi::{STS_EACCESS, STS_EAUTH, STS_EBUSY, STS_ENOENT, STS_ENOSPC, STS_EOK, STS_EPLUGIN, STS_ESOCKET};
+use ost_abi::{
+    STS_EACCESS, STS_EAUTH, STS_EBUSY, STS_ENOENT, STS_ENOSPC, STS_EOK, STS_EPLUGIN, STS_ESOCKET,
+    STS_EWORMMAX, STS_EWORMMIN,
+};
 
 /// For as long as the process lives.
 const ALWAYS: u64 = u64::MAX;
@@ -84,6 +87,8 @@ pub enum Own {
     LeavesThreads,
     /// Includes ranges that begin a block before those that it is told.
     IncludesElsewhere,
+    /// Says that every LSU has a replication target.
+    ClaimsATarget,
 }
 
 /// A plug-in with one defect.
@@ -129,8 +134,9 @@ const READS_WRONG: Deed = Deed::Fault {
     process: Some("bptm"),
 };
 
-/// One defect for each check, in the order of the certification's catalogue. Checks whose cause lies in the harness and not
-/// in the plug-in have none: `prove` has an answer of its own for them.
+/// One defect for each check that a plug-in can make fail. Checks whose cause lies in the harness have none, nor have those
+/// that hold a plug-in's claim of a capability by handle and by name against each other: for them `prove` alters what was
+/// seen. It has a test that no check of the catalogue is without the one or the other.
 pub const DEFECTS: &[Defect] = &[
     own("nameless", "LOD-001", "a name, version or type is missing", Own::Nameless),
     own("any-version", "LOD-002", "stspi_init with version 0: error 0", Own::AnyVersion),
@@ -270,6 +276,43 @@ pub const DEFECTS: &[Defect] = &[
         "(Backup",
         always("stspi_include_in_image", FaultEffect::Error(STS_EPLUGIN)),
     ),
+    own("loses-a-block-of-imported", "IMP-001", "data.restore", Own::LosesABlock),
+    defect("keeps-what-was-imported", "IMP-002", "Import jobs with status 190: 0", PRETENDS_TO_DELETE),
+    defect(
+        "reads-wrong-headers",
+        "IMP-003",
+        "Import jobs with status 0: 0",
+        always("stspi_read_image", FaultEffect::Corrupt(0)),
+    ),
+    defect(
+        "pretends-to-lock",
+        "WRM-001",
+        "ImageCleanup jobs with status 1: 0",
+        always("stspi_set_image_lock", FaultEffect::Error(STS_EOK)),
+    ),
+    defect(
+        "pretends-to-lock-shortly",
+        "WRM-002",
+        "Backup jobs with status 88: 1",
+        Deed::Mistakes { call: Some("stspi_set_image_lock"), right: STS_EWORMMIN, wrong: STS_EOK },
+    ),
+    defect(
+        "refuses-every-lock",
+        "WRM-003",
+        "ImageCleanup jobs with status 88: 2",
+        always("stspi_set_image_lock", FaultEffect::Error(STS_EWORMMAX)),
+    ),
+    defect(
+        "tells-no-event",
+        "AIR-001",
+        "ReplicationImport jobs with status 0: 0",
+        always("stspi_get_event", FaultEffect::Error(STS_ENOENT)),
+    ),
+    own("claims-a-target", "AIR-002", "Disk volume is not replication capable", Own::ClaimsATarget),
+    defect("keeps-what-was-replicated", "AIR-003", "Import jobs with status 190: 0", PRETENDS_TO_DELETE),
+    own("loses-a-block-before-a-checkpoint", "CKP-001", "data.restore", Own::LosesABlock),
+    defect("reads-wrong-after-resume", "CKP-002", "data.restore", READS_WRONG),
+    own("loses-a-block-of-generations", "GEN-001", "data.restore", Own::LosesABlock),
     defect("keeps-after-write-error", "ABI-001", "storage.no_orphans", PRETENDS_TO_DELETE),
     own("says-all-written", "ABI-002", "status 84", Own::SaysAllWritten),
     defect("reads-wrong-after-error", "ABI-003", "came back with wrong bytes", READS_WRONG),

@@ -10,7 +10,7 @@ pub const TRACE: &str = "NBU_SHIM_TRACE";
 pub const FAULTS: &str = "NBU_SHIM_FAULTS";
 /// File that gets a line for every time a fault struck: its [`FaultOrder::id`]. Written before the fault has its effect.
 pub const HITS: &str = "NBU_SHIM_HITS";
-/// The one thing that the plug-in shall do wrong: a name of the table in `nbu-shim`.
+/// The one thing that the plug-in shall do wrong: a name of the table [`crate::defects::DEFECTS`].
 pub const DEFECT: &str = "NBU_SHIM_DEFECT";
 
 /// The prefix of every entry point, which orders may leave out.

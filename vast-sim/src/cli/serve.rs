@@ -104,7 +104,7 @@ async fn serve(config: Config, described: Option<&Described>, begun: Instant, pr
         }
     }
     announce(&cluster, begun, print_ca).map_err(|e| failed(e.into()))?;
-    // The thread that sends ends with the process only.
+    // The thread that waits for signals ends when it has sent the first one.
     let signal = ended.await.unwrap_or(SIGTERM);
     tracing::info!("stopping on {}", if signal == SIGINT { "SIGINT" } else { "SIGTERM" });
     cluster.stop().await;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The two lists of sums.
@@ -79,19 +80,55 @@ impl Product {
     }
 }
 
-/// Writes the bundle into `dir`, in place of one that is there.
+/// Whether a bundle can be put there: nothing is in the way, or an empty directory or an earlier bundle.
+///
+/// # Errors
+/// When something else is.
+pub fn bundle_place(dir: &Path) -> Result<(), ReportError> {
+    match fs::symlink_metadata(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(failed(dir))?,
+    };
+    let empty = fs::read_dir(dir).map_err(failed(dir))?.next().is_none();
+    if empty || dir.join(SHA256).is_file() {
+        return Ok(());
+    }
+    let source = std::io::Error::other(format!("it is no bundle (no {SHA256}) and stays as it is"));
+    Err(failed(dir)(source))
+}
+
+/// Writes the bundle into `dir`, in place of one that is there: an earlier bundle stays until the new one is whole.
 ///
 /// # Errors
 /// When something that is no bundle is in the way, or a file cannot be written.
 pub fn write_bundle(verdict: &Verdict, dir: &Path) -> Result<(), ReportError> {
-    if dir.exists() {
-        let empty = fs::read_dir(dir).map_err(failed(dir))?.next().is_none();
-        if !empty && !dir.join(SHA256).is_file() {
-            let source = std::io::Error::other(format!("it is no bundle (no {SHA256}) and stays as it is"));
-            return Err(failed(dir)(source));
-        }
-        fs::remove_dir_all(dir).map_err(failed(dir))?;
+    bundle_place(dir)?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(failed(parent))?;
+    let beside = || {
+        // As any directory that is made, less what the process's mask takes.
+        let everybody = fs::Permissions::from_mode(0o777);
+        let made = tempfile::Builder::new().prefix(".bundle-").permissions(everybody).tempdir_in(parent);
+        made.map_err(failed(parent))
+    };
+    let new = beside()?;
+    fill(verdict, new.path())?;
+    let old = beside()?;
+    let earlier = old.path().join("earlier");
+    let there = dir.exists();
+    if there {
+        fs::rename(dir, &earlier).map_err(failed(dir))?;
     }
+    if let Err(error) = fs::rename(new.path(), dir) {
+        if there {
+            fs::rename(&earlier, dir).map_err(failed(dir))?;
+        }
+        return Err(failed(dir)(error));
+    }
+    old.close().map_err(failed(parent))
+}
+
+fn fill(verdict: &Verdict, dir: &Path) -> Result<(), ReportError> {
     super::write_certification(verdict, dir)?;
     let product = serde_saphyr::to_string(&Product::of(verdict)).map_err(std::io::Error::other);
     put(dir, "PRODUCT.yaml", product.map_err(failed(&dir.join("PRODUCT.yaml")))?.as_bytes())?;
@@ -111,7 +148,8 @@ pub fn write_bundle(verdict: &Verdict, dir: &Path) -> Result<(), ReportError> {
     put(dir, BLAKE3, blake3.as_bytes())
 }
 
-/// The scenario as it was run, and the details of its jobs.
+/// The scenario as its file has it but for the seed, the scenario as it was run with every default, and the details of its
+/// jobs.
 fn put_run(dir: &Path, suite: &Suite, run: &ScenarioRun) -> Result<(), ReportError> {
     let scenario = &run.record.scenario;
     let pass = if run.pass > 1 { format!("-pass{}", run.pass) } else { String::new() };
@@ -172,7 +210,7 @@ fn readme(verdict: &Verdict) -> String {
              | `report.html` | everything for people; opens without a network |\n\
              | `results.json` | everything for programs; `nbu-harness schema result` prints its JSON schema |\n\
              | `junit.xml`, `results.tap` | the checks for CI |\n\
-             | `scenarios/` | the scenarios with the seeds they were run with; the `.json` has every default |\n\
+             | `scenarios/` | the scenarios with the seeds they were run with; the `.json` is as it was run, with sizes and every default |\n\
              | `logs/` | the details of every job |\n\
              | `SHA256SUMS`, `B3SUMS` | sums of all other files |\n\n\
              `nbu-harness verify-bundle DIR` checks all sums and that the files agree with each other;\n\
@@ -181,7 +219,7 @@ fn readme(verdict: &Verdict) -> String {
     text
 }
 
-/// Files below a directory by their relative path, without the lists of sums, in order. Links are not followed.
+/// Files below a directory by their relative path, without the lists of sums, in order. A link counts as a file, whatever it leads to.
 fn files_below(dir: &Path) -> std::io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut open = vec![PathBuf::new()];

@@ -32,6 +32,36 @@ fn a_bundle_is_read_back_and_is_in_order() {
     assert!(path.exists(), "what is no bundle is not removed");
 }
 
+#[test]
+fn an_earlier_bundle_stays_until_the_new_one_is_whole() {
+    use std::os::unix::fs::PermissionsExt;
+    let (dir, path) = bundle();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    let plain = dir.path().join("plain");
+    fs::create_dir(&plain).unwrap();
+    assert_eq!(mode(&path), mode(&plain), "it can be read by those who can read any other directory");
+    fs::remove_dir(&plain).unwrap();
+    let mut unwritable = verdict();
+    unwritable.suites[0].runs = vec![ScenarioRun {
+        pass: 1,
+        record: crate::judge::tests::good(),
+        findings: Vec::new(),
+        timeline: Vec::new(),
+        leaks: Vec::new(),
+    }];
+    unwritable.suites[0].name = "a name that no file can have\0".into();
+    write_bundle(&unwritable, &path).unwrap_err();
+    verify_bundle(&path, &[]).unwrap();
+    let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["bundle"], "nothing else is left");
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(bundle_place(&file).is_err(), "a file is in the way");
+    assert!(bundle_place(dir.path()).is_err(), "something else is in the way");
+    bundle_place(&dir.path().join("nothing")).unwrap();
+    bundle_place(&path).unwrap();
+}
+
 /// What is said about a bundle to which this has been done.
 fn said(change: impl FnOnce(&Path)) -> String {
     let (_dir, path) = bundle();
