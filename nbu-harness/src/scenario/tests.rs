@@ -83,6 +83,8 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("backup: {}", "kill: {process: bptm}"),
         ("backup: {}", "kill: {process: bptmm, fragment: 1}"),
         ("backup: {}", "kill: {server: ms2}"),
+        ("backup: {}", "kill: {process: bptm, fragment: 1}"),
+        ("backup: {}", "backup: {}\n  - cancel: {fragment: 1}\n  - verify: {}\n  - backup: {}"),
         ("backup: {}", "start: {server: primry}"),
         ("backup: {}", "volume: {lsu: lsu1, state: down}"),
         ("backup: {}", "restore: {media: ms2}"),

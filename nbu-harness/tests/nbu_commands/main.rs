@@ -6,4 +6,5 @@
 mod c_plugin;
 mod documentation;
 mod fake;
+mod jobs;
 mod place;

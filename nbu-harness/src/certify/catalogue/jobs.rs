@@ -68,6 +68,14 @@ pub(super) const CHECKS: &[Check] = &[
         "what the stale writer does touches nothing of the new image",
     ),
     whole(
+        "JOB-009",
+        "jobs",
+        "NBU-JOB-009",
+        true,
+        "The primary is killed in the middle of a backup that has one try",
+        "the image cleanup that follows finds and deletes what the lost try left",
+    ),
+    whole(
         "CON-001",
         "concurrency",
         "NBU-CON-001",

@@ -85,6 +85,7 @@ embedded!(
     "NBU-JOB-006",
     "NBU-JOB-007",
     "NBU-JOB-008",
+    "NBU-JOB-009",
     "NBU-CON-001",
 );
 
