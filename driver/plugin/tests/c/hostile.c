@@ -214,7 +214,9 @@ void mode_signals(int argc, char **argv)
     memset(&timer, 0, sizeof timer);
     CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
     CHECK(pthread_sigmask(SIG_SETMASK, NULL, &after) == 0);
-    CHECK(!memcmp(&before, &after, sizeof before));
+    /* The system writes the signals that there are, and not the rest of the set. */
+    for (int number = 1; number < NSIG; number++)
+        CHECK(sigismember(&before, number) == sigismember(&after, number));
     CHECK(sigaction(SIGALRM, NULL, &now) == 0 && now.sa_handler == on_tick);
     CHECK(sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
     CHECK(atomic_load(&elsewhere) == 0);
