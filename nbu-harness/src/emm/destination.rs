@@ -22,7 +22,7 @@ pub struct StorageUnit {
 
 /// How a storage unit group picks one of its units. The numbers of `-sm` are from memory of the documentation: not
 /// verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
     /// 1: the first one that is available.

@@ -3,15 +3,14 @@
 
 use super::pause::Paused;
 use super::record::{JobRecord, PauseOutcome};
+use super::setup::Storage;
 use super::watch::{Late, Misfortunes, Scope, Surroundings, Watcher, record};
 use super::{Observer, SetupError, Stand};
 use crate::nbu::Installation;
-use crate::primary::config::{
-    AllocationStatuses, Config, Globals, Group, Policy, Pool, Schedule, Unit, Volume, Window,
-};
+use crate::primary::config::{AllocationStatuses, Config, Globals, Policy, Schedule, Window};
 use crate::primary::{Job, JobOrder, Operator, PRIMARY, PrimaryError, Servers, Submission, Until, Watch};
 use crate::scenario::{GlobalAttributes, Milliseconds, PauseStep, Scenario, ScheduleSpec};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A running domain.
@@ -41,17 +40,17 @@ impl<'a> Domain<'a> {
     /// Starts the servers and configures them.
     pub(super) fn start(
         scenario: &Scenario,
-        exe: &Path,
         installation: &Installation,
         policy: Policy,
         first_job_id: u64,
+        storage: Storage,
         stand: &'a Stand,
         observer: &'a dyn Observer,
     ) -> Result<Self, SetupError> {
         let home = installation.work_dir.clone();
         std::fs::create_dir_all(&home).map_err(SetupError::io("create", &home))?;
-        let config = Config { first_job_id, ..configuration(scenario, installation, policy, stand) };
-        let servers = Servers::new(exe, &home);
+        let config = Config { first_job_id, ..configuration(scenario, installation, policy, storage) };
+        let servers = Servers::new(&installation.exe, &home);
         for name in &scenario.media_servers {
             servers.start(name)?;
         }
@@ -262,38 +261,23 @@ fn restart(servers: &Servers, home: &Path) -> Result<Operator, PrimaryError> {
 }
 
 /// The domain's configuration.
-fn configuration(scenario: &Scenario, installation: &Installation, policy: Policy, stand: &Stand) -> Config {
+fn configuration(
+    scenario: &Scenario,
+    installation: &Installation,
+    policy: Policy,
+    storage: Storage,
+) -> Config {
     let media_servers = scenario.media_servers.iter().map(|name| (name.clone(), installation.clone()));
-    let lsus = scenario.pools.iter().flat_map(|pool| &pool.lsus);
-    let volumes = lsus.map(|lsu| {
-        let unit = stand.storage_unit_of(lsu);
-        (lsu.clone(), Volume { server: unit.server, user: unit.user, password: unit.password, lsu: unit.lsu })
-    });
-    let pools = scenario.pools.iter().map(|pool| {
-        let (high_water, low_water, max_io_streams) = (pool.high_water, pool.low_water, pool.max_io_streams);
-        (pool.name.clone(), Pool { volumes: pool.lsus.clone(), high_water, low_water, max_io_streams })
-    });
-    let units = scenario.units.iter().map(|unit| Unit {
-        label: unit.label.clone(),
-        pool: unit.pool.clone(),
-        media_servers: unit.media.clone(),
-        max_concurrent_jobs: u32::try_from(unit.max_concurrent_jobs).unwrap_or(u32::MAX),
-        max_fragment: unit.max_fragment.0,
-    });
-    let groups = scenario.groups.iter().map(|group| Group {
-        label: group.label.clone(),
-        units: group.units.clone(),
-        selection: group.selection,
-    });
+    let Storage { volumes, pools, units, groups } = storage;
     Config {
         first_job_id: 1,
         clock_start: scenario.globals.clock_start,
         globals: globals(&scenario.globals),
         media_servers: media_servers.collect(),
-        volumes: volumes.collect::<BTreeMap<_, _>>(),
-        pools: pools.collect(),
-        units: units.collect(),
-        groups: groups.collect(),
+        volumes,
+        pools,
+        units,
+        groups,
         policies: vec![policy],
         allocation: AllocationStatuses::default(),
     }

@@ -3,9 +3,10 @@
 use super::domain::{Domain, Ran, schedules};
 use super::expected::{Expected, LIST, bytes_in_stream, pick, remove_tree};
 use super::record::{ChangedFile, ImageFacts, JobRecord};
+use super::setup::Storage;
 use super::sources::{Content, Prepared};
 use super::watch::{Late, Misfortunes};
-use super::{Observer, Options, SetupError, Stand};
+use super::{Observer, SetupError, Stand};
 use crate::data::{ChangingFile, Mutator};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{
@@ -60,7 +61,8 @@ pub(super) struct Jobs<'a> {
     in_force: Installation,
     observer: &'a dyn Observer,
     stand: &'a Stand,
-    exe: PathBuf,
+    /// Where backups can go, in both domains.
+    storage: Storage,
     pub(super) domain: Domain<'a>,
     /// The domain that backups are replicated to, once it is needed.
     target: Option<Domain<'a>>,
@@ -72,7 +74,7 @@ pub(super) struct Jobs<'a> {
 impl<'a> Jobs<'a> {
     pub(super) fn new(
         scenario: &'a Scenario,
-        options: &Options,
+        storage: Storage,
         prepared: &[Prepared],
         stand: &'a Stand,
         installation: &'a Installation,
@@ -88,8 +90,8 @@ impl<'a> Jobs<'a> {
             limit_jobs: scenario.limit_jobs,
             priority: scenario.priority,
         };
-        let exe = options.exe.clone();
-        let domain = Domain::start(scenario, &exe, installation, policy.clone(), 1, stand, observer)?;
+        let (own, more) = (policy.clone(), storage.clone());
+        let domain = Domain::start(scenario, installation, own, 1, more, stand, observer)?;
         let (records, misfortunes) = (Vec::new(), Misfortunes::default());
         Ok(Self {
             scenario,
@@ -97,7 +99,7 @@ impl<'a> Jobs<'a> {
             in_force: installation.clone(),
             observer,
             stand,
-            exe,
+            storage,
             domain,
             target: None,
             policy,
@@ -123,9 +125,16 @@ impl<'a> Jobs<'a> {
             (Side::Target, target) => {
                 let installation = at_target(&self.in_force);
                 let policy = Policy { schedules: Vec::new(), ..self.policy.clone() };
-                let (exe, stand, observer) = (&self.exe, self.stand, self.observer);
-                let new =
-                    Domain::start(self.scenario, exe, &installation, policy, TARGET_JOBS, stand, observer)?;
+                let (storage, stand, observer) = (self.storage.clone(), self.stand, self.observer);
+                let new = Domain::start(
+                    self.scenario,
+                    &installation,
+                    policy,
+                    TARGET_JOBS,
+                    storage,
+                    stand,
+                    observer,
+                )?;
                 target.insert(new).run(step_index, jobs, Vec::new())?
             }
         };

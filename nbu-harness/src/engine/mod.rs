@@ -9,12 +9,13 @@ mod pause;
 mod plugin_faults;
 mod record;
 mod run;
+mod setup;
 mod sources;
 mod stand;
 mod watch;
 
 pub use record::{
-    ChangedFile, FaultOutcome, ImageFacts, JobRecord, KillOutcome, OrderOutcome, PauseOutcome,
+    ChangedFile, CommandRecord, FaultOutcome, ImageFacts, JobRecord, KillOutcome, OrderOutcome, PauseOutcome,
     PluginFaultOutcome, Record, StepRecord, StorageState, StreamFacts, VipRequests,
 };
 pub(crate) use run::elapsed_ms;
@@ -52,6 +53,9 @@ pub enum SetupError {
     /// The domain does not do what it is told.
     #[error(transparent)]
     Primary(#[from] crate::primary::PrimaryError),
+    /// What the commands of the set-up left cannot be read.
+    #[error(transparent)]
+    Emm(#[from] crate::emm::EmmError),
     /// The wrapping plug-in is not there.
     #[error(transparent)]
     Shim(#[from] crate::shim::Missing),

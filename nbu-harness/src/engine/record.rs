@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub struct Record {
     /// The scenario with every default.
     pub scenario: Scenario,
+    /// The administrator's commands, as far as they went; none for a domain that was set up directly.
+    pub set_up: Vec<CommandRecord>,
     /// Streams as they were prepared.
     pub streams: Vec<StreamFacts>,
     /// Steps in order.
@@ -44,6 +46,17 @@ impl Record {
     pub fn jobs_of(&self, kind: JobKind) -> impl Iterator<Item = &JobRecord> {
         self.jobs.iter().filter(move |job| job.result.kind == kind)
     }
+}
+
+/// One of NetBackup's commands, as an administrator ran it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CommandRecord {
+    /// Its name and arguments.
+    pub line: String,
+    /// Its exit code; -1 when a signal ended it.
+    pub status: i32,
+    /// What it printed.
+    pub output: String,
 }
 
 /// A stream as it was prepared.

@@ -3,12 +3,13 @@
 use super::jobs::{Backup, BackupOutcome, Jobs};
 use super::plugin_faults::PluginFaults;
 use super::record::{KillOutcome, Record, StepRecord};
+use super::setup::{self, Storage};
 use super::sources::{self, Prepared};
 use super::watch::{Late, never};
 use super::{Observer, SetupError, Stand};
 use crate::nbu::Installation;
 use crate::primary::JobOrder;
-use crate::scenario::{Domain, Scenario, Step, Victim, VolumeState};
+use crate::scenario::{Domain, Scenario, SetUp, Step, Victim, VolumeState};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -41,10 +42,17 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     }
     let stand = Stand::start(scenario, &options.work_dir)?;
     let installation = installation(scenario, options, &stand);
+    let (set_up, storage) = match scenario.globals.set_up {
+        SetUp::Direct => (Vec::new(), Some(Storage::direct(scenario, &stand))),
+        SetUp::Commands => setup::by_commands(scenario, &installation, &stand)?,
+    };
+    // Nothing can be done in a domain whose set-up failed; that it did is for the judge to say.
+    let steps = if storage.is_some() { scenario.run.as_slice() } else { &[] };
+    let storage = storage.unwrap_or_default();
     let mut runner = Runner {
         scenario,
         stand: &stand,
-        jobs: Jobs::new(scenario, options, &prepared, &stand, &installation, observer)?,
+        jobs: Jobs::new(scenario, storage, &prepared, &stand, &installation, observer)?,
         prepared,
         plugin_faults: PluginFaults::new(installation.clone()),
         backups: Vec::new(),
@@ -53,7 +61,7 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
         pending: Vec::new(),
         work_dir: &options.work_dir,
     };
-    for step in &scenario.run {
+    for step in steps {
         runner.step(step)?;
         if observer.interrupted() {
             return Err(SetupError::Interrupted);
@@ -65,6 +73,7 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     faults.append(&mut misfortunes.faults);
     let record = Record {
         scenario: scenario.clone(),
+        set_up,
         streams: runner.prepared.iter().map(|stream| stream.facts.clone()).collect(),
         steps: runner.steps,
         jobs: runner.jobs.into_records(),

@@ -184,6 +184,11 @@ impl Stand {
     }
 
     /// An LSU with this cluster's credentials.
+    /// User and password of the storage server.
+    pub(super) fn credentials(&self) -> (&str, &str) {
+        (&self.user, &self.password)
+    }
+
     pub(super) fn storage_unit_of(&self, lsu: &str) -> StorageUnit {
         StorageUnit::new(self.server.as_str(), self.user.as_str(), self.password.as_str(), lsu)
     }

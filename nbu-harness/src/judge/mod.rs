@@ -42,10 +42,23 @@ impl Finding {
     }
 }
 
+/// Whether NetBackup's commands did what the administrator wanted.
+fn set_up(record: &Record) -> Finding {
+    match record.set_up.iter().find(|command| command.status != 0) {
+        None => Finding::new("set_up", true, format!("{} commands", record.set_up.len())),
+        Some(failed) => {
+            Finding::new("set_up", false, format!("{}\n{}", failed.line, failed.output.trim_end()))
+        }
+    }
+}
+
 /// Judges all expectations of the record's scenario. At least one finding comes back: how the jobs ended.
 pub fn judge(record: &Record) -> Vec<Finding> {
     let expect = &record.scenario.expect;
     let mut findings = vec![jobs(record)];
+    if !record.set_up.is_empty() {
+        findings.push(set_up(record));
+    }
     let comparison = |aspect, comparison: Option<Comparison>, values: Vec<(String, u64)>| {
         comparison.map(|comparison| measured(aspect, comparison, &values))
     };

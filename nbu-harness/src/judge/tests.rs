@@ -139,6 +139,7 @@ pub(crate) fn good() -> Record {
     let one_request =
         VipRequests { operations: BTreeMap::from([("GetObject".into(), 1)]), ..VipRequests::default() };
     Record {
+        set_up: Vec::new(),
         scenario: parse("a.yaml", SCENARIO).unwrap(),
         streams: Vec::new(),
         steps: vec![first, cancelled, restore, single, step("expire", &["lsu0/a"], &[])],
@@ -290,4 +291,20 @@ fn what_cannot_be_looked_at_is_unknown_and_what_is_wrong_is_not() {
     }
     let wrong = found(|r| r.storage = Some(state(&["lsu0/a"])), "storage.empty");
     assert!(!wrong.unknown && !wrong.holds, "{wrong:?}");
+}
+
+#[test]
+fn a_command_of_the_set_up_that_failed_is_named_with_what_it_said() {
+    let command = |line: &str, status, output: &str| crate::engine::CommandRecord {
+        line: line.into(),
+        status,
+        output: output.into(),
+    };
+    let went = command("bpstuadd -label stu1", 0, "");
+    let failed = command("tpconfig -add", 252, "refused\n");
+    let of = |set_up| judge(&Record { set_up, ..good() }).into_iter().find(|one| one.aspect == "set_up");
+    assert!(of(Vec::new()).is_none());
+    assert!(of(vec![went.clone()]).is_some_and(|finding| finding.holds && finding.detail == "1 commands"));
+    let finding = of(vec![went, failed]).unwrap();
+    assert!(!finding.holds && finding.detail == "tpconfig -add\nrefused", "{}", finding.detail);
 }

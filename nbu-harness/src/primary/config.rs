@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::emm::Selection as UnitSelection;
 use crate::nbu::{HeaderOrder, Installation, ScheduleType, Source};
 
 /// A NetBackup domain as its administrator set it up.
@@ -157,20 +158,6 @@ pub struct Unit {
     pub max_concurrent_jobs: u32,
     /// Maximum fragment size in bytes.
     pub max_fragment: u64,
-}
-
-/// How a storage unit group chooses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UnitSelection {
-    /// The first in the list that is available.
-    Prioritized,
-    /// The first in the list that is not down or full; a busy one is waited for.
-    Failover,
-    /// The one that was chosen least recently of those that are available.
-    RoundRobin,
-    /// The available one whose media server has the fewest jobs.
-    MediaServerLoadBalancing,
 }
 
 /// A storage unit group.

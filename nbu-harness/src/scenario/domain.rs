@@ -31,6 +31,19 @@ pub struct GlobalAttributes {
     /// How old the known state of a disk volume may be before a job is given one; without it volumes are not polled and
     /// taken to be up.
     pub disk_polling: Option<Milliseconds>,
+    /// How the primary gets to know its storage.
+    pub set_up: SetUp,
+}
+
+/// How the primary gets to know its storage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SetUp {
+    /// It is told what the scenario says.
+    #[default]
+    Direct,
+    /// NetBackup's commands set it up, as an administrator does, and the primary is told what they left.
+    Commands,
 }
 
 impl Default for GlobalAttributes {
@@ -43,6 +56,7 @@ impl Default for GlobalAttributes {
             job_silence: Milliseconds(2 * 3_600_000),
             max_jobs_per_client: 0,
             disk_polling: None,
+            set_up: SetUp::Direct,
         }
     }
 }

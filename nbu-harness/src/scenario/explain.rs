@@ -4,7 +4,7 @@ use super::flows;
 use super::plugin_fault;
 use super::{
     Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, KillStep, Milliseconds,
-    RestoreSelection, Scenario, Step, StreamSource, Victim, VolumeState, WindowSpec,
+    RestoreSelection, Scenario, SetUp, Step, StreamSource, Victim, VolumeState, WindowSpec,
 };
 use crate::nbu::ScheduleType;
 use crate::primary::config::UnitSelection;
@@ -42,6 +42,9 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     };
     let mut lines =
         vec![format!("Storage server {}:{}, behind it {behind}.", server.server_type, server.name)];
+    if scenario.globals.set_up == SetUp::Commands {
+        lines.push("NetBackup's commands set it all up, as an administrator does.".to_owned());
+    }
     if !server.disable.is_empty() {
         lines.push(format!("Its capabilities {} are switched off.", server.disable.join(", ")));
     }

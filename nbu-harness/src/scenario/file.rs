@@ -1,6 +1,8 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
-use super::domain::{Attempts, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, VolumeStep};
+use super::domain::{
+    Attempts, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, SetUp, VolumeStep,
+};
 use super::expect::Expectations;
 use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateFile, ImageChoice, ImportReplicasFile, ImportStep, Replication,
@@ -62,6 +64,9 @@ pub(super) struct Nbu {
     pub(super) max_jobs_per_client: Option<u32>,
     #[schemars(with = "Option<Milliseconds>")]
     pub(super) disk_polling: Option<Spanned<Milliseconds>>,
+    /// How the primary gets to know its storage: told directly (default), or by NetBackup's commands.
+    #[schemars(with = "Option<SetUp>")]
+    pub(super) set_up: Option<Spanned<SetUp>>,
 }
 
 impl Nbu {
@@ -79,6 +84,7 @@ impl Nbu {
             job_silence: self.job_silence.unwrap_or(default.job_silence),
             max_jobs_per_client: self.max_jobs_per_client.unwrap_or(default.max_jobs_per_client),
             disk_polling: self.disk_polling.as_ref().map(|interval| interval.value),
+            set_up: self.set_up.as_ref().map_or(default.set_up, |set_up| set_up.value),
         }
     }
 }

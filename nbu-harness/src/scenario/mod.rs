@@ -20,7 +20,7 @@ mod values;
 pub use diagnostic::Diagnostic;
 pub use domain::{
     Attempts, Day, GlobalAttributes, GroupSpec, KillStep, OrderStep, PauseStep, PoolSpec, ProcessName,
-    ScheduleSpec, Victim, VolumeState, VolumeStep, WindowSpec,
+    ScheduleSpec, SetUp, Victim, VolumeState, VolumeStep, WindowSpec,
 };
 pub use expect::{
     ByteIdentical, CatalogExpectation, Consistent, DataExpectation, Expectations, JobExpectation, JobType,

@@ -1,13 +1,14 @@
 //! From the file to the specification: defaults filled in, references resolved, ranges checked.
 
 use super::diagnostic::{Diagnostic, nearest};
-use super::domain::OrderStep;
+use super::domain::{OrderStep, SetUp};
 use super::file::{
-    Buffers, ClusterFile, FaultFile, OrderFile, RestoreFile, ScenarioFile, StepFile, TimeoutsFile,
+    Buffers, ClusterFile, FaultFile, Nbu, OrderFile, RestoreFile, ScenarioFile, StepFile, TimeoutsFile,
 };
 use super::flows::ChangeStep;
 use super::spec::{
     Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
+    StorageUnitSpec,
 };
 use super::topology::Domain;
 use super::{flows, plugin_fault, selections};
@@ -66,6 +67,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
             .map_or(file.run.referenced, |l| l.referenced);
         Problem { place, message, help }
     })?;
+    set_up(&file.nbu, &domain.units, &replication)?;
     let run = steps(file.run, &Known { lsus: &lsus, cluster: &cluster, domain: &domain })?;
     Ok(Scenario {
         id,
@@ -96,6 +98,26 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         run,
         expect: file.expect,
     })
+}
+
+/// What the commands cannot say, or not of both domains, is told directly.
+fn set_up(nbu: &Nbu, units: &[StorageUnitSpec], replication: &[flows::Replication]) -> Result<(), Problem> {
+    let Some(asked) = nbu.set_up.as_ref().filter(|asked| asked.value == SetUp::Commands) else {
+        return Ok(());
+    };
+    let help = "leave `set_up` out, or take that away";
+    if let Some(unit) = units.iter().find(|unit| unit.max_fragment.0 % (1 << 20) != 0) {
+        let message = format!("`bpstuadd -mfs` counts MiB, and {} has {}", unit.label, unit.max_fragment);
+        return Err(Problem::new(asked.referenced, message, help));
+    }
+    if !replication.is_empty() {
+        return Err(Problem::new(
+            asked.referenced,
+            "the commands set up one domain, and `replication` has two",
+            help,
+        ));
+    }
+    Ok(())
 }
 
 fn scenario_id(id: Spanned<String>) -> Result<String, Problem> {

@@ -121,6 +121,15 @@ const fn always(call: &'static str, effect: FaultEffect) -> Deed {
 /// Says of every delete that it was done, and does nothing.
 const PRETENDS_TO_DELETE: Deed = always("stspi_delete_image", FaultEffect::Error(STS_EOK));
 
+/// The list of LSUs ends in an error where there are three of them; other checks have fewer.
+const NEVER_ENDS_A_LIST_OF_THREE: Deed = Deed::Fault {
+    call: "stspi_list_lsu",
+    effect: FaultEffect::Error(STS_EPLUGIN),
+    skip: 3,
+    times: ALWAYS,
+    process: None,
+};
+
 const fn once(call: &'static str, code: i32, skip: u64) -> Deed {
     Deed::Fault { call, effect: FaultEffect::Error(code), skip, times: 1, process: Some("bptm") }
 }
@@ -322,6 +331,7 @@ pub const DEFECTS: &[Defect] = &[
     defect("keeps-busy", "ABI-007", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-after-crash", "ABI-008", "data.restore", READS_WRONG),
     defect("keeps-after-stale-handle", "ABI-009", "storage.no_orphans", PRETENDS_TO_DELETE),
+    defect("never-ends-the-list", "SET-001", "set_up", NEVER_ENDS_A_LIST_OF_THREE),
     defect("keeps-first-try", "JOB-001", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-elsewhere", "JOB-002", "data.restore", READS_WRONG),
     defect("keeps-after-primary", "JOB-003", "storage.empty", PRETENDS_TO_DELETE),

@@ -86,6 +86,7 @@ embedded!(
     "NBU-JOB-007",
     "NBU-JOB-008",
     "NBU-JOB-009",
+    "NBU-SET-001",
     "NBU-CON-001",
 );
 
