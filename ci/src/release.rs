@@ -1,9 +1,9 @@
-//! What runs the release build: certification and the bench.
+//! What runs the harness: certification and the bench, of the release build, and the certification among the tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::step::{self, Failure};
+use crate::step::{self, FEATURES, Failure};
 
 /// The two plug-ins, as they lie in a target folder.
 const PLUGINS: [&str; 2] = ["libstspiVastData.so", "libstspiVastDataMT.so"];
@@ -31,8 +31,18 @@ fn target_dir(root: &Path) -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::Other("cargo metadata names no target directory".to_owned()))
 }
 
-fn harness(root: &Path, subcommand: &str, arguments: &[String]) -> Result<(), Failure> {
-    let folder = build(root)?;
+/// As the tests and the clients' checks build them: among those, nothing is built a second time.
+fn build_tested(root: &Path) -> Result<PathBuf, Failure> {
+    let harness: &[&str] = &["--workspace", "--features", FEATURES, "--bin", "nbu-harness"];
+    let plugins: &[&str] = &["-p", "stspi-vast-st", "-p", "stspi-vast-mt"];
+    let wrapping: &[&str] = &["-p", "nbu-shim", "-p", "nbu-discard"];
+    for what in [harness, plugins, wrapping] {
+        step::run(step::cargo(root, &["build", "--locked"]).args(what))?;
+    }
+    Ok(target_dir(root)?.join("debug"))
+}
+
+fn harness(root: &Path, folder: &Path, subcommand: &str, arguments: &[String]) -> Result<(), Failure> {
     let mut command = Command::new(folder.join("nbu-harness"));
     command.current_dir(root).arg(subcommand);
     for plugin in PLUGINS {
@@ -46,14 +56,25 @@ fn harness(root: &Path, subcommand: &str, arguments: &[String]) -> Result<(), Fa
 /// Without arguments of the caller's own, what a certification leaves is read back: the bundle is in order and of these
 /// libraries.
 pub(crate) fn certify(root: &Path, prove: bool, arguments: &[String]) -> Result<(), Failure> {
-    harness(root, if prove { "prove" } else { "certify" }, arguments)?;
+    let folder = build(root)?;
     if prove || !arguments.is_empty() {
-        return Ok(());
+        return harness(root, &folder, if prove { "prove" } else { "certify" }, arguments);
     }
-    harness(root, "verify-bundle", &["reports/bundle".to_owned()])
+    certify_and_verify(root, &folder)
+}
+
+/// The certification as one of the tests: of the unoptimized libraries, whose arithmetic is checked and whose build is there
+/// already. Optimizing everything would take longer than the certification.
+pub(crate) fn certify_tested(root: &Path) -> Result<(), Failure> {
+    certify_and_verify(root, &build_tested(root)?)
+}
+
+fn certify_and_verify(root: &Path, folder: &Path) -> Result<(), Failure> {
+    harness(root, folder, "certify", &[])?;
+    harness(root, folder, "verify-bundle", &["reports/bundle".to_owned()])
 }
 
 /// `cargo ci bench`.
 pub(crate) fn bench(root: &Path, arguments: &[String]) -> Result<(), Failure> {
-    harness(root, "bench", arguments)
+    harness(root, &build(root)?, "bench", arguments)
 }

@@ -28,12 +28,11 @@ const STEPS: [Step; 12] = [
         let arguments = ["doc", "--workspace", "--no-deps", "--locked"];
         step::run(cargo(root, &arguments).env("RUSTDOCFLAGS", "-D warnings"))
     }),
-    // Built as the certification builds, which uses it again.
+    ("certification", release::certify_tested),
     ("throughput", |root| {
         let arguments = ["bench", "-p", "vast-sim", "--bench", "throughput", "--locked", "--", "--gate"];
         step::run(&mut cargo(root, &arguments))
     }),
-    ("certification", |root| release::certify(root, false, &[])),
 ];
 
 /// The toolchain's own parts that a minimal installation lacks.
