@@ -179,7 +179,7 @@ fn serve(socket: &Path) -> io::Result<()> {
                 Ok(caller) => callers.push(caller),
                 Err(error) => {
                     eprintln!("nbrmms: a connection could not be taken: {error}");
-                    std::thread::sleep(REST);
+                    std::thread::sleep(REST); // tidy: nothing announces that a descriptor is free
                 }
             }
         }
