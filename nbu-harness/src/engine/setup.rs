@@ -200,7 +200,7 @@ impl Administrator<'_> {
 /// The lines of a preview that are of these LSUs.
 fn volume_lines(preview: &str, lsus: &[String]) -> String {
     let of_pool = |line: &&str| lsus.iter().any(|lsu| line.contains(&format!(" \"{lsu}\" ")));
-    preview.lines().filter(of_pool).map(|line| format!("{line}\n")).collect()
+    preview.lines().filter(of_pool).flat_map(|line| [line, "\n"]).collect()
 }
 
 fn create_pool(pool: &PoolSpec, servers: &[&str], list: &Path) -> Vec<String> {

@@ -305,8 +305,7 @@ pub(super) fn never(late: Vec<Late>) -> Misfortunes {
 pub(super) fn record(step: usize, job: &Job, last: Option<(usize, JobResult)>) -> JobRecord {
     let mut result = last
         .filter(|(number, _)| *number == job.tries.len())
-        .map(|(_, result)| result)
-        .unwrap_or_else(|| JobResult::empty(job.kind, job.id, job.backup_id.clone()));
+        .map_or_else(|| JobResult::empty(job.kind, job.id, job.backup_id.clone()), |(_, result)| result);
     if let Some(status) = job.status
         && result.status != status
     {

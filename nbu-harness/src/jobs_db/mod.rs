@@ -200,7 +200,15 @@ impl JobsDb {
     /// # Errors
     /// When the journal cannot be read or is damaged.
     pub fn job(&self, id: u64) -> Result<Option<Job>, JobsDbError> {
-        self.caught_up(|jobs| jobs.0.get(&id).cloned())
+        self.look(id, |job| job.cloned())
+    }
+
+    /// Looks at one job without a copy of it; `None` if there is none of that id.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or is damaged.
+    pub fn look<T>(&self, id: u64, look: impl FnOnce(Option<&Job>) -> T) -> Result<T, JobsDbError> {
+        self.caught_up(|jobs| look(jobs.0.get(&id)))
     }
 
     fn caught_up<T>(&self, look: impl FnOnce(&Jobs) -> T) -> Result<T, JobsDbError> {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// Puts `bytes` in the place of the file at `path`, durably. Several processes may do that to one file.
-pub(in crate::nbu) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension(format!("{}.new", std::process::id()));
     let replaced = write(&new, bytes).and_then(|()| fs::rename(&new, path));
     if replaced.is_err() {
@@ -16,14 +16,14 @@ pub(in crate::nbu) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Writes a file whose name will be given to it, or linked, afterwards.
-pub(in crate::nbu) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
 /// Makes durable which names a directory has.
-pub(in crate::nbu) fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 

@@ -20,7 +20,7 @@ mod bpbrm;
 mod bpdm;
 mod bptm;
 mod catalog;
-mod durable;
+pub(crate) mod durable;
 mod frames;
 mod held;
 mod install;

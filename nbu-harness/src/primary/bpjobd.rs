@@ -27,13 +27,14 @@ impl Bpjobd {
 
     /// Makes what the database has of a job what the table says.
     pub(super) fn keep(&self, job: &Job, now: u64, kbytes_last: u64) -> Result<(), JobsDbError> {
-        let known = if let Some(known) = self.db.job(job.id)? {
-            known
+        let lacks = |known: Option<&Known>| known.map(|known| changes(known, job, now));
+        let changes = if let Some(changes) = self.db.look(job.id, lacks)? {
+            changes
         } else {
             self.db.submit_numbered(job.id, job.submitted, new_job(job, kbytes_last))?;
-            self.db.job(job.id)?.unwrap_or_default()
+            self.db.look(job.id, lacks)?.unwrap_or_default()
         };
-        for (at, change) in changes(&known, job, now) {
+        for (at, change) in changes {
             self.db.append(JobUpdate { job: job.id, at, change })?;
         }
         Ok(())
@@ -47,9 +48,12 @@ impl Bpjobd {
 
     /// Something happened in an active job.
     pub(super) fn event(&self, id: u64, at: u64, event: &JobEvent) -> Result<(), JobsDbError> {
-        let Some(known) = self.db.job(id)?.filter(|known| known.state != JobState::Done) else {
-            return Ok(());
+        let open = |known: Option<&Known>| {
+            let known = known.filter(|known| known.state != JobState::Done)?;
+            Some(known.last_try().is_some_and(|last| last.pid == 0))
         };
+        // What comes after the end of a job is of a try that nbjm gave up.
+        let Some(without_pid) = self.db.look(id, open)? else { return Ok(()) };
         let change = match event {
             JobEvent::Log(line) => Change::Detail(line.clone()),
             JobEvent::Warning(warning) => Change::Detail(warning.text.clone()),
@@ -62,7 +66,7 @@ impl Bpjobd {
                 Change::Progress(progress)
             }
             // The first process of a try is the job's owner.
-            JobEvent::ProcessStarted { pid, .. } if known.last_try().is_some_and(|last| last.pid == 0) => {
+            JobEvent::ProcessStarted { pid, .. } if without_pid => {
                 Change::Fields(Box::new(Fields { pid: Some(*pid), ..Fields::default() }))
             }
             _ => return Ok(()),

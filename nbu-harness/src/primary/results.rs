@@ -1,22 +1,19 @@
 //! What the tries of jobs reported, in full, on disk: job details outlive the primary that heard them.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::nbu::JobResult;
+use crate::nbu::{JobResult, durable};
 
-/// Keeps the result of the last try of a job and the try's number, in place of that of an earlier one. Old or new after a crash, never half.
+/// Keeps the result of the last try of a job and the try's number, in place of that of an earlier one. Old or new after
+/// a crash, never half.
 pub(super) fn keep(home: &Path, number: usize, result: &JobResult) -> io::Result<()> {
     let path = place(home, result.job_id);
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(&serde_json::to_vec(&(number, result))?)?;
-    file.sync_data()?;
-    fs::rename(&new, &path)
+    durable::replace(&path, &serde_json::to_vec(&(number, result))?)
 }
 
 /// Number and result of a job's last try that has one; none when none has.

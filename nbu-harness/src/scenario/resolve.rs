@@ -235,14 +235,14 @@ fn met(place: Location, steps: &[Step]) -> Result<(), Problem> {
     for (number, step) in (1..).zip(steps) {
         if step.awaits_fragment() {
             waiting.get_or_insert((number, step.name()));
-        } else if step.has_jobs() {
-            if let Some((first, name)) = waiting.take().filter(|_| !step.makes_fragments()) {
-                let message = format!(
-                    "step {first} (`{name}`) waits for a fragment, and step {number} (`{}`) makes none",
-                    step.name()
-                );
-                return Err(Problem::new(place, message, FRAGMENTS));
-            }
+        } else if step.has_jobs()
+            && let Some((first, name)) = waiting.take().filter(|_| !step.makes_fragments())
+        {
+            let message = format!(
+                "step {first} (`{name}`) waits for a fragment, and step {number} (`{}`) makes none",
+                step.name()
+            );
+            return Err(Problem::new(place, message, FRAGMENTS));
         }
     }
     match waiting {

@@ -11,6 +11,7 @@ use super::flows::{
 use super::values::{ByteSize, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
+use crate::primary::JobOrder;
 use nbu_trace::orders::FaultOrder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -399,7 +400,8 @@ impl Step {
             Self::Kill(_) => "kill",
             Self::Pause(step) if step.paused => "pause",
             Self::Pause(_) => "unpause",
-            Self::Order(_) => "order",
+            Self::Order(step) if matches!(step.order, JobOrder::Suspend) => "suspend",
+            Self::Order(_) => "cancel",
             Self::Restart => "restart",
             Self::Start(_) => "start",
             Self::Volume(_) => "volume",
