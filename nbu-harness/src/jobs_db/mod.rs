@@ -200,7 +200,7 @@ impl JobsDb {
     /// # Errors
     /// When the journal cannot be read or is damaged.
     pub fn job(&self, id: u64) -> Result<Option<Job>, JobsDbError> {
-        self.look(id, Option::<&Job>::cloned)
+        self.caught_up(|jobs| jobs.0.get(&id).cloned())
     }
 
     /// Looks at one job without a copy of it; `None` if there is none of that id.
