@@ -19,7 +19,8 @@ const STEPS: [Step; 12] = [
     // Before the tests, some of which need what it installs.
     ("sdk", sdk::run),
     ("tests", |root| {
-        step::run(&mut cargo(root, &["test", "--workspace", "--features", FEATURES, "--locked"]))
+        let mut tests = cargo(root, &["test", "--workspace", "--features", FEATURES, "--locked"]);
+        step::run(tests.env("RUST_TEST_THREADS", test_threads()))
     }),
     ("memory", memory::run),
     ("clients", |root| clients::run(root, None, None)),
@@ -50,6 +51,11 @@ fn components(root: &Path) -> Result<(), Failure> {
         })?;
     }
     Ok(())
+}
+
+/// Tests at a time: twice the processors, since many wait for a lease or a time limit that is as long as it is.
+pub(crate) fn test_threads() -> String {
+    (2 * std::thread::available_parallelism().map_or(1, usize::from)).to_string()
 }
 
 fn seconds(time: Duration) -> String {
