@@ -10,8 +10,18 @@ use crate::nbu::Installation;
 use crate::primary::config::{AllocationStatuses, Config, Globals, Policy, Schedule, Window};
 use crate::primary::{Job, JobOrder, Operator, PRIMARY, PrimaryError, Servers, Submission, Until, Watch};
 use crate::scenario::{GlobalAttributes, Milliseconds, PauseStep, Scenario, ScheduleSpec};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// What a domain is made of.
+pub(super) struct Installed {
+    /// The program that every process is.
+    pub(super) exe: PathBuf,
+    /// Its NetBackup home.
+    pub(super) home: PathBuf,
+    /// What each media server has.
+    pub(super) media_servers: BTreeMap<String, Installation>,
+}
 
 /// A running domain.
 pub(super) struct Domain<'a> {
@@ -40,17 +50,17 @@ impl<'a> Domain<'a> {
     /// Starts the servers and configures them.
     pub(super) fn start(
         scenario: &Scenario,
-        installation: &Installation,
+        installed: Installed,
         policy: Policy,
         first_job_id: u64,
         storage: Storage,
         stand: &'a Stand,
         observer: &'a dyn Observer,
     ) -> Result<Self, SetupError> {
-        let home = installation.work_dir.clone();
+        let Installed { exe, home, media_servers } = installed;
         std::fs::create_dir_all(&home).map_err(SetupError::io("create", &home))?;
-        let config = Config { first_job_id, ..configuration(scenario, installation, policy, storage) };
-        let servers = Servers::new(&installation.exe, &home);
+        let config = Config { first_job_id, ..configuration(scenario, media_servers, policy, storage) };
+        let servers = Servers::new(&exe, &home);
         for name in &scenario.media_servers {
             servers.start(name)?;
         }
@@ -161,11 +171,19 @@ impl<'a> Domain<'a> {
         })
     }
 
-    /// From now on jobs find this on every media server.
-    pub(super) fn reinstall(&mut self, installation: &Installation) -> Result<(), SetupError> {
-        for media_server in self.config.media_servers.values_mut() {
-            media_server.clone_from(installation);
-        }
+    /// From now on jobs find this on the media servers.
+    pub(super) fn reinstall(
+        &mut self,
+        media_servers: BTreeMap<String, Installation>,
+    ) -> Result<(), SetupError> {
+        self.config.media_servers = media_servers;
+        Ok(self.operator.configure(&self.config)?)
+    }
+
+    /// From now on the primary knows this of its storage.
+    pub(super) fn restock(&mut self, storage: Storage) -> Result<(), SetupError> {
+        let Storage { volumes, pools, units, groups } = storage;
+        self.config = Config { volumes, pools, units, groups, ..self.config.clone() };
         Ok(self.operator.configure(&self.config)?)
     }
 
@@ -263,17 +281,16 @@ fn restart(servers: &Servers, home: &Path) -> Result<Operator, PrimaryError> {
 /// The domain's configuration.
 fn configuration(
     scenario: &Scenario,
-    installation: &Installation,
+    media_servers: BTreeMap<String, Installation>,
     policy: Policy,
     storage: Storage,
 ) -> Config {
-    let media_servers = scenario.media_servers.iter().map(|name| (name.clone(), installation.clone()));
     let Storage { volumes, pools, units, groups } = storage;
     Config {
         first_job_id: 1,
         clock_start: scenario.globals.clock_start,
         globals: globals(&scenario.globals),
-        media_servers: media_servers.collect(),
+        media_servers,
         volumes,
         pools,
         units,

@@ -1,10 +1,13 @@
 //! Replays a scenario: provides its cluster and data, runs its jobs, and records everything that can be judged later.
 //! It judges nothing itself.
 
+mod attributes;
 mod domain;
+mod domains;
 mod expected;
 mod flows;
 mod jobs;
+mod media_servers;
 mod pause;
 mod plugin_faults;
 mod record;
@@ -16,7 +19,7 @@ mod watch;
 
 pub use record::{
     ChangedFile, CommandRecord, FaultOutcome, ImageFacts, JobRecord, KillOutcome, OrderOutcome, PauseOutcome,
-    PluginFaultOutcome, Record, StepRecord, StorageState, StreamFacts, VipRequests,
+    PluginFaultOutcome, Record, RecordedAttributes, StepRecord, StorageState, StreamFacts, VipRequests,
 };
 pub(crate) use run::elapsed_ms;
 pub use run::{Options, run};

@@ -140,6 +140,7 @@ pub(crate) fn good() -> Record {
         VipRequests { operations: BTreeMap::from([("GetObject".into(), 1)]), ..VipRequests::default() };
     Record {
         set_up: Vec::new(),
+        attributes: Vec::new(),
         scenario: parse("a.yaml", SCENARIO).unwrap(),
         streams: Vec::new(),
         steps: vec![first, cancelled, restore, single, step("expire", &["lsu0/a"], &[])],

@@ -1,11 +1,11 @@
 //! A scenario in words: what is set up, who does what in each step, and what is expected of it.
 
-use super::flows;
 use super::plugin_fault;
 use super::{
     Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, KillStep, Milliseconds,
     RestoreSelection, Scenario, SetUp, Step, StreamSource, Victim, VolumeState, WindowSpec,
 };
+use super::{flows, media_server};
 use crate::nbu::ScheduleType;
 use crate::primary::config::UnitSelection;
 use crate::primary::{JobOrder, PRIMARY};
@@ -56,6 +56,7 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     for pair in &scenario.replication {
         lines.push(format!("Images of LSU {} are replicated to LSU {}.", pair.from, pair.to));
     }
+    lines.extend(media_server::tell(&scenario.plugins));
     for unit in &scenario.units {
         lines.push(format!(
             "Storage unit {} (LSU {}) on {}: fragments of at most {}, {} at a time.",
@@ -251,6 +252,9 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             if order.order == JobOrder::Suspend { "suspends" } else { "cancels" }
         ),
         Step::Restart => "Restart every job that has failed, as a new one.".to_owned(),
+        Step::Upgrade(server) => {
+            media_server::tell_upgrade(server, scenario.globals.set_up == SetUp::Commands)
+        }
         Step::Start(server) => format!("Start {server} again."),
         Step::Volume(volume) => match volume.state {
             VolumeState::Up => format!("The administrator marks disk volume {} up.", volume.lsu),
@@ -372,6 +376,7 @@ fn expected(expect: &Expectations) -> Vec<String> {
             format!("the details of every job of step {} say {:?}", details.step, details.says)
         }),
     );
+    lines.extend(expect.attributes.iter().map(media_server::tell_attributes));
     lines.extend(
         expect.job_details_say.iter().map(|word| format!("the details of a failed job say {word:?}")),
     );

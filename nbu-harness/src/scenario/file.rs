@@ -1,13 +1,15 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
 use super::domain::{
-    Attempts, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, SetUp, VolumeStep,
+    Attempts, AttributeSource, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, SetUp,
+    VolumeStep,
 };
 use super::expect::Expectations;
 use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateFile, ImageChoice, ImportReplicasFile, ImportStep, Replication,
     ResumeStep, SyntheticStep,
 };
+use super::media_server;
 use super::plugin_fault::PluginFaultFile;
 use super::spec::{EmbeddedCluster, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer};
 use super::values::{ByteSize, Milliseconds};
@@ -67,6 +69,10 @@ pub(super) struct Nbu {
     /// How the primary gets to know its storage: told directly (default), or by NetBackup's commands.
     #[schemars(with = "Option<SetUp>")]
     pub(super) set_up: Option<Spanned<SetUp>>,
+    /// Whose word counts for what a storage server can do, with `set_up: commands`: what was recorded last (default), or
+    /// the plug-in's alone.
+    #[schemars(with = "Option<AttributeSource>")]
+    pub(super) attributes: Option<Spanned<AttributeSource>>,
 }
 
 impl Nbu {
@@ -85,7 +91,13 @@ impl Nbu {
             max_jobs_per_client: self.max_jobs_per_client.unwrap_or(default.max_jobs_per_client),
             disk_polling: self.disk_polling.as_ref().map(|interval| interval.value),
             set_up: self.set_up.as_ref().map_or(default.set_up, |set_up| set_up.value),
+            attributes: self.attributes.as_ref().map_or(default.attributes, |given| given.value),
         }
+    }
+
+    /// Whether NetBackup's commands set the storage up.
+    pub(super) fn by_commands(&self) -> bool {
+        self.set_up.as_ref().is_some_and(|set_up| set_up.value == SetUp::Commands)
     }
 }
 
@@ -138,10 +150,10 @@ pub(super) struct Storage {
     #[serde(default)]
     #[schemars(with = "Vec<Replication>")]
     pub(super) replication: Vec<Spanned<Replication>>,
-    /// Names of the media servers; default `ms1`.
+    /// The media servers, each its name or, where it has another plug-in, `{name, plugin}`; default `ms1`.
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub(super) media_servers: Vec<Spanned<String>>,
+    #[schemars(schema_with = "media_server::entry_schema")]
+    pub(super) media_servers: Vec<Spanned<media_server::Entry>>,
     /// Disk pools.
     #[serde(default)]
     #[schemars(with = "Vec<PoolSpec>")]
@@ -297,6 +309,8 @@ pub(super) enum StepFile {
     Resume(ResumeStep),
     /// Runs every job again that has failed, as a new one.
     Restart(Nothing),
+    /// From now on a media server with another plug-in loads the plug-in under test.
+    Upgrade(#[schemars(with = "StartFile")] Spanned<StartFile>),
     /// Starts a server again that was killed.
     Start(#[schemars(with = "StartFile")] Spanned<StartFile>),
     /// Marks a disk volume up or down.

@@ -11,7 +11,7 @@ use super::spec::{
     StorageUnitSpec,
 };
 use super::topology::Domain;
-use super::{flows, plugin_fault, selections};
+use super::{flows, media_server, plugin_fault, selections};
 use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
@@ -45,7 +45,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
     let mut lsus: Vec<Lsu> = Vec::new();
     for lsu in file.storage.lsus {
         if lsus.iter().any(|other| other.name == lsu.name.value) {
-            return Err(twice(&lsu.name, "LSU"));
+            return Err(twice(lsu.name.referenced, &lsu.name.value, "LSU"));
         }
         lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota, worm: lsu.worm });
     }
@@ -77,6 +77,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         fork: file.nbu.fork,
         globals: domain.globals,
         media_servers: domain.media_servers,
+        plugins: domain.plugins,
         pools: domain.pools,
         units: domain.units,
         groups: domain.groups,
@@ -147,12 +148,8 @@ fn bucket_name(name: Spanned<String>) -> Result<String, Problem> {
     Err(Problem::new(name.referenced, message, help))
 }
 
-pub(super) fn twice(name: &Spanned<String>, what: &str) -> Problem {
-    Problem::new(
-        name.referenced,
-        format!("there is another {what} `{}`", name.value),
-        "give each its own name",
-    )
+pub(super) fn twice(place: Location, name: &str, what: &str) -> Problem {
+    Problem::new(place, format!("there is another {what} `{name}`"), "give each its own name")
 }
 
 fn cluster(cluster: Spanned<ClusterFile>) -> Result<Cluster, Problem> {
@@ -283,6 +280,7 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         StepFile::Restart(_) => Step::Restart,
         StepFile::Kill(step) => Step::Kill(known.domain.kill(step)?),
         StepFile::Start(step) => Step::Start(known.domain.server(step.referenced, step.value.server)?),
+        StepFile::Upgrade(step) => Step::Upgrade(media_server::upgrade(step, known.domain)?),
         StepFile::Volume(step) => Step::Volume(known.domain.volume(step)?),
         StepFile::Verify(step) => Step::Verify(step),
         StepFile::Expire(step) => Step::Expire(step),

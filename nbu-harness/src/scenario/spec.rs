@@ -8,6 +8,7 @@ use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep, Replication,
     ResumeStep, SyntheticStep, WormLimits,
 };
+use super::media_server::PluginSpec;
 use super::values::{ByteSize, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
@@ -15,6 +16,7 @@ use crate::primary::JobOrder;
 use nbu_trace::orders::FaultOrder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One flow, what to do in it and what to expect of it.
@@ -34,6 +36,9 @@ pub struct Scenario {
     pub globals: GlobalAttributes,
     /// Names of the media servers.
     pub media_servers: Vec<String>,
+    /// Plug-ins of those media servers that do not have the one under test as it is.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub plugins: BTreeMap<String, PluginSpec>,
     /// How long its processes wait for each other.
     pub timeouts: Timeouts,
     /// The cluster that stands behind the storage server.
@@ -336,6 +341,8 @@ pub enum Step {
     Order(OrderStep),
     /// Runs every job again that has failed, as a new job.
     Restart,
+    /// A media server with another plug-in loads the one under test from now on.
+    Upgrade(String),
     /// Starts a server again that was killed.
     Start(String),
     /// Marks a disk volume up or down.
@@ -403,6 +410,7 @@ impl Step {
             Self::Order(step) if matches!(step.order, JobOrder::Suspend) => "suspend",
             Self::Order(_) => "cancel",
             Self::Restart => "restart",
+            Self::Upgrade(_) => "upgrade",
             Self::Start(_) => "start",
             Self::Volume(_) => "volume",
         }

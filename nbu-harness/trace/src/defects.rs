@@ -332,6 +332,8 @@ pub const DEFECTS: &[Defect] = &[
     defect("reads-wrong-after-crash", "ABI-008", "data.restore", READS_WRONG),
     defect("keeps-after-stale-handle", "ABI-009", "storage.no_orphans", PRETENDS_TO_DELETE),
     defect("never-ends-the-list", "SET-001", "set_up", NEVER_ENDS_A_LIST_OF_THREE),
+    defect("reads-wrong-of-the-other-version", "SET-002", "data.restore", READS_WRONG),
+    own("claims-nothing-after-upgrade", "SET-003", "lacks the flag CopyImage", Own::ClaimsNothing),
     defect("keeps-first-try", "JOB-001", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-elsewhere", "JOB-002", "data.restore", READS_WRONG),
     defect("keeps-after-primary", "JOB-003", "storage.empty", PRETENDS_TO_DELETE),

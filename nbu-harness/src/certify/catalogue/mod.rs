@@ -7,6 +7,7 @@ mod flows;
 mod imports;
 mod jobs;
 mod resources;
+mod setup;
 
 use super::check::{Check, Proof, Requirement};
 use super::probes::Seen;
@@ -87,6 +88,8 @@ embedded!(
     "NBU-JOB-008",
     "NBU-JOB-009",
     "NBU-SET-001",
+    "NBU-SET-002",
+    "NBU-SET-003",
     "NBU-CON-001",
 );
 
@@ -158,6 +161,7 @@ pub fn catalogue() -> &'static [Check] {
             copies::CHECKS,
             imports::CHECKS,
             abi::CHECKS,
+            setup::CHECKS,
             jobs::CHECKS,
             resources::CHECKS,
         ]
