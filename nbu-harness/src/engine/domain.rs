@@ -34,6 +34,8 @@ pub(super) struct Domain<'a> {
     paused: Paused,
     /// Ids up to this one were seen.
     last_id: u64,
+    /// Those of them that something may still happen to by itself: their next try comes when the clock goes on.
+    open: BTreeSet<u64>,
     /// Marks in the news of the primary so far.
     marks: u64,
 }
@@ -68,7 +70,8 @@ impl<'a> Domain<'a> {
         let mut operator = Operator::connect(&home)?;
         operator.configure(&config)?;
         let paused = Paused::default();
-        Ok(Self { home, config, servers, operator, stand, observer, paused, last_id: 0, marks: 0 })
+        let (last_id, open, marks) = (0, BTreeSet::new(), 0);
+        Ok(Self { home, config, servers, operator, stand, observer, paused, last_id, open, marks })
     }
 
     /// Runs jobs until nothing more happens to them by itself.
@@ -84,14 +87,14 @@ impl<'a> Domain<'a> {
         })
     }
 
-    /// Lets the virtual clock go on.
+    /// Lets the virtual clock go on. The jobs are new ones and those of earlier steps that were still to be tried.
     pub(super) fn advance(
         &mut self,
         step: usize,
         time: Milliseconds,
         late: Vec<Late>,
     ) -> Result<Ran, SetupError> {
-        self.watched(step, BTreeSet::new(), late, |domain| {
+        self.watched(step, self.open.clone(), late, |domain| {
             let end = domain.operator.now()? + time.0 / 1000;
             domain.reach(end)
         })
@@ -128,8 +131,10 @@ impl<'a> Domain<'a> {
             scope.spawn(|| watcher.run(watch));
             let jobs = act(&mut acting).and_then(|()| acting.operator.jobs()).map(|jobs| {
                 let last = jobs.last().map_or(0, |job| job.id);
+                let open = jobs.iter().filter(|job| job.submission.is_some() && !job.is_settled());
+                let open = open.map(|job| job.id).collect();
                 let of_step = |job: &Job| in_scope.has(job.id) && job.submission.is_some();
-                (jobs.into_iter().filter(of_step).collect::<Vec<Job>>(), last)
+                (jobs.into_iter().filter(of_step).collect::<Vec<Job>>(), last, open)
             });
             // What happened to the jobs is on its way to the watcher still.
             watcher.stop(Some(mark));
@@ -138,8 +143,8 @@ impl<'a> Domain<'a> {
             }
             jobs
         });
-        let (jobs, last) = jobs?;
-        self.last_id = last;
+        let (jobs, last, open) = jobs?;
+        (self.last_id, self.open) = (last, open);
         let jobs = jobs
             .iter()
             .map(|job| Ok(record(step, job, self.operator.result(job.id)?)))

@@ -1,4 +1,4 @@
-//! The media servers of a run: which plug-in each has, and what the upgrade of one brings.
+//! The media servers of a run: which plug-in each has, what the upgrade of one brings, and new credentials.
 
 use super::SetupError;
 use super::jobs::Jobs;
@@ -100,6 +100,23 @@ impl Jobs<'_> {
             self.restock(administrator.storage(self.scenario)?)?;
         }
         Ok(())
+    }
+
+    /// From now on jobs have the credentials that the storage server has now: the administrator enters them, and with
+    /// commands tries them at once.
+    pub(super) fn update_credentials(
+        &mut self,
+        administrator: &mut Administrator<'_>,
+    ) -> Result<(), SetupError> {
+        self.stand.update_password_files()?;
+        let storage = match self.scenario.globals.set_up {
+            SetUp::Direct => Storage::direct(self.scenario, self.stand),
+            SetUp::Commands if administrator.update_credentials(self.scenario, self.stand)? => {
+                administrator.storage(self.scenario)?
+            }
+            SetUp::Commands => return Ok(()),
+        };
+        self.restock(storage)
     }
 
     /// From now on both primaries know this of their storage.

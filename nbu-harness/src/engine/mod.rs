@@ -4,11 +4,14 @@
 mod attributes;
 mod domain;
 mod domains;
+mod embedded;
 mod expected;
+mod faults;
 mod flows;
 mod jobs;
 mod media_servers;
 mod pause;
+mod plugin_config;
 mod plugin_faults;
 mod record;
 mod run;

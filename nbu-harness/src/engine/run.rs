@@ -255,6 +255,7 @@ impl Runner<'_> {
                     self.attributes.push(attributes::recorded(&home, self.scenario, index + 1)?);
                 }
             }
+            Step::UpdateCredentials => self.jobs.update_credentials(&mut self.administrator)?,
             Step::Start(name) => self.jobs.domain.start_again(name)?,
             Step::Volume(step) => self.jobs.domain.volume(&step.lsu, step.state == VolumeState::Up)?,
         }

@@ -161,6 +161,26 @@ impl<'a> Administrator<'a> {
             && self.run("bpstsinfo", &["-pi"], "")?)
     }
 
+    /// Gives every media server the credentials that the storage server has now. Returns whether that worked.
+    ///
+    /// # Errors
+    /// When a command cannot be started.
+    pub(super) fn update_credentials(
+        &mut self,
+        scenario: &Scenario,
+        stand: &Stand,
+    ) -> Result<bool, SetupError> {
+        let server = ["-storage_server", &scenario.server.name, "-stype", &scenario.server.server_type];
+        let (user, password) = stand.credentials();
+        for name in &scenario.media_servers {
+            let update = [&["-update"], &server[..], &["-sts_user_id", user, "-media_server", name]].concat();
+            if !self.run("tpconfig", &update, &password)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether all of it went well; it stops at the first command that fails.
     fn all_commands(
         &mut self,
@@ -184,7 +204,7 @@ impl<'a> Administrator<'a> {
         }
         for name in &scenario.media_servers {
             let add = [&["-add"], &server[..], &["-sts_user_id", user, "-media_server", name]].concat();
-            if !self.run("tpconfig", &add, password)? {
+            if !self.run("tpconfig", &add, &password)? {
                 return Ok(false);
             }
         }

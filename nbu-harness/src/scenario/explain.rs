@@ -255,6 +255,9 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
         Step::Upgrade(server) => {
             media_server::tell_upgrade(server, scenario.globals.set_up == SetUp::Commands)
         }
+        Step::UpdateCredentials => {
+            "The administrator enters the credentials that the storage server has now.".to_owned()
+        }
         Step::Start(server) => format!("Start {server} again."),
         Step::Volume(volume) => match volume.state {
             VolumeState::Up => format!("The administrator marks disk volume {} up.", volume.lsu),
@@ -295,7 +298,7 @@ fn misbehaviour(fault: &Fault) -> String {
         FaultEffect::AnswerLost => "is carried out and its answer lost",
         FaultEffect::CorruptBody => "gets a body with a changed byte",
         // Told below: they hit no request.
-        FaultEffect::VipDown | FaultEffect::ExpireTokens => "",
+        FaultEffect::VipDown | FaultEffect::ExpireTokens | FaultEffect::RotatePassword => "",
     };
     let when = fault.fragment.map_or_else(String::new, |number| {
         format!("When a job of the next step makes its fragment {number}: ")
@@ -304,6 +307,9 @@ fn misbehaviour(fault: &Fault) -> String {
     match fault.effect {
         FaultEffect::VipDown => format!("{when}The cluster loses VIP {}.", fault.vip.unwrap_or(1)),
         FaultEffect::ExpireTokens => format!("{when}Every access token of the management API expires."),
+        FaultEffect::RotatePassword => {
+            format!("{when}The manager that NetBackup logs in as gets another password, and its tokens end.")
+        }
         _ => {
             let first =
                 if fault.skip > 0 { format!("after {} of them, ", fault.skip) } else { String::new() };

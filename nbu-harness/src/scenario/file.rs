@@ -311,6 +311,8 @@ pub(super) enum StepFile {
     Restart(Nothing),
     /// From now on a media server with another plug-in loads the plug-in under test.
     Upgrade(#[schemars(with = "StartFile")] Spanned<StartFile>),
+    /// The administrator enters the credentials that the storage server has now (`tpconfig -update`).
+    UpdateCredentials(Nothing),
     /// Starts a server again that was killed.
     Start(#[schemars(with = "StartFile")] Spanned<StartFile>),
     /// Marks a disk volume up or down.
@@ -392,7 +394,7 @@ pub(super) struct StartFile {
 pub(super) struct FaultFile {
     /// What happens.
     pub(super) effect: FaultEffect,
-    /// To which S3 operation; none: to any. Not for `vip_down` and `expire_tokens`.
+    /// To which S3 operation; none: to any. Not for `vip_down`, `expire_tokens` and `rotate_password`.
     pub(super) operation: Option<FaultOperation>,
     /// On which VIP, from 1; none: on any.
     pub(super) vip: Option<u8>,

@@ -281,6 +281,7 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         StepFile::Kill(step) => Step::Kill(known.domain.kill(step)?),
         StepFile::Start(step) => Step::Start(known.domain.server(step.referenced, step.value.server)?),
         StepFile::Upgrade(step) => Step::Upgrade(media_server::upgrade(step, known.domain)?),
+        StepFile::UpdateCredentials(_) => Step::UpdateCredentials,
         StepFile::Volume(step) => Step::Volume(known.domain.volume(step)?),
         StepFile::Verify(step) => Step::Verify(step),
         StepFile::Expire(step) => Step::Expire(step),
@@ -360,7 +361,7 @@ fn fault(step: Spanned<FaultFile>) -> Result<Fault, Problem> {
     if file.effect == FaultEffect::VipDown && file.vip.is_none_or(|vip| vip == 0) {
         return wrong("vip_down needs to know which VIP", "add `vip: 1` for the first");
     }
-    if file.operation.is_some() && matches!(file.effect, FaultEffect::VipDown | FaultEffect::ExpireTokens) {
+    if file.operation.is_some() && !file.effect.is_of_requests() {
         return wrong("this effect is not about one operation", "remove `operation`");
     }
     Ok(Fault {

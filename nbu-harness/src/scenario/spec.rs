@@ -343,6 +343,8 @@ pub enum Step {
     Restart,
     /// A media server with another plug-in loads the one under test from now on.
     Upgrade(String),
+    /// The administrator enters the credentials that the storage server has now.
+    UpdateCredentials,
     /// Starts a server again that was killed.
     Start(String),
     /// Marks a disk volume up or down.
@@ -411,6 +413,7 @@ impl Step {
             Self::Order(_) => "cancel",
             Self::Restart => "restart",
             Self::Upgrade(_) => "upgrade",
+            Self::UpdateCredentials => "update_credentials",
             Self::Start(_) => "start",
             Self::Volume(_) => "volume",
         }
@@ -496,7 +499,7 @@ pub struct FillStep {
 pub struct Fault {
     /// What happens.
     pub effect: FaultEffect,
-    /// To which S3 operation; none: to any. Not used by `vip_down` and `expire_tokens`.
+    /// To which S3 operation; none: to any. Not used by `vip_down`, `expire_tokens` and `rotate_password`.
     pub operation: Option<FaultOperation>,
     /// On which VIP, from 1; none: on any.
     pub vip: Option<u8>,
@@ -526,6 +529,15 @@ pub enum FaultEffect {
     VipDown,
     /// Expire every access token of the management API.
     ExpireTokens,
+    /// Change the password of the VMS manager that NetBackup logs in as: the old one and all its tokens are refused.
+    RotatePassword,
+}
+
+impl FaultEffect {
+    /// Whether it happens to single requests.
+    pub(super) const fn is_of_requests(self) -> bool {
+        !matches!(self, Self::VipDown | Self::ExpireTokens | Self::RotatePassword)
+    }
 }
 
 /// The S3 operations that faults can single out.

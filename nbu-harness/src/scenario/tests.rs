@@ -54,6 +54,7 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("backup: {}", "restore: {single_files: 0}"),
         ("backup: {}", "fill: {lsu: lsu0, leave: 1m}"),
         ("backup: {}", "fault: {effect: vip_down}"),
+        ("backup: {}", "fault: {effect: rotate_password, operation: put}"),
         ("backup: {}", "duplicate: {to: stu9}"),
         ("backup: {}", "backup: {forced_rescan: true}"),
         ("backup: {}", "backup: {accelerator: true, schedule: differential}"),

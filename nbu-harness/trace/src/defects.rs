@@ -334,6 +334,12 @@ pub const DEFECTS: &[Defect] = &[
     defect("never-ends-the-list", "SET-001", "set_up", NEVER_ENDS_A_LIST_OF_THREE),
     defect("reads-wrong-of-the-other-version", "SET-002", "data.restore", READS_WRONG),
     own("claims-nothing-after-upgrade", "SET-003", "lacks the flag CopyImage", Own::ClaimsNothing),
+    defect(
+        "is-full-when-refused",
+        "SET-004",
+        "Backup jobs with status 0: 0",
+        Deed::Mistakes { call: Some("stspi_get_lsu_prop_byname"), right: STS_EAUTH, wrong: STS_ENOSPC },
+    ),
     defect("keeps-first-try", "JOB-001", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-elsewhere", "JOB-002", "data.restore", READS_WRONG),
     defect("keeps-after-primary", "JOB-003", "storage.empty", PRETENDS_TO_DELETE),

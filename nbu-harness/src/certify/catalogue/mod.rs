@@ -90,6 +90,7 @@ embedded!(
     "NBU-SET-001",
     "NBU-SET-002",
     "NBU-SET-003",
+    "NBU-SET-004",
     "NBU-CON-001",
 );
 

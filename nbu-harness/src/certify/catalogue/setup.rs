@@ -27,4 +27,12 @@ pub(super) const CHECKS: &[Check] = &[
         "A media server's plug-in is upgraded, and nbdevconfig -updatests asks it",
         "the new attributes are those of the storage server and its pools, and jobs use them",
     ),
+    whole(
+        "SET-004",
+        "setup",
+        "NBU-SET-004",
+        true,
+        "The storage server's password is changed in the middle of a backup",
+        "jobs are refused with 83 until tpconfig -update, the backup's next try succeeds, and nothing is left over",
+    ),
 ];
