@@ -1,10 +1,11 @@
 //! A cluster in this process: started, provisioned, examined, its manager's password changed.
 
 use super::faults::Armed;
+use super::jump_clock::JumpClock;
 use super::{SetupError, StorageState};
 use crate::scenario::{EmbeddedCluster, Etag, Lsu, S3Scheme};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use vast_sim::{BlockingCluster, Config, EtagMode};
 
@@ -16,6 +17,8 @@ const OWNER: &str = "netbackup";
 /// A cluster in this process.
 pub(super) struct Embedded {
     pub(super) cluster: BlockingCluster,
+    /// What it takes for the time.
+    pub(super) clock: Arc<JumpClock>,
     pub(super) vips: Vec<IpAddr>,
     pub(super) keys: vast_sim::KeyPair,
     /// LSU and the id of its quota.
@@ -36,7 +39,9 @@ impl Embedded {
     pub(super) fn start(settings: &EmbeddedCluster, lsus: &[Lsu]) -> Result<Self, SetupError> {
         let vips: Vec<IpAddr> =
             (0..settings.vips).map(|n| IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11 + n))).collect();
+        let clock = Arc::new(JumpClock::new());
         let config = Config {
+            clock: Arc::<JumpClock>::clone(&clock),
             vips: vips.clone(),
             capacity: settings.capacity.0,
             etag: match settings.etag {
@@ -64,7 +69,7 @@ impl Embedded {
             provided.push((lsu.name.clone(), quota.transpose().map_err(refused)?));
         }
         let (lsus, password, armed) = (provided, Mutex::new(password), Mutex::default());
-        Ok(Self { cluster, vips, keys, lsus, user, password, armed })
+        Ok(Self { cluster, clock, vips, keys, lsus, user, password, armed })
     }
 
     /// The port of its VIPs.

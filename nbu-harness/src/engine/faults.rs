@@ -23,6 +23,8 @@ enum Trace {
     /// The password was changed when the management API had refused this many requests and logins; those after it came
     /// with the old one.
     Password { refused_before: u64 },
+    /// The clock was set, once.
+    Clock,
     /// It was healed after this many hits.
     Healed(u64),
 }
@@ -45,6 +47,11 @@ impl Stand {
                 embedded.rotate_password()?;
                 Trace::Password { refused_before }
             }
+            FaultEffect::ClockAhead | FaultEffect::ClockBehind => {
+                let by = i64::try_from(fault.by.map_or(0, |by| by.0)).unwrap_or(i64::MAX);
+                embedded.clock.set(if fault.effect == FaultEffect::ClockAhead { by } else { -by });
+                Trace::Clock
+            }
             _ => {
                 let id = embedded.cluster.faults().add(embedded.translate(fault)?);
                 Trace::Rule(id.map_err(SetupError::Cluster)?)
@@ -57,6 +64,7 @@ impl Stand {
     /// Ends all misbehaviour.
     pub fn heal(&self) {
         if let Some(embedded) = &self.embedded {
+            embedded.clock.set(0);
             for armed in embedded.armed().iter_mut() {
                 if let Trace::Rule(id) = armed.trace {
                     armed.trace = Trace::Healed(embedded.hits(&armed.trace));
@@ -90,10 +98,12 @@ impl Embedded {
             FaultEffect::Reset => Effect::ResetAfterBody,
             FaultEffect::AnswerLost => Effect::AnswerLost,
             FaultEffect::CorruptBody => Effect::CorruptBody { offset: 100 },
-            // The other two are no faults of requests.
-            FaultEffect::VipDown | FaultEffect::ExpireTokens | FaultEffect::RotatePassword => {
-                Effect::ResetBeforeBody
-            }
+            // The others are no faults of requests.
+            FaultEffect::VipDown
+            | FaultEffect::ExpireTokens
+            | FaultEffect::RotatePassword
+            | FaultEffect::ClockAhead
+            | FaultEffect::ClockBehind => Effect::ResetBeforeBody,
         };
         let mut translated = vast_sim::Fault::s3(effect).skip(fault.skip.into());
         if fault.effect != FaultEffect::VipDown {
@@ -128,6 +138,7 @@ impl Embedded {
             Trace::Password { refused_before } => {
                 (self.refused_requests() + self.refused_logins()).saturating_sub(refused_before)
             }
+            Trace::Clock => 1,
             Trace::Healed(hits) => hits,
         }
     }

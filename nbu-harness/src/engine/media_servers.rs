@@ -1,26 +1,32 @@
-//! The media servers of a run: which plug-in each has, what the upgrade of one brings, and new credentials.
+//! The media servers of a run: which plug-in and clock each has, what the upgrade of one brings, and new credentials.
 
 use super::SetupError;
 use super::jobs::Jobs;
 use super::setup::{Administrator, Storage};
 use crate::nbu::Installation;
-use crate::scenario::{PluginSpec, Scenario, SetUp, ThreadModel};
+use crate::scenario::{ClockOffset, PluginSpec, Scenario, SetUp, ThreadModel};
 use crate::shim;
 use nbu_trace::orders;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Which plug-in every media server has now.
+/// What every media server has now.
 #[derive(Debug, Clone)]
 pub(super) struct Fleet {
     names: Vec<String>,
     /// Of those that have another one than the one under test.
     plugins: BTreeMap<String, PluginSpec>,
+    /// Of those whose clock is wrong.
+    clocks: BTreeMap<String, ClockOffset>,
 }
 
 impl Fleet {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        Self { names: scenario.media_servers.clone(), plugins: scenario.plugins.clone() }
+        Self {
+            names: scenario.media_servers.clone(),
+            plugins: scenario.plugins.clone(),
+            clocks: scenario.clocks.clone(),
+        }
     }
 
     /// What is installed on each, where `base` is what those have that do not differ.
@@ -36,11 +42,14 @@ impl Fleet {
     /// # Errors
     /// As for [`Self::install`].
     pub(super) fn on(&self, name: &str, base: &Installation) -> Result<Installation, SetupError> {
-        let installation = base.clone();
-        match self.plugins.get(name) {
-            None => Ok(installation),
-            Some(plugin) => with_plugin(installation, plugin),
+        let mut installation = base.clone();
+        if let Some(plugin) = self.plugins.get(name) {
+            installation = with_plugin(installation, plugin)?;
         }
+        if let Some(offset) = self.clocks.get(name) {
+            shim::set_clock(&installation.exe, offset.0, &mut installation.plugin_env)?;
+        }
+        Ok(installation)
     }
 }
 
@@ -136,7 +145,7 @@ mod tests {
 
     fn fleet(plugin: PluginSpec) -> Fleet {
         let names = vec!["ms1".to_owned(), "ms2".to_owned()];
-        Fleet { names, plugins: BTreeMap::from([("ms2".to_owned(), plugin)]) }
+        Fleet { names, plugins: BTreeMap::from([("ms2".to_owned(), plugin)]), clocks: BTreeMap::new() }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod expected;
 mod faults;
 mod flows;
 mod jobs;
+mod jump_clock;
 mod media_servers;
 mod pause;
 mod plugin_config;

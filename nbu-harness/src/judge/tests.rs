@@ -132,6 +132,7 @@ pub(crate) fn good() -> Record {
         effect: FaultEffect::SlowDown,
         operation: None,
         vip: None,
+        by: None,
         skip: 0,
         times: 1,
         fragment: Some(1),

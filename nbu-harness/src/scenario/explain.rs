@@ -56,7 +56,7 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     for pair in &scenario.replication {
         lines.push(format!("Images of LSU {} are replicated to LSU {}.", pair.from, pair.to));
     }
-    lines.extend(media_server::tell(&scenario.plugins));
+    lines.extend(media_server::tell(scenario));
     for unit in &scenario.units {
         lines.push(format!(
             "Storage unit {} (LSU {}) on {}: fragments of at most {}, {} at a time.",
@@ -298,7 +298,11 @@ fn misbehaviour(fault: &Fault) -> String {
         FaultEffect::AnswerLost => "is carried out and its answer lost",
         FaultEffect::CorruptBody => "gets a body with a changed byte",
         // Told below: they hit no request.
-        FaultEffect::VipDown | FaultEffect::ExpireTokens | FaultEffect::RotatePassword => "",
+        FaultEffect::VipDown
+        | FaultEffect::ExpireTokens
+        | FaultEffect::RotatePassword
+        | FaultEffect::ClockAhead
+        | FaultEffect::ClockBehind => "",
     };
     let when = fault.fragment.map_or_else(String::new, |number| {
         format!("When a job of the next step makes its fragment {number}: ")
@@ -309,6 +313,11 @@ fn misbehaviour(fault: &Fault) -> String {
         FaultEffect::ExpireTokens => format!("{when}Every access token of the management API expires."),
         FaultEffect::RotatePassword => {
             format!("{when}The manager that NetBackup logs in as gets another password, and its tokens end.")
+        }
+        FaultEffect::ClockAhead | FaultEffect::ClockBehind => {
+            let by = duration(fault.by.unwrap_or(Milliseconds(0)));
+            let way = if fault.effect == FaultEffect::ClockAhead { "ahead" } else { "back" };
+            format!("{when}The cluster's clock goes {by} {way}.")
         }
         _ => {
             let first =

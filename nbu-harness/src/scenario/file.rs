@@ -150,7 +150,7 @@ pub(super) struct Storage {
     #[serde(default)]
     #[schemars(with = "Vec<Replication>")]
     pub(super) replication: Vec<Spanned<Replication>>,
-    /// The media servers, each its name or, where it has another plug-in, `{name, plugin}`; default `ms1`.
+    /// The media servers, each its name or, where it differs, `{name, plugin, clock}`; default `ms1`.
     #[serde(default)]
     #[schemars(schema_with = "media_server::entry_schema")]
     pub(super) media_servers: Vec<Spanned<media_server::Entry>>,
@@ -394,10 +394,12 @@ pub(super) struct StartFile {
 pub(super) struct FaultFile {
     /// What happens.
     pub(super) effect: FaultEffect,
-    /// To which S3 operation; none: to any. Not for `vip_down`, `expire_tokens` and `rotate_password`.
+    /// To which S3 operation; none: to any. Only for effects of single requests.
     pub(super) operation: Option<FaultOperation>,
     /// On which VIP, from 1; none: on any.
     pub(super) vip: Option<u8>,
+    /// How far the clock is off, for `clock_ahead` and `clock_behind`; default 20m.
+    pub(super) by: Option<Milliseconds>,
     /// How many operations are left alone first.
     #[serde(default)]
     pub(super) skip: u32,

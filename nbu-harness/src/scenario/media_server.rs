@@ -1,10 +1,12 @@
 //! Media servers of a scenario: as they are written, and what those have that differ from the others.
 
+use super::Scenario;
 use super::diagnostic::nearest;
 use super::expect::AttributeExpectation;
 use super::file::{Nbu, StartFile};
 use super::resolve::{Problem, twice};
 use super::topology::Domain;
+use super::values::Milliseconds;
 use crate::primary::PRIMARY;
 use nbu_trace::orders::{OlderVersion, VersionError};
 use ost_abi::STS_CAPABILITIES;
@@ -12,9 +14,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// The media server of a scenario that names none.
 const MEDIA_SERVER: &str = "ms1";
@@ -77,6 +81,44 @@ pub(super) struct Entry(MediaServerFile);
 struct MediaServerFile {
     name: String,
     plugin: Option<PluginSpec>,
+    /// How far its wall clock is ahead (`+10m`) or behind (`-10m`), for the processes that load the plug-in.
+    clock: Option<ClockOffset>,
+}
+
+/// How far a wall clock is ahead of the right one, in milliseconds; behind it when negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ClockOffset(pub i64);
+
+impl FromStr for ClockOffset {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("`{text}` is not what a clock is off by; expected +10m or -30s");
+        let (sign, time) = match text.split_at_checked(1) {
+            Some(("+", time)) => (1, time),
+            Some(("-", time)) => (-1, time),
+            _ => return Err(expected()),
+        };
+        let time: Milliseconds = time.parse().map_err(|_| expected())?;
+        i64::try_from(time.0).map(|ms| Self(sign * ms)).map_err(|_| expected())
+    }
+}
+
+impl<'de> Deserialize<'de> for ClockOffset {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for ClockOffset {
+    fn schema_name() -> Cow<'static, str> {
+        "ClockOffset".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[+-][0-9]+(ms|s|m|h|d)$" })
+    }
 }
 
 pub(super) fn entry_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -96,7 +138,7 @@ impl<'de> Deserialize<'de> for Entry {
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Entry, E> {
-                Ok(Entry(MediaServerFile { name: name.to_owned(), plugin: None }))
+                Ok(Entry(MediaServerFile { name: name.to_owned(), plugin: None, clock: None }))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
@@ -108,18 +150,19 @@ impl<'de> Deserialize<'de> for Entry {
     }
 }
 
-/// All media servers by name, and the plug-ins of those that have one of their own.
+/// All media servers by name, and what those have that differ.
 #[derive(Debug, Default)]
 pub(super) struct MediaServers {
     pub(super) names: Vec<String>,
     pub(super) plugins: BTreeMap<String, PluginSpec>,
+    pub(super) clocks: BTreeMap<String, ClockOffset>,
 }
 
 pub(super) fn resolve(entries: Vec<Spanned<Entry>>) -> Result<MediaServers, Problem> {
     let mut servers = MediaServers::default();
     for entry in entries {
         let place = entry.referenced;
-        let MediaServerFile { name, plugin } = entry.value.0;
+        let MediaServerFile { name, plugin, clock } = entry.value.0;
         if servers.names.contains(&name) {
             return Err(twice(place, &name, "media server"));
         }
@@ -144,6 +187,7 @@ pub(super) fn resolve(entries: Vec<Spanned<Entry>>) -> Result<MediaServers, Prob
             }
             servers.plugins.insert(name.clone(), plugin);
         }
+        servers.clocks.extend(clock.filter(|clock| clock.0 != 0).map(|clock| (name.clone(), clock)));
         servers.names.push(name);
     }
     if servers.names.is_empty() {
@@ -164,10 +208,15 @@ pub(super) fn upgrade(step: Spanned<StartFile>, domain: &Domain) -> Result<Strin
 }
 
 /// What there is to tell of media servers that differ.
-pub(super) fn tell(plugins: &BTreeMap<String, PluginSpec>) -> impl Iterator<Item = String> {
-    plugins
-        .iter()
-        .map(|(name, plugin)| format!("Media server {name} has another plug-in: {}.", plugin.words()))
+pub(super) fn tell(scenario: &Scenario) -> impl Iterator<Item = String> {
+    let plugins = scenario.plugins.iter();
+    let plugins =
+        plugins.map(|(name, plugin)| format!("Media server {name} has another plug-in: {}.", plugin.words()));
+    let clocks = scenario.clocks.iter().map(|(name, clock)| {
+        let way = if clock.0 < 0 { "behind" } else { "ahead" };
+        format!("The clock of media server {name} is {} s {way}.", clock.0.unsigned_abs() / 1000)
+    });
+    plugins.chain(clocks)
 }
 
 /// What an upgrade does, in words.

@@ -32,7 +32,7 @@ pub use flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
     MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
 };
-pub use media_server::{PluginSpec, ThreadModel};
+pub use media_server::{ClockOffset, PluginSpec, ThreadModel};
 pub use schema::schema;
 pub use spec::{
     BackupStep, Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation,

@@ -11,12 +11,15 @@ use super::spec::{
     StorageUnitSpec,
 };
 use super::topology::Domain;
+use super::values::Milliseconds;
 use super::{flows, media_server, plugin_fault, selections};
 use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
 
 const MAX_STEPS: usize = 1000;
+/// How far a clock is off unless the file says: more than the 15 minutes that S3 forgives.
+const CLOCK_OFF: Milliseconds = Milliseconds(20 * 60_000);
 /// What is done about a step that waits for nothing.
 const FRAGMENTS: &str = "put it before a `backup`, `advance`, `resume` or `restart`";
 
@@ -78,6 +81,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         globals: domain.globals,
         media_servers: domain.media_servers,
         plugins: domain.plugins,
+        clocks: domain.clocks,
         pools: domain.pools,
         units: domain.units,
         groups: domain.groups,
@@ -182,7 +186,7 @@ fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
         }
         buffers.number_data_buffers_disk = number.value;
     }
-    let delay = |given: Option<Spanned<super::Milliseconds>>, default: u32| match given {
+    let delay = |given: Option<Spanned<Milliseconds>>, default: u32| match given {
         None => Ok(default),
         Some(delay) => u32::try_from(delay.value.0)
             .ok()
@@ -195,7 +199,7 @@ fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
 }
 
 fn timeouts(given: TimeoutsFile) -> Result<Timeouts, Problem> {
-    let timeout = |given: Option<Spanned<super::Milliseconds>>, default: u64| match given {
+    let timeout = |given: Option<Spanned<Milliseconds>>, default: u64| match given {
         None => Ok(default),
         Some(time) if (100..=3_600_000).contains(&time.value.0) => Ok(time.value.0),
         Some(time) => Err(Problem::new(time.referenced, "not a timeout", "expected 100ms to 1h")),
@@ -364,8 +368,13 @@ fn fault(step: Spanned<FaultFile>) -> Result<Fault, Problem> {
     if file.operation.is_some() && !file.effect.is_of_requests() {
         return wrong("this effect is not about one operation", "remove `operation`");
     }
+    let by = file.effect.is_of_clocks().then(|| file.by.unwrap_or(CLOCK_OFF));
+    if file.by.is_some() && by.is_none() {
+        return wrong("this effect is not about a clock", "remove `by`");
+    }
     Ok(Fault {
         effect: file.effect,
+        by,
         operation: file.operation,
         vip: file.vip,
         skip: file.skip,

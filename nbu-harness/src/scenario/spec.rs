@@ -8,7 +8,7 @@ use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep, Replication,
     ResumeStep, SyntheticStep, WormLimits,
 };
-use super::media_server::PluginSpec;
+use super::media_server::{ClockOffset, PluginSpec};
 use super::values::{ByteSize, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
@@ -39,6 +39,9 @@ pub struct Scenario {
     /// Plug-ins of those media servers that do not have the one under test as it is.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub plugins: BTreeMap<String, PluginSpec>,
+    /// Clocks of those media servers whose clock is wrong.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clocks: BTreeMap<String, ClockOffset>,
     /// How long its processes wait for each other.
     pub timeouts: Timeouts,
     /// The cluster that stands behind the storage server.
@@ -499,10 +502,13 @@ pub struct FillStep {
 pub struct Fault {
     /// What happens.
     pub effect: FaultEffect,
-    /// To which S3 operation; none: to any. Not used by `vip_down`, `expire_tokens` and `rotate_password`.
+    /// To which S3 operation; none: to any. Only for effects of single requests.
     pub operation: Option<FaultOperation>,
     /// On which VIP, from 1; none: on any.
     pub vip: Option<u8>,
+    /// How far a clock is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Milliseconds>,
     /// How many operations are left alone first.
     pub skip: u32,
     /// How many operations are hit.
@@ -531,12 +537,21 @@ pub enum FaultEffect {
     ExpireTokens,
     /// Change the password of the VMS manager that NetBackup logs in as: the old one and all its tokens are refused.
     RotatePassword,
+    /// Put the cluster's clock ahead: it judges, dates and remembers by it, until it is healed.
+    ClockAhead,
+    /// Put it back.
+    ClockBehind,
 }
 
 impl FaultEffect {
     /// Whether it happens to single requests.
     pub(super) const fn is_of_requests(self) -> bool {
-        !matches!(self, Self::VipDown | Self::ExpireTokens | Self::RotatePassword)
+        !matches!(self, Self::VipDown | Self::ExpireTokens | Self::RotatePassword) && !self.is_of_clocks()
+    }
+
+    /// Whether it is about a clock.
+    pub(super) const fn is_of_clocks(self) -> bool {
+        matches!(self, Self::ClockAhead | Self::ClockBehind)
     }
 }
 

@@ -6,7 +6,7 @@ use super::domain::{
     GlobalAttributes, GroupSpec, KillStep, PauseStep, PoolSpec, ScheduleSpec, Victim, VolumeStep,
 };
 use super::file::{BackupFile, KillFile, Nbu, PauseFile, Policy, Unit};
-use super::media_server::{self, MediaServers, PluginSpec};
+use super::media_server::{self, ClockOffset, MediaServers, PluginSpec};
 use super::resolve::{Problem, twice};
 use super::spec::{BackupStep, StorageUnitSpec};
 use super::values::ByteSize;
@@ -26,6 +26,7 @@ pub(super) struct Domain {
     pub(super) globals: GlobalAttributes,
     pub(super) media_servers: Vec<String>,
     pub(super) plugins: BTreeMap<String, PluginSpec>,
+    pub(super) clocks: BTreeMap<String, ClockOffset>,
     pub(super) pools: Vec<PoolSpec>,
     pub(super) units: Vec<StorageUnitSpec>,
     pub(super) groups: Vec<GroupSpec>,
@@ -56,11 +57,12 @@ pub(super) fn resolve(
         return Err(Problem::new(attempts.referenced, "not a number of tries within a time", help));
     }
     media_server::attributes(nbu)?;
-    let MediaServers { names, plugins } = media_server::resolve(media_servers)?;
+    let MediaServers { names, plugins, clocks } = media_server::resolve(media_servers)?;
     let mut domain = Domain {
         globals: nbu.globals(),
         media_servers: names,
         plugins,
+        clocks,
         pools: Vec::new(),
         units: Vec::new(),
         groups: Vec::new(),

@@ -340,6 +340,7 @@ pub const DEFECTS: &[Defect] = &[
         "Backup jobs with status 0: 0",
         Deed::Mistakes { call: Some("stspi_get_lsu_prop_byname"), right: STS_EAUTH, wrong: STS_ENOSPC },
     ),
+    defect("gives-up-when-skewed", "SET-005", "status 84", once("stspi_write_image", STS_EACCESS, 20)),
     defect("keeps-first-try", "JOB-001", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-elsewhere", "JOB-002", "data.restore", READS_WRONG),
     defect("keeps-after-primary", "JOB-003", "storage.empty", PRETENDS_TO_DELETE),

@@ -91,6 +91,7 @@ embedded!(
     "NBU-SET-002",
     "NBU-SET-003",
     "NBU-SET-004",
+    "NBU-SET-005",
     "NBU-CON-001",
 );
 

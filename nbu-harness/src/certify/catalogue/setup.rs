@@ -35,4 +35,12 @@ pub(super) const CHECKS: &[Check] = &[
         "The storage server's password is changed in the middle of a backup",
         "jobs are refused with 83 until tpconfig -update, the backup's next try succeeds, and nothing is left over",
     ),
+    whole(
+        "SET-005",
+        "setup",
+        "NBU-SET-005",
+        true,
+        "Clocks that differ: of media servers by 40 minutes, and the cluster's jumps by 20 in the middle of backups",
+        "what S3 refuses as too skewed is signed anew by the cluster's time, and no image is lost or taken over",
+    ),
 ];
