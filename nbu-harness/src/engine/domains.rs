@@ -37,7 +37,12 @@ impl Jobs<'_> {
             (Side::Target, target) => {
                 let installed = installed(&at_target(&self.in_force), &self.fleet)?;
                 let policy = Policy { schedules: Vec::new(), ..self.policy.clone() };
-                let (storage, stand, observer) = (self.storage.clone(), self.stand, self.observer);
+                let (stand, observer) = (self.stand, self.observer);
+                let storage = self.storage.clone();
+                let storage = match stand.target_server() {
+                    Some(server) => storage.of_server(server),
+                    None => storage,
+                };
                 let new =
                     Domain::start(self.scenario, installed, policy, TARGET_JOBS, storage, stand, observer)?;
                 target.insert(new).run(step_index, jobs, Vec::new())?

@@ -32,13 +32,13 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts one with these LSUs.
+    /// Starts one with these LSUs, and with VIPs in a network that no other one has.
     ///
     /// # Errors
     /// When it does not start or refuses an LSU.
-    pub(super) fn start(settings: &EmbeddedCluster, lsus: &[Lsu]) -> Result<Self, SetupError> {
+    pub(super) fn start(settings: &EmbeddedCluster, lsus: &[Lsu], network: u8) -> Result<Self, SetupError> {
         let vips: Vec<IpAddr> =
-            (0..settings.vips).map(|n| IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11 + n))).collect();
+            (0..settings.vips).map(|n| IpAddr::V4(Ipv4Addr::new(127, 0, network, 11 + n))).collect();
         let clock = Arc::new(JumpClock::new());
         let config = Config {
             clock: Arc::<JumpClock>::clone(&clock),

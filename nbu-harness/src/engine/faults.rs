@@ -4,7 +4,7 @@ use super::embedded::Embedded;
 use super::{FaultOutcome, SetupError, Stand};
 use crate::scenario::{Fault, FaultEffect, FaultOperation};
 use std::sync::{MutexGuard, PoisonError};
-use vast_sim::Effect;
+use vast_sim::{Effect, Outage};
 
 /// A fault that was injected.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ enum Trace {
     /// The password was changed when the management API had refused this many requests and logins; those after it came
     /// with the old one.
     Password { refused_before: u64 },
+    /// Its two rules in the fault plane count.
+    Down([u64; 2]),
     /// The clock was set, once.
     Clock,
     /// It was healed after this many hits.
@@ -52,6 +54,14 @@ impl Stand {
                 embedded.clock.set(if fault.effect == FaultEffect::ClockAhead { by } else { -by });
                 Trace::Clock
             }
+            FaultEffect::ClusterDown => {
+                let faults = embedded.cluster.faults();
+                let gone = Effect::VmsOutage { how: Outage::Reset };
+                let (vms, s3) = (vast_sim::Fault::vms(gone), vast_sim::Fault::s3(Effect::ResetBeforeBody));
+                let rules = [vms, s3].map(|rule| faults.add(rule).map_err(SetupError::Cluster));
+                let [vms, s3] = rules;
+                Trace::Down([vms?, s3?])
+            }
             _ => {
                 let id = embedded.cluster.faults().add(embedded.translate(fault)?);
                 Trace::Rule(id.map_err(SetupError::Cluster)?)
@@ -66,10 +76,16 @@ impl Stand {
         if let Some(embedded) = &self.embedded {
             embedded.clock.set(0);
             for armed in embedded.armed().iter_mut() {
-                if let Trace::Rule(id) = armed.trace {
-                    armed.trace = Trace::Healed(embedded.hits(&armed.trace));
-                    embedded.cluster.faults().remove(id);
+                let rules = match &armed.trace {
+                    Trace::Rule(id) => std::slice::from_ref(id),
+                    Trace::Down(rules) => rules,
+                    _ => continue,
+                };
+                let hits = embedded.hits(&armed.trace);
+                for id in rules {
+                    embedded.cluster.faults().remove(*id);
                 }
+                armed.trace = Trace::Healed(hits);
             }
         }
     }
@@ -102,6 +118,7 @@ impl Embedded {
             FaultEffect::VipDown
             | FaultEffect::ExpireTokens
             | FaultEffect::RotatePassword
+            | FaultEffect::ClusterDown
             | FaultEffect::ClockAhead
             | FaultEffect::ClockBehind => Effect::ResetBeforeBody,
         };
@@ -138,6 +155,7 @@ impl Embedded {
             Trace::Password { refused_before } => {
                 (self.refused_requests() + self.refused_logins()).saturating_sub(refused_before)
             }
+            Trace::Down(rules) => rules.map(|id| self.hits(&Trace::Rule(id))).iter().sum(),
             Trace::Clock => 1,
             Trace::Healed(hits) => hits,
         }

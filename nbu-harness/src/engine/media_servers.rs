@@ -132,7 +132,11 @@ impl Jobs<'_> {
     fn restock(&mut self, storage: Storage) -> Result<(), SetupError> {
         self.domain.restock(storage.clone())?;
         if let Some(target) = &mut self.target {
-            target.restock(storage.clone())?;
+            let storage = storage.clone();
+            target.restock(match self.stand.target_server() {
+                Some(server) => storage.of_server(server),
+                None => storage,
+            })?;
         }
         self.storage = storage;
         Ok(())

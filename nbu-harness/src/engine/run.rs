@@ -186,7 +186,7 @@ impl Runner<'_> {
             Step::Replicate => self.jobs.replicate(index, &self.backups)?,
             Step::ImportReplicas(step) => {
                 self.jobs.import_replicas(index, *step)?;
-                self.replicas = self.jobs.at_target(&self.backups, &self.replicas)?;
+                self.replicas = self.jobs.at_target(*step, &self.backups, &self.replicas)?;
             }
             Step::Cleanup => self.jobs.cleanup(index)?,
             Step::LoseCatalog => {

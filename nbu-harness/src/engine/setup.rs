@@ -58,6 +58,19 @@ impl Storage {
         }
     }
 
+    /// Only what is of one storage server.
+    pub(super) fn of_server(mut self, server: &str) -> Self {
+        self.volumes.retain(|_, volume| volume.server == server);
+        let volumes = &self.volumes;
+        self.pools.retain(|_, pool| pool.volumes.iter().all(|name| volumes.contains_key(name)));
+        let pools = &self.pools;
+        self.units.retain(|unit| pools.contains_key(&unit.pool));
+        let units = &self.units;
+        self.groups
+            .retain(|group| group.units.iter().all(|label| units.iter().any(|unit| unit.label == *label)));
+        self
+    }
+
     /// What the commands left. A disk volume is used with the credentials of the media server that its storage server was
     /// set up with.
     fn of(emm: &Emm) -> Result<Self, EmmError> {

@@ -4,7 +4,9 @@ use super::embedded::Embedded;
 use super::plugin_config::{ServerSection, write_config, write_keys, write_secret};
 use super::{SetupError, StorageState, VipRequests};
 use crate::nbu::StorageUnit;
-use crate::scenario::{Cluster, ExternalCluster, FillStep, Milliseconds, Scenario, StorageUnitSpec};
+use crate::scenario::{
+    Cluster, ExternalCluster, FillStep, Milliseconds, Scenario, StorageUnitSpec, TargetCluster,
+};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +16,22 @@ use vast_sim::VIP_POOL;
 /// A cluster that is ready, and the plug-in's configuration for it.
 pub struct Stand {
     pub(super) embedded: Option<Embedded>,
+    target: Option<Target>,
     /// Storage server as NetBackup names it.
     server: String,
     user: String,
     /// None: whatever the embedded cluster's manager has.
     password: Option<String>,
     config: PathBuf,
+}
+
+/// The cluster that backups are replicated to.
+struct Target {
+    cluster: Embedded,
+    /// Storage server as NetBackup names it.
+    server: String,
+    /// What stands before the names of its LSUs.
+    prefix: String,
 }
 
 /// The files beside the plug-in's configuration that it names.
@@ -49,6 +61,50 @@ impl Files {
     }
 }
 
+/// What the configuration says of the target.
+struct Place {
+    files: Files,
+    vms: String,
+    s3_port: u16,
+    user: String,
+}
+
+impl Place {
+    fn section<'a>(&'a self, target: &'a TargetCluster) -> ServerSection<'a> {
+        ServerSection {
+            vms: &self.vms,
+            ca_file: Some(&self.files.ca),
+            s3: target.cluster.s3.name(),
+            s3_port: Some(self.s3_port),
+            vip_pool: VIP_POOL,
+            key_file: &self.files.keys,
+            disable: &[],
+            worm: None,
+            user: Some(&self.user),
+            password_file: Some(&self.files.password),
+            replication: BTreeMap::new(),
+        }
+    }
+}
+
+impl Target {
+    fn start(target: &TargetCluster, scenario: &Scenario) -> Result<Self, SetupError> {
+        Ok(Self {
+            cluster: Embedded::start(&target.cluster, &target.lsus, 1)?,
+            server: format!("{}:{}", scenario.server.server_type, target.server),
+            prefix: target.prefix(),
+        })
+    }
+
+    /// Writes its files beside the configuration.
+    fn place(&self, target: &TargetCluster, config: &Path) -> Result<Place, SetupError> {
+        let files = Files::beside(config, Some(&target.server));
+        files.write(&self.cluster)?;
+        let (vms, user) = (self.cluster.cluster.vms_url(), self.cluster.user.clone());
+        Ok(Place { files, vms, s3_port: self.cluster.s3_port(target.cluster.s3)?, user })
+    }
+}
+
 impl std::fmt::Debug for Stand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Without the password, and without the cluster, whose configuration has it too.
@@ -62,10 +118,16 @@ impl std::fmt::Debug for Stand {
 
 /// Where images of each LSU go, as the configuration names it.
 fn partners(scenario: &Scenario) -> BTreeMap<&str, Vec<String>> {
-    let server = format!("{}:{}", scenario.server.server_type, scenario.server.name);
+    let (own_type, own_name) = (&scenario.server.server_type, &scenario.server.name);
+    let elsewhere = scenario.target.as_ref().map(TargetCluster::prefix);
     let mut partners: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for pair in &scenario.replication {
-        partners.entry(&pair.from).or_default().push(format!("{server}:{}", pair.to));
+        let is_elsewhere = elsewhere.as_ref().is_some_and(|prefix| pair.to.starts_with(prefix));
+        let to = match is_elsewhere {
+            true => format!("{own_type}:{}", pair.to),
+            false => format!("{own_type}:{own_name}:{}", pair.to),
+        };
+        partners.entry(&pair.from).or_default().push(to);
     }
     partners
 }
@@ -77,9 +139,10 @@ impl Stand {
     /// When the cluster does not start, refuses what the scenario wants, or a file cannot be written.
     pub fn start(scenario: &Scenario, dir: &Path) -> Result<Self, SetupError> {
         let config = dir.join("vast-ost.toml");
+        let target = scenario.target.as_ref().map(|target| Target::start(target, scenario)).transpose()?;
         let (embedded, user, password) = match &scenario.cluster {
             Cluster::Embedded(settings) => {
-                let embedded = Embedded::start(settings, &scenario.lsus)?;
+                let embedded = Embedded::start(settings, &scenario.lsus, 0)?;
                 let files = Files::beside(&config, None);
                 files.write(&embedded)?;
                 let vms = embedded.cluster.vms_url();
@@ -98,7 +161,13 @@ impl Stand {
                     password_file: replicates.then_some(&files.password),
                     replication: partners(scenario),
                 };
-                write_config(&config, BTreeMap::from([(scenario.server.name.as_str(), section)]))?;
+                let mut sections = BTreeMap::from([(scenario.server.name.as_str(), section)]);
+                let target = target.as_ref().zip(scenario.target.as_ref());
+                let place = target.map(|(running, target)| running.place(target, &config)).transpose()?;
+                if let Some(((_, target), place)) = target.zip(place.as_ref()) {
+                    sections.insert(&target.server, place.section(target));
+                }
+                write_config(&config, sections)?;
                 (Some(embedded), None, None)
             }
             Cluster::External(external) => {
@@ -124,7 +193,7 @@ impl Stand {
         let user = scenario.server.user.clone().or(user).unwrap_or_else(own_user);
         let password = scenario.server.password.as_ref().map(|given| given.0.clone()).or(password);
         let server = format!("{}:{}", scenario.server.server_type, scenario.server.name);
-        Ok(Self { embedded, server, user, password, config })
+        Ok(Self { embedded, target, server, user, password, config })
     }
 
     /// The plug-in's configuration file.
@@ -158,6 +227,12 @@ impl Stand {
 
     /// An LSU with this cluster's credentials.
     pub(super) fn storage_unit_of(&self, lsu: &str) -> StorageUnit {
+        if let Some(target) = &self.target
+            && let Some(lsu) = lsu.strip_prefix(&target.prefix)
+        {
+            let (user, password) = (target.cluster.user.as_str(), target.cluster.password());
+            return StorageUnit::new(target.server.as_str(), user, password, lsu);
+        }
         let (user, password) = self.credentials();
         StorageUnit::new(self.server.as_str(), user, password, lsu)
     }
@@ -172,10 +247,18 @@ impl Stand {
         self.embedded.as_ref().map(|embedded| &embedded.keys)
     }
 
+    /// The storage server of the target domain, if that is another one.
+    pub(super) fn target_server(&self) -> Option<&str> {
+        self.target.as_ref().map(|target| target.server.as_str())
+    }
+
     /// Everything that the scenario's LSUs hold, from the raw state; none for an external cluster.
     pub fn storage_state(&self) -> Option<StorageState> {
         let mut state = StorageState::default();
         self.embedded.as_ref()?.add_state("", &mut state);
+        if let Some(target) = &self.target {
+            target.cluster.add_state(&target.prefix, &mut state);
+        }
         Some(state)
     }
 
@@ -228,7 +311,11 @@ impl Stand {
     pub fn advance(&self, time: Milliseconds) -> Result<(), SetupError> {
         let Some(embedded) = &self.embedded else { return Ok(()) };
         let by = Duration::from_millis(time.0);
-        embedded.cluster.advance(by).map_err(|error| SetupError::Cluster(error.to_string()))
+        for cluster in [Some(embedded), self.target.as_ref().map(|target| &target.cluster)] {
+            let advanced = cluster.map_or(Ok(()), |one| one.cluster.advance(by));
+            advanced.map_err(|error| SetupError::Cluster(error.to_string()))?;
+        }
+        Ok(())
     }
 
     pub(super) fn need_embedded(&self, what: &str) -> Result<&Embedded, SetupError> {

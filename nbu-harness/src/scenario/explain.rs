@@ -5,7 +5,7 @@ use super::{
     Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, KillStep, Milliseconds,
     RestoreSelection, Scenario, SetUp, Step, StreamSource, Victim, VolumeState, WindowSpec,
 };
-use super::{flows, media_server};
+use super::{flows, media_server, target};
 use crate::nbu::ScheduleType;
 use crate::primary::config::UnitSelection;
 use crate::primary::{JobOrder, PRIMARY};
@@ -53,6 +53,7 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
         let worm = if lsu.worm { ", whose images can be locked" } else { "" };
         lines.push(format!("LSU {}{quota}{worm}.", lsu.name));
     }
+    lines.extend(scenario.target.iter().map(|cluster| target::tell(cluster, &server.server_type)));
     for pair in &scenario.replication {
         lines.push(format!("Images of LSU {} are replicated to LSU {}.", pair.from, pair.to));
     }
@@ -301,6 +302,7 @@ fn misbehaviour(fault: &Fault) -> String {
         FaultEffect::VipDown
         | FaultEffect::ExpireTokens
         | FaultEffect::RotatePassword
+        | FaultEffect::ClusterDown
         | FaultEffect::ClockAhead
         | FaultEffect::ClockBehind => "",
     };
@@ -310,6 +312,9 @@ fn misbehaviour(fault: &Fault) -> String {
     let vip = fault.vip.map(|vip| format!(" on VIP {vip}")).unwrap_or_default();
     match fault.effect {
         FaultEffect::VipDown => format!("{when}The cluster loses VIP {}.", fault.vip.unwrap_or(1)),
+        FaultEffect::ClusterDown => {
+            format!("{when}The cluster goes down: neither its management nor its VIPs answer.")
+        }
         FaultEffect::ExpireTokens => format!("{when}Every access token of the management API expires."),
         FaultEffect::RotatePassword => {
             format!("{when}The manager that NetBackup logs in as gets another password, and its tokens end.")

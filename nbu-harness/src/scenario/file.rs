@@ -12,6 +12,7 @@ use super::flows::{
 use super::media_server;
 use super::plugin_fault::PluginFaultFile;
 use super::spec::{EmbeddedCluster, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer};
+use super::target::TargetFile;
 use super::values::{ByteSize, Milliseconds};
 use crate::nbu::{ForkPoint, HeaderOrder, ScheduleType};
 use schemars::JsonSchema;
@@ -146,6 +147,9 @@ pub(super) struct Storage {
     /// LSUs to provide, each an S3 view of the cluster.
     #[serde(default)]
     pub(super) lsus: Vec<LsuFile>,
+    /// Another cluster, in this process too, for the target domain.
+    #[serde(default)]
+    pub(super) target: Option<TargetFile>,
     /// LSUs whose images are replicated, and where to.
     #[serde(default)]
     #[schemars(with = "Vec<Replication>")]

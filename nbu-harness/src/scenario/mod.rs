@@ -15,6 +15,7 @@ mod resolve;
 mod schema;
 mod selections;
 mod spec;
+mod target;
 mod topology;
 mod values;
 
@@ -39,6 +40,7 @@ pub use spec::{
     FillStep, Lsu, RestoreSelection, RestoreStep, S3Scheme, Scenario, Step, StorageServer, StorageUnitSpec,
     Stream, StreamSource,
 };
+pub use target::TargetCluster;
 pub use values::{ByteSize, Comparator, Comparison, Milliseconds, Secret, TimeOfDay};
 
 use std::path::Path;

@@ -3,7 +3,8 @@
 use super::diagnostic::{Diagnostic, nearest};
 use super::domain::{OrderStep, SetUp};
 use super::file::{
-    Buffers, ClusterFile, FaultFile, Nbu, OrderFile, RestoreFile, ScenarioFile, StepFile, TimeoutsFile,
+    Buffers, ClusterFile, FaultFile, LsuFile, Nbu, OrderFile, RestoreFile, ScenarioFile, StepFile,
+    TimeoutsFile,
 };
 use super::flows::ChangeStep;
 use super::spec::{
@@ -12,7 +13,7 @@ use super::spec::{
 };
 use super::topology::Domain;
 use super::values::Milliseconds;
-use super::{flows, media_server, plugin_fault, selections};
+use super::{flows, media_server, plugin_fault, selections, target};
 use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
@@ -45,14 +46,9 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
     let id = scenario_id(file.scenario)?;
     let cluster =
         file.storage.cluster.map_or_else(|| Ok(Cluster::Embedded(EmbeddedCluster::default())), cluster)?;
-    let mut lsus: Vec<Lsu> = Vec::new();
-    for lsu in file.storage.lsus {
-        if lsus.iter().any(|other| other.name == lsu.name.value) {
-            return Err(twice(lsu.name.referenced, &lsu.name.value, "LSU"));
-        }
-        lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota, worm: lsu.worm });
-    }
-    let replication = flows::replication(file.storage.replication, &lsus)?;
+    let lsus = lsus(file.storage.lsus)?;
+    let target = target::resolve(file.storage.target, &cluster, &file.storage.server)?;
+    let replication = flows::replication(file.storage.replication, &lsus, target.as_ref())?;
     let domain = super::topology::resolve(
         &file.nbu,
         file.storage.media_servers,
@@ -71,7 +67,10 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         Problem { place, message, help }
     })?;
     set_up(&file.nbu, &domain.units, &replication)?;
+    let place = file.run.referenced;
     let run = steps(file.run, &Known { lsus: &lsus, cluster: &cluster, domain: &domain })?;
+    let policy = (file.policy.storage.referenced, domain.policy_unit);
+    target::used_rightly(target.as_ref(), &domain.units, policy, (place, &run))?;
     Ok(Scenario {
         id,
         title: file.title,
@@ -96,6 +95,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         server: file.storage.server,
         lsus,
         replication,
+        target,
         policy: file.policy.name.value,
         client: file.policy.client,
         header: file.policy.header,
@@ -152,17 +152,37 @@ fn bucket_name(name: Spanned<String>) -> Result<String, Problem> {
     Err(Problem::new(name.referenced, message, help))
 }
 
+/// LSUs to provide.
+pub(super) fn lsus(files: Vec<LsuFile>) -> Result<Vec<Lsu>, Problem> {
+    let mut lsus: Vec<Lsu> = Vec::new();
+    for lsu in files {
+        if lsus.iter().any(|other| other.name == lsu.name.value) {
+            return Err(twice(lsu.name.referenced, &lsu.name.value, "LSU"));
+        }
+        lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota, worm: lsu.worm });
+    }
+    Ok(lsus)
+}
+
+/// How many VIPs a cluster can have.
+pub(super) fn vips(place: Location, cluster: &EmbeddedCluster) -> Result<(), Problem> {
+    if (1..=64).contains(&cluster.vips) {
+        return Ok(());
+    }
+    let message = format!("a cluster cannot have {} VIPs", cluster.vips);
+    Err(Problem::new(place, message, "expected 1 to 64"))
+}
+
 pub(super) fn twice(place: Location, name: &str, what: &str) -> Problem {
     Problem::new(place, format!("there is another {what} `{name}`"), "give each its own name")
 }
 
 fn cluster(cluster: Spanned<ClusterFile>) -> Result<Cluster, Problem> {
     match cluster.value {
-        ClusterFile::Embedded(embedded) if !(1..=64).contains(&embedded.vips) => {
-            let message = format!("a cluster cannot have {} VIPs", embedded.vips);
-            Err(Problem::new(cluster.referenced, message, "expected 1 to 64"))
+        ClusterFile::Embedded(embedded) => {
+            vips(cluster.referenced, &embedded)?;
+            Ok(Cluster::Embedded(embedded))
         }
-        ClusterFile::Embedded(embedded) => Ok(Cluster::Embedded(embedded)),
         ClusterFile::External(external) => Ok(Cluster::External(external)),
     }
 }

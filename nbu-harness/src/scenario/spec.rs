@@ -9,6 +9,7 @@ use super::flows::{
     ResumeStep, SyntheticStep, WormLimits,
 };
 use super::media_server::{ClockOffset, PluginSpec};
+use super::target::TargetCluster;
 use super::values::{ByteSize, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
@@ -55,6 +56,9 @@ pub struct Scenario {
     /// LSUs whose images are replicated, and where to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replication: Vec<Replication>,
+    /// The cluster that backups are replicated to, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetCluster>,
     /// Storage units.
     pub units: Vec<StorageUnitSpec>,
     /// Storage unit groups.
@@ -537,6 +541,8 @@ pub enum FaultEffect {
     ExpireTokens,
     /// Change the password of the VMS manager that NetBackup logs in as: the old one and all its tokens are refused.
     RotatePassword,
+    /// Take the whole cluster down, management and data path; a target cluster stays.
+    ClusterDown,
     /// Put the cluster's clock ahead: it judges, dates and remembers by it, until it is healed.
     ClockAhead,
     /// Put it back.
@@ -546,7 +552,8 @@ pub enum FaultEffect {
 impl FaultEffect {
     /// Whether it happens to single requests.
     pub(super) const fn is_of_requests(self) -> bool {
-        !matches!(self, Self::VipDown | Self::ExpireTokens | Self::RotatePassword) && !self.is_of_clocks()
+        !matches!(self, Self::VipDown | Self::ClusterDown | Self::ExpireTokens | Self::RotatePassword)
+            && !self.is_of_clocks()
     }
 
     /// Whether it is about a clock.

@@ -69,6 +69,16 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("backup: {}", "import_replicas: {unit: stu9}"),
         ("  units:", "  replication: [{from: lsu0, to: lsu9}]\n  units:"),
         ("  units:", "  replication: [{from: lsu0, to: lsu0}]\n  units:"),
+        ("  units:", "  target: {server: vast1, lsus: [{name: lsu0}]}\n  units:"),
+        ("  units:", "  target: {server: vast:2, lsus: [{name: lsu0}]}\n  units:"),
+        (
+            "  units:",
+            "  target: {server: vast2, lsus: [{name: far}]}\n  replication: [{from: lsu0, to: 'vast2:fa'}]\n  units:",
+        ),
+        (
+            "  units: [{label: stu1, lsu: lsu0",
+            "  target: {server: vast2, lsus: [{name: far}]}\n  units: [{label: stu1, lsu: 'vast2:far'",
+        ),
         ("[GEN_DATA]", "[GEN_DATA, GEN_FILE_SIZES=big]"),
         ("{name: lsu0}", "{name: LSU_0}"),
         ("{name: lsu0}", "{name: lsu0}, {name: lsu0}"),

@@ -319,6 +319,7 @@ pub const DEFECTS: &[Defect] = &[
     ),
     own("claims-a-target", "AIR-002", "Disk volume is not replication capable", Own::ClaimsATarget),
     defect("keeps-what-was-replicated", "AIR-003", "Import jobs with status 190: 0", PRETENDS_TO_DELETE),
+    defect("reads-wrong-of-another-cluster", "AIR-004", "data.restore", READS_WRONG),
     own("loses-a-block-before-a-checkpoint", "CKP-001", "data.restore", Own::LosesABlock),
     defect("reads-wrong-after-resume", "CKP-002", "data.restore", READS_WRONG),
     own("loses-a-block-of-generations", "GEN-001", "data.restore", Own::LosesABlock),

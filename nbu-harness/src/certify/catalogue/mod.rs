@@ -66,6 +66,7 @@ embedded!(
     "NBU-AIR-001",
     "NBU-AIR-002",
     "NBU-AIR-003",
+    "NBU-AIR-004",
     "NBU-CKP-001",
     "NBU-CKP-002",
     "NBU-GEN-001",
