@@ -142,8 +142,8 @@ mod tests {
         }
         let said: Vec<u8> = plugin.build_version.iter().map(|c| c.cast_unsigned()).take(6).collect();
         assert_eq!(said, b"0.0.9\0");
-        assert_eq!(server.srv_cap[0], u32::MAX & !(1 << STS_SRVC_EVENTS));
-        assert_eq!(server.flags, u64::MAX & !(STS_SRV_STORED_EV | STS_SRV_EVSYNC));
+        assert_eq!(server.srv_cap[0], !(1 << STS_SRVC_EVENTS));
+        assert_eq!(server.flags, !(STS_SRV_STORED_EV | STS_SRV_EVSYNC));
     }
 
     #[test]

@@ -123,9 +123,10 @@ fn partners(scenario: &Scenario) -> BTreeMap<&str, Vec<String>> {
     let mut partners: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for pair in &scenario.replication {
         let is_elsewhere = elsewhere.as_ref().is_some_and(|prefix| pair.to.starts_with(prefix));
-        let to = match is_elsewhere {
-            true => format!("{own_type}:{}", pair.to),
-            false => format!("{own_type}:{own_name}:{}", pair.to),
+        let to = if is_elsewhere {
+            format!("{own_type}:{}", pair.to)
+        } else {
+            format!("{own_type}:{own_name}:{}", pair.to)
         };
         partners.entry(&pair.from).or_default().push(to);
     }

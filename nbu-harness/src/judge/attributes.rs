@@ -24,9 +24,10 @@ pub(super) fn recorded(record: &Record, expected: &AttributeExpectation) -> Find
         let surplus = lacks.iter().filter(|flag| flags.contains(flag));
         wrong.extend(surplus.map(|flag| format!("after step {step} {whose} has the flag {flag}")));
     }
-    let detail = match wrong.is_empty() {
-        true => format!("after step {step}: version {}, {}", found.version, found.server.join(", ")),
-        false => listed(&wrong),
+    let detail = if wrong.is_empty() {
+        format!("after step {step}: version {}, {}", found.version, found.server.join(", "))
+    } else {
+        listed(&wrong)
     };
     Finding::new(aspect, wrong.is_empty(), detail)
 }

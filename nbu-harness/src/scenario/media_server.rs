@@ -197,7 +197,7 @@ pub(super) fn resolve(entries: Vec<Spanned<Entry>>) -> Result<MediaServers, Prob
 }
 
 /// The step `upgrade`: the media server has to have another plug-in.
-pub(super) fn upgrade(step: Spanned<StartFile>, domain: &Domain) -> Result<String, Problem> {
+pub(super) fn upgrade(step: &Spanned<StartFile>, domain: &Domain) -> Result<String, Problem> {
     let name = domain.media_server_at(step.referenced, &step.value.server)?;
     if domain.plugins.contains_key(&name) {
         return Ok(name);

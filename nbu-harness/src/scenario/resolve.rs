@@ -297,14 +297,14 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
             Step::Restore(RestoreStep { media, copy, images, domain, selection: restore_selection(step)? })
         }
         StepFile::Advance(time) => Step::Advance(time),
-        StepFile::Pause(step) => Step::Pause(known.domain.pause(step, true)?),
-        StepFile::Unpause(step) => Step::Pause(known.domain.pause(step, false)?),
+        StepFile::Pause(step) => Step::Pause(known.domain.pause(&step, true)?),
+        StepFile::Unpause(step) => Step::Pause(known.domain.pause(&step, false)?),
         StepFile::Cancel(step) => order(JobOrder::Cancel, &step),
         StepFile::Suspend(step) => order(JobOrder::Suspend, &step),
         StepFile::Restart(_) => Step::Restart,
         StepFile::Kill(step) => Step::Kill(known.domain.kill(step)?),
         StepFile::Start(step) => Step::Start(known.domain.server(step.referenced, step.value.server)?),
-        StepFile::Upgrade(step) => Step::Upgrade(media_server::upgrade(step, known.domain)?),
+        StepFile::Upgrade(step) => Step::Upgrade(media_server::upgrade(&step, known.domain)?),
         StepFile::UpdateCredentials(_) => Step::UpdateCredentials,
         StepFile::Volume(step) => Step::Volume(known.domain.volume(step)?),
         StepFile::Verify(step) => Step::Verify(step),

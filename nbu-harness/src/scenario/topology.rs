@@ -298,7 +298,7 @@ impl Domain {
         Ok(KillStep { victim, fragment: file.fragment })
     }
 
-    pub(super) fn pause(&self, step: Spanned<PauseFile>, paused: bool) -> Result<PauseStep, Problem> {
+    pub(super) fn pause(&self, step: &Spanned<PauseFile>, paused: bool) -> Result<PauseStep, Problem> {
         let server = self.media_server_at(step.referenced, &step.value.server)?;
         Ok(PauseStep { server, paused, fragment: step.value.fragment })
     }
