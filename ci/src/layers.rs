@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::step::{self, FEATURES, Failure};
 
 /// Each crate and the crates of the workspace that its code (not its tests) may use.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("ost-abi", &[]),
     ("vast-client", &[]),
     ("image-store", &["vast-client"]),
@@ -15,6 +15,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("stspi-vast-mt", &["ost-plugin"]),
     ("vast-sim", &[]),
     ("nbu-trace", &["ost-abi"]),
+    ("nbu-clock", &[]),
     ("nbu-discard", &["ost-abi", "nbu-trace"]),
     ("nbu-shim", &["ost-abi", "nbu-trace"]),
     ("nbu-harness", &["ost-abi", "nbu-trace", "vast-sim"]),

@@ -11,7 +11,7 @@ const PLUGINS: [&str; 2] = ["libstspiVastData.so", "libstspiVastDataMT.so"];
 /// Builds the plug-ins and the harness; returns the folder they are in.
 fn build(root: &Path) -> Result<PathBuf, Failure> {
     println!("building the plug-ins and the harness (release)");
-    let packages = ["stspi-vast-st", "stspi-vast-mt", "nbu-harness", "nbu-shim", "nbu-discard"];
+    let packages = ["stspi-vast-st", "stspi-vast-mt", "nbu-harness", "nbu-shim", "nbu-discard", "nbu-clock"];
     let mut arguments = vec!["build", "--release", "--locked"];
     for package in packages {
         arguments.extend(["-p", package]);
@@ -35,7 +35,7 @@ fn target_dir(root: &Path) -> Result<PathBuf, Failure> {
 fn build_tested(root: &Path) -> Result<PathBuf, Failure> {
     let harness: &[&str] = &["--workspace", "--features", FEATURES, "--bin", "nbu-harness"];
     let plugins: &[&str] = &["-p", "stspi-vast-st", "-p", "stspi-vast-mt"];
-    let wrapping: &[&str] = &["-p", "nbu-shim", "-p", "nbu-discard"];
+    let wrapping: &[&str] = &["-p", "nbu-shim", "-p", "nbu-discard", "-p", "nbu-clock"];
     for what in [harness, plugins, wrapping] {
         step::run(step::cargo(root, &["build", "--locked"]).args(what))?;
     }

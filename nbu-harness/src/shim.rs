@@ -10,6 +10,12 @@ use nbu_trace::orders;
 const LIBRARY: &str = "libnbu_shim.so";
 /// File name of the plug-in that keeps nothing.
 const DISCARD: &str = "libstspiDiscard.so";
+/// File name of the library with a wrong clock.
+const CLOCK: &str = "libnbu_clock.so";
+/// The variable that says by how many milliseconds that clock is off, as `libnbu_clock.so` reads it.
+const CLOCK_OFFSET: &str = "NBU_CLOCK_OFFSET_MS";
+/// The dynamic linker's variable with libraries that come before all others.
+const PRELOAD: &str = "LD_PRELOAD";
 /// Where cargo leaves the libraries of a build that nobody asked for by name.
 const CARGO_DEPS: &str = "deps";
 
@@ -39,6 +45,21 @@ pub fn library(exe: &Path) -> Result<PathBuf, Missing> {
 /// When it is not there.
 pub fn discard(exe: &Path) -> Result<PathBuf, Missing> {
     beside(exe, DISCARD, "nbu-discard")
+}
+
+/// Gives processes with this environment a wall clock that is off by so many milliseconds.
+///
+/// # Errors
+/// When the library with the wrong clock is not there.
+pub fn set_clock(
+    exe: &Path,
+    offset_ms: i64,
+    environment: &mut BTreeMap<String, String>,
+) -> Result<(), Missing> {
+    let library = beside(exe, CLOCK, "nbu-clock")?;
+    environment.insert(PRELOAD.to_owned(), library.display().to_string());
+    environment.insert(CLOCK_OFFSET.to_owned(), offset_ms.to_string());
+    Ok(())
 }
 
 /// A library beside the program or in the directory `deps` there: the newer one, since a build may renew only one of them.

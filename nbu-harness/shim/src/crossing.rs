@@ -72,6 +72,9 @@ impl Crossing {
                 // SAFETY: the caller's promise.
                 answer = unsafe { defect.before(self.name(), &mut Arguments(arguments)) };
             }
+            if let (None, Some(older)) = (answer, &process.older) {
+                answer = older.before(self.name(), &mut Arguments(arguments));
+            }
             let answer = answer.or_else(|| process.target.is_none().then_some(STS_EPLUGIN));
             if let Some(code) = answer {
                 self.record(process, code, Vec::new());
@@ -99,6 +102,10 @@ impl Crossing {
                 },
                 None => code,
             };
+            if let Some(older) = &process.older {
+                // SAFETY: the caller's promise.
+                unsafe { older.after(self.name(), code, &mut Arguments(arguments)) };
+            }
             let code = self.struck.answer.unwrap_or(code);
             if process.recorder.is_some() {
                 let mut results = Vec::new();

@@ -3,7 +3,8 @@
 //!
 //! * it records every call, with `NBU_SHIM_TRACE`;
 //! * it makes calls go wrong, with `NBU_SHIM_FAULTS`;
-//! * it does one thing wrong as a broken plug-in would, with `NBU_SHIM_DEFECT`.
+//! * it does one thing wrong as a broken plug-in would, with `NBU_SHIM_DEFECT`;
+//! * it passes for an older version of it, with `NBU_SHIM_OLDER`.
 //!
 //! A host loads it in place of the plug-in and notices nothing else. It is a C boundary: no panic leaves it, null pointers
 //! are survived, any thread may call. State belongs to one process: a forked child that calls it begins anew, with a trace
@@ -15,6 +16,7 @@ mod argument;
 mod crossing;
 mod deeds;
 mod faults;
+mod older;
 mod process;
 mod recorder;
 mod target;

@@ -10,6 +10,7 @@ use nbu_trace::orders;
 use crate::argument::Handles;
 use crate::deeds::Defective;
 use crate::faults::Faults;
+use crate::older::Older;
 use crate::recorder::Recorder;
 use crate::target::Target;
 
@@ -24,6 +25,7 @@ pub(crate) struct Process {
     pub(crate) target: Option<Target>,
     pub(crate) faults: Faults,
     pub(crate) defect: Option<Defective>,
+    pub(crate) older: Option<Older>,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) handles: Mutex<Handles>,
     threads: AtomicU64,
@@ -62,12 +64,14 @@ impl Process {
         let recorder = env::var_os(orders::TRACE).map(|dir| Recorder::new(dir.into(), &name, plugin));
         let faults = complain(Faults::from_environment(&name));
         // Orders that cannot be read must not pass for faults that never struck: nothing is wrapped then.
-        let target = target.filter(|_| faults.is_some() && defect.is_some());
-        let (mut faults, defect) = (faults.unwrap_or_default(), defect.flatten());
+        let older = complain(Older::from_environment());
+        let target = target.filter(|_| faults.is_some() && defect.is_some() && older.is_some());
+        let (mut faults, defect, older) = (faults.unwrap_or_default(), defect.flatten(), older.flatten());
         if let Some(defect) = &defect {
             faults.add_deed(defect.deed(), &name);
         }
-        Self { pid, target, faults, defect, recorder, handles: Mutex::default(), threads: AtomicU64::new(1) }
+        let (handles, threads) = (Mutex::default(), AtomicU64::new(1));
+        Self { pid, target, faults, defect, older, recorder, handles, threads }
     }
 
     /// A number for a thread that calls for the first time.

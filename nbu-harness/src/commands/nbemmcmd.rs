@@ -1,10 +1,12 @@
 //! `nbemmcmd`: media servers. `-addhost` and `-listhosts` are NetBackup's; which plug-in a media server has is a matter
-//! of its file system there, and of `-plugin`, `-plugin_mt` and `-plugin_config` here.
+//! of its file system there, and of `-plugin`, `-plugin_mt`, `-plugin_config` and `-plugin_env` here. The environment
+//! belongs to the library: another `-plugin` has that which is given with it.
 
-use super::options::{Given, Verb, flag, needed, optional};
+use super::options::{Given, Verb, flag, needed, optional, several};
 use super::{CommandError, Context};
 use crate::emm::{MediaServer, PluginInstall};
 use crate::nbu::library_file;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,7 @@ pub(super) const VERBS: &[Verb] = &[
             needed("-plugin", "PATH"),
             optional("-plugin_mt", "PATH"),
             optional("-plugin_config", "FILE"),
+            several("-plugin_env", "NAME=VALUE"),
         ],
         run: add,
     },
@@ -28,6 +31,7 @@ pub(super) const VERBS: &[Verb] = &[
             optional("-plugin", "PATH"),
             optional("-plugin_mt", "PATH"),
             optional("-plugin_config", "FILE"),
+            several("-plugin_env", "NAME=VALUE"),
         ],
         run: update,
     },
@@ -73,6 +77,18 @@ struct Changes {
     library: Option<PathBuf>,
     library_mt: Option<PathBuf>,
     config: Option<PathBuf>,
+    env: Option<BTreeMap<String, String>>,
+}
+
+/// Environment variables for the processes that load the plug-in.
+fn environment(given: &Given) -> Result<Option<BTreeMap<String, String>>, CommandError> {
+    let of_library = given.has("-plugin") || given.has("-plugin_env");
+    let variables = given.values("-plugin_env").iter().map(|word| match word.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(CommandError::usage(format!("-plugin_env {word}: expected NAME=VALUE"))),
+    });
+    let variables = variables.collect::<Result<_, _>>()?;
+    Ok(of_library.then_some(variables))
 }
 
 impl Changes {
@@ -81,6 +97,7 @@ impl Changes {
             library: library(given, "-plugin")?,
             library_mt: library(given, "-plugin_mt")?,
             config: config(given)?,
+            env: environment(given)?,
         })
     }
 
@@ -90,7 +107,7 @@ impl Changes {
             library: self.library.unwrap_or(plugin.library),
             library_mt: self.library_mt.or(plugin.library_mt),
             config: self.config.unwrap_or(plugin.config),
-            ..plugin
+            env: self.env.unwrap_or(plugin.env),
         }
     }
 }
@@ -134,6 +151,9 @@ fn list(context: &Context, given: &Given) -> Result<String, CommandError> {
                 let _ = writeln!(text, "        plug-in, multi-threaded: {}", library.display());
             }
             let _ = writeln!(text, "        plug-in configuration: {}", plugin.config.display());
+            for (name, value) in &plugin.env {
+                let _ = writeln!(text, "        plug-in environment: {name}={value}");
+            }
         }
     }
     Ok(text + "Command completed successfully.\n")

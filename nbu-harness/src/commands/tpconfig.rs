@@ -93,8 +93,12 @@ fn add(context: &Context, given: &Given) -> Result<String, CommandError> {
     let emm = context.emm()?;
     let (credentials, asked) = tried(context, given, &emm)?;
     let (key, settings) = (credentials.storage_server.clone(), emm.settings()?);
+    // What further media servers can do is not what the storage server was set up to do: `nbdevconfig -updatests` asks them.
+    let is_first = emm.read()?.storage_server(&key)?.media_server == credentials.media_server;
     emm.change_credentials(|store, database| store.add(database, credentials))?;
-    emm.change(|database, _| database.refresh(&key, asked.report, asked.volumes.as_deref(), &settings))?;
+    if is_first {
+        emm.change(|database, _| database.refresh(&key, asked.report, asked.volumes.as_deref(), &settings))?;
+    }
     Ok(String::new())
 }
 

@@ -10,8 +10,18 @@ use crate::nbu::Installation;
 use crate::primary::config::{AllocationStatuses, Config, Globals, Policy, Schedule, Window};
 use crate::primary::{Job, JobOrder, Operator, PRIMARY, PrimaryError, Servers, Submission, Until, Watch};
 use crate::scenario::{GlobalAttributes, Milliseconds, PauseStep, Scenario, ScheduleSpec};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// What a domain is made of.
+pub(super) struct Installed {
+    /// The program that every process is.
+    pub(super) exe: PathBuf,
+    /// Its NetBackup home.
+    pub(super) home: PathBuf,
+    /// What each media server has.
+    pub(super) media_servers: BTreeMap<String, Installation>,
+}
 
 /// A running domain.
 pub(super) struct Domain<'a> {
@@ -24,6 +34,8 @@ pub(super) struct Domain<'a> {
     paused: Paused,
     /// Ids up to this one were seen.
     last_id: u64,
+    /// Those of them that something may still happen to by itself: their next try comes when the clock goes on.
+    open: BTreeSet<u64>,
     /// Marks in the news of the primary so far.
     marks: u64,
 }
@@ -40,17 +52,17 @@ impl<'a> Domain<'a> {
     /// Starts the servers and configures them.
     pub(super) fn start(
         scenario: &Scenario,
-        installation: &Installation,
+        installed: Installed,
         policy: Policy,
         first_job_id: u64,
         storage: Storage,
         stand: &'a Stand,
         observer: &'a dyn Observer,
     ) -> Result<Self, SetupError> {
-        let home = installation.work_dir.clone();
+        let Installed { exe, home, media_servers } = installed;
         std::fs::create_dir_all(&home).map_err(SetupError::io("create", &home))?;
-        let config = Config { first_job_id, ..configuration(scenario, installation, policy, storage) };
-        let servers = Servers::new(&installation.exe, &home);
+        let config = Config { first_job_id, ..configuration(scenario, media_servers, policy, storage) };
+        let servers = Servers::new(&exe, &home);
         for name in &scenario.media_servers {
             servers.start(name)?;
         }
@@ -58,7 +70,8 @@ impl<'a> Domain<'a> {
         let mut operator = Operator::connect(&home)?;
         operator.configure(&config)?;
         let paused = Paused::default();
-        Ok(Self { home, config, servers, operator, stand, observer, paused, last_id: 0, marks: 0 })
+        let (last_id, open, marks) = (0, BTreeSet::new(), 0);
+        Ok(Self { home, config, servers, operator, stand, observer, paused, last_id, open, marks })
     }
 
     /// Runs jobs until nothing more happens to them by itself.
@@ -74,14 +87,14 @@ impl<'a> Domain<'a> {
         })
     }
 
-    /// Lets the virtual clock go on.
+    /// Lets the virtual clock go on. The jobs are new ones and those of earlier steps that were still to be tried.
     pub(super) fn advance(
         &mut self,
         step: usize,
         time: Milliseconds,
         late: Vec<Late>,
     ) -> Result<Ran, SetupError> {
-        self.watched(step, BTreeSet::new(), late, |domain| {
+        self.watched(step, self.open.clone(), late, |domain| {
             let end = domain.operator.now()? + time.0 / 1000;
             domain.reach(end)
         })
@@ -118,8 +131,10 @@ impl<'a> Domain<'a> {
             scope.spawn(|| watcher.run(watch));
             let jobs = act(&mut acting).and_then(|()| acting.operator.jobs()).map(|jobs| {
                 let last = jobs.last().map_or(0, |job| job.id);
+                let open = jobs.iter().filter(|job| job.submission.is_some() && !job.is_settled());
+                let open = open.map(|job| job.id).collect();
                 let of_step = |job: &Job| in_scope.has(job.id) && job.submission.is_some();
-                (jobs.into_iter().filter(of_step).collect::<Vec<Job>>(), last)
+                (jobs.into_iter().filter(of_step).collect::<Vec<Job>>(), last, open)
             });
             // What happened to the jobs is on its way to the watcher still.
             watcher.stop(Some(mark));
@@ -128,8 +143,8 @@ impl<'a> Domain<'a> {
             }
             jobs
         });
-        let (jobs, last) = jobs?;
-        self.last_id = last;
+        let (jobs, last, open) = jobs?;
+        (self.last_id, self.open) = (last, open);
         let jobs = jobs
             .iter()
             .map(|job| Ok(record(step, job, self.operator.result(job.id)?)))
@@ -161,11 +176,19 @@ impl<'a> Domain<'a> {
         })
     }
 
-    /// From now on jobs find this on every media server.
-    pub(super) fn reinstall(&mut self, installation: &Installation) -> Result<(), SetupError> {
-        for media_server in self.config.media_servers.values_mut() {
-            media_server.clone_from(installation);
-        }
+    /// From now on jobs find this on the media servers.
+    pub(super) fn reinstall(
+        &mut self,
+        media_servers: BTreeMap<String, Installation>,
+    ) -> Result<(), SetupError> {
+        self.config.media_servers = media_servers;
+        Ok(self.operator.configure(&self.config)?)
+    }
+
+    /// From now on the primary knows this of its storage.
+    pub(super) fn restock(&mut self, storage: Storage) -> Result<(), SetupError> {
+        let Storage { volumes, pools, units, groups } = storage;
+        self.config = Config { volumes, pools, units, groups, ..self.config.clone() };
         Ok(self.operator.configure(&self.config)?)
     }
 
@@ -263,17 +286,16 @@ fn restart(servers: &Servers, home: &Path) -> Result<Operator, PrimaryError> {
 /// The domain's configuration.
 fn configuration(
     scenario: &Scenario,
-    installation: &Installation,
+    media_servers: BTreeMap<String, Installation>,
     policy: Policy,
     storage: Storage,
 ) -> Config {
-    let media_servers = scenario.media_servers.iter().map(|name| (name.clone(), installation.clone()));
     let Storage { volumes, pools, units, groups } = storage;
     Config {
         first_job_id: 1,
         clock_start: scenario.globals.clock_start,
         globals: globals(&scenario.globals),
-        media_servers: media_servers.collect(),
+        media_servers,
         volumes,
         pools,
         units,

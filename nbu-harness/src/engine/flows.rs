@@ -128,13 +128,21 @@ impl Jobs<'_> {
     }
 
     /// The backups that the target domain has, of those that were made and those that it had.
-    pub(super) fn at_target(&self, made: &[Backup], had: &[Backup]) -> Result<Vec<Backup>, SetupError> {
+    /// New ones are on the storage unit that they were imported with.
+    pub(super) fn at_target(
+        &self,
+        step: ImportReplicasStep,
+        made: &[Backup],
+        had: &[Backup],
+    ) -> Result<Vec<Backup>, SetupError> {
         let catalog = self.catalog(Side::Target)?;
+        let unit = &self.scenario.units[step.unit].label;
+        let made = made.iter().map(|backup| Backup { unit: unit.clone(), ..backup.clone() });
         let mut there: Vec<Backup> = Vec::new();
-        for backup in had.iter().chain(made) {
+        for backup in had.iter().cloned().chain(made) {
             let listed = there.iter().any(|other| other.backup_id == backup.backup_id);
             if !listed && catalog.image(&backup.backup_id)?.is_some() {
-                there.push(backup.clone());
+                there.push(backup);
             }
         }
         Ok(there)

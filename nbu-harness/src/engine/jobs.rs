@@ -1,7 +1,9 @@
 //! The jobs of a step: what is submitted, what is made of the records, compared with what the oracle knows.
 
 use super::domain::{Domain, Ran, schedules};
+use super::domains::installed;
 use super::expected::{Expected, LIST, bytes_in_stream, pick, remove_tree};
+use super::media_servers::Fleet;
 use super::record::{ChangedFile, ImageFacts, JobRecord};
 use super::setup::Storage;
 use super::sources::{Content, Prepared};
@@ -17,15 +19,11 @@ use crate::oracle::Comparison;
 use crate::primary::config::{Policy, Schedule};
 use crate::primary::{Job, JobOrder, Submission, submissions};
 use crate::scenario::{
-    BackupStep, CopyStep, Domain as Side, ImageChoice, Milliseconds, RestoreSelection, RestoreStep,
-    ResumeStep, Scenario,
+    BackupStep, CopyStep, ImageChoice, Milliseconds, RestoreSelection, RestoreStep, ResumeStep, Scenario,
 };
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// Ids of the target domain's jobs begin here, so that those of both are told apart.
-const TARGET_JOBS: u64 = 10_001;
 
 /// A backup that is in the catalogue.
 #[derive(Debug, Clone)]
@@ -58,15 +56,17 @@ pub(super) struct Jobs<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) installation: &'a Installation,
     /// What is installed on the media servers now: the same, or with faults of the plug-in.
-    in_force: Installation,
-    observer: &'a dyn Observer,
-    stand: &'a Stand,
+    pub(super) in_force: Installation,
+    /// Which media servers have another plug-in than that.
+    pub(super) fleet: Fleet,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) stand: &'a Stand,
     /// Where backups can go, in both domains.
-    storage: Storage,
+    pub(super) storage: Storage,
     pub(super) domain: Domain<'a>,
     /// The domain that backups are replicated to, once it is needed.
-    target: Option<Domain<'a>>,
-    policy: Policy,
+    pub(super) target: Option<Domain<'a>>,
+    pub(super) policy: Policy,
     pub(super) records: Vec<JobRecord>,
     pub(super) misfortunes: Misfortunes,
 }
@@ -74,7 +74,7 @@ pub(super) struct Jobs<'a> {
 impl<'a> Jobs<'a> {
     pub(super) fn new(
         scenario: &'a Scenario,
-        storage: Storage,
+        (storage, fleet): (Storage, Fleet),
         prepared: &[Prepared],
         stand: &'a Stand,
         installation: &'a Installation,
@@ -91,12 +91,14 @@ impl<'a> Jobs<'a> {
             priority: scenario.priority,
         };
         let (own, more) = (policy.clone(), storage.clone());
-        let domain = Domain::start(scenario, installation, own, 1, more, stand, observer)?;
+        let domain =
+            Domain::start(scenario, installed(installation, &fleet)?, own, 1, more, stand, observer)?;
         let (records, misfortunes) = (Vec::new(), Misfortunes::default());
         Ok(Self {
             scenario,
             installation,
             in_force: installation.clone(),
+            fleet,
             observer,
             stand,
             storage,
@@ -110,53 +112,6 @@ impl<'a> Jobs<'a> {
 
     pub(super) fn into_records(self) -> Vec<JobRecord> {
         self.records
-    }
-
-    /// Runs jobs in a domain. The target domain has the same media servers, and a primary and a catalogue of its own.
-    pub(super) fn run_in(
-        &mut self,
-        side: Side,
-        step_index: usize,
-        jobs: Vec<Submission>,
-    ) -> Result<Vec<JobRecord>, SetupError> {
-        let ran = match (side, &mut self.target) {
-            (Side::Source, _) => self.domain.run(step_index, jobs, Vec::new())?,
-            (Side::Target, Some(target)) => target.run(step_index, jobs, Vec::new())?,
-            (Side::Target, target) => {
-                let installation = at_target(&self.in_force);
-                let policy = Policy { schedules: Vec::new(), ..self.policy.clone() };
-                let (storage, stand, observer) = (self.storage.clone(), self.stand, self.observer);
-                let new = Domain::start(
-                    self.scenario,
-                    &installation,
-                    policy,
-                    TARGET_JOBS,
-                    storage,
-                    stand,
-                    observer,
-                )?;
-                target.insert(new).run(step_index, jobs, Vec::new())?
-            }
-        };
-        Ok(self.taken(ran))
-    }
-
-    /// From now on the jobs of both domains find this on every media server.
-    pub(super) fn reinstall(&mut self, installation: Installation) -> Result<(), SetupError> {
-        self.domain.reinstall(&installation)?;
-        if let Some(target) = &mut self.target {
-            target.reinstall(&at_target(&installation))?;
-        }
-        self.in_force = installation;
-        Ok(())
-    }
-
-    /// The catalogue of a domain.
-    pub(super) fn catalog(&self, side: Side) -> Result<Catalog, SetupError> {
-        Ok(match side {
-            Side::Source => Catalog::open(&self.installation.work_dir)?,
-            Side::Target => Catalog::open(&target_dir(self.installation))?,
-        })
     }
 
     /// Keeps what is not about the jobs themselves; returns those.
@@ -232,9 +187,9 @@ impl<'a> Jobs<'a> {
         let Some(size) = size else { return self.order(step_index, JobOrder::Resume, prepared, late) };
         let mut other = self.in_force.clone();
         other.data_buffers.size_data_buffers_disk = size;
-        self.domain.reinstall(&other)?;
+        self.domain.reinstall(self.fleet.install(&other)?)?;
         let outcome = self.order(step_index, JobOrder::Resume, prepared, late)?;
-        self.domain.reinstall(&self.in_force)?;
+        self.domain.reinstall(self.fleet.install(&self.in_force)?)?;
         Ok(outcome)
     }
 
@@ -445,18 +400,6 @@ impl<'a> Jobs<'a> {
         }
         Ok(plans)
     }
-}
-
-/// The same on the target domain's side.
-fn at_target(installation: &Installation) -> Installation {
-    Installation { work_dir: target_dir(installation), ..installation.clone() }
-}
-
-/// Where the target domain's catalogue is.
-fn target_dir(installation: &Installation) -> PathBuf {
-    let mut work_dir = installation.work_dir.clone().into_os_string();
-    work_dir.push("-target");
-    work_dir.into()
 }
 
 /// A restore job, and what it must give.

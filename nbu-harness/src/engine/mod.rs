@@ -1,11 +1,18 @@
 //! Replays a scenario: provides its cluster and data, runs its jobs, and records everything that can be judged later.
 //! It judges nothing itself.
 
+mod attributes;
 mod domain;
+mod domains;
+mod embedded;
 mod expected;
+mod faults;
 mod flows;
 mod jobs;
+mod jump_clock;
+mod media_servers;
 mod pause;
+mod plugin_config;
 mod plugin_faults;
 mod record;
 mod run;
@@ -16,7 +23,7 @@ mod watch;
 
 pub use record::{
     ChangedFile, CommandRecord, FaultOutcome, ImageFacts, JobRecord, KillOutcome, OrderOutcome, PauseOutcome,
-    PluginFaultOutcome, Record, StepRecord, StorageState, StreamFacts, VipRequests,
+    PluginFaultOutcome, Record, RecordedAttributes, StepRecord, StorageState, StreamFacts, VipRequests,
 };
 pub(crate) use run::elapsed_ms;
 pub use run::{Options, run};

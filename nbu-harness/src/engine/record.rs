@@ -15,6 +15,9 @@ pub struct Record {
     pub scenario: Scenario,
     /// The administrator's commands, as far as they went; none for a domain that was set up directly.
     pub set_up: Vec<CommandRecord>,
+    /// What the commands recorded of the storage server: after the set-up and after each step that changed it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<RecordedAttributes>,
     /// Streams as they were prepared.
     pub streams: Vec<StreamFacts>,
     /// Steps in order.
@@ -57,6 +60,19 @@ pub struct CommandRecord {
     pub status: i32,
     /// What it printed.
     pub output: String,
+}
+
+/// What is recorded of the storage server and its disk pools.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecordedAttributes {
+    /// The step after which it is so, from 1; 0: after the set-up.
+    pub step: usize,
+    /// Version of the plug-in that was asked last.
+    pub version: String,
+    /// Flags of the storage server.
+    pub server: Vec<String>,
+    /// Flags of its disk pools, by name.
+    pub pools: BTreeMap<String, Vec<String>>,
 }
 
 /// A stream as it was prepared.

@@ -1,9 +1,11 @@
 //! The steps of a scenario, one after the other.
 
+use super::attributes;
 use super::jobs::{Backup, BackupOutcome, Jobs};
+use super::media_servers::Fleet;
 use super::plugin_faults::PluginFaults;
-use super::record::{KillOutcome, Record, StepRecord};
-use super::setup::{self, Storage};
+use super::record::{KillOutcome, Record, RecordedAttributes, StepRecord};
+use super::setup::{Administrator, Storage};
 use super::sources::{self, Prepared};
 use super::watch::{Late, never};
 use super::{Observer, SetupError, Stand};
@@ -42,17 +44,25 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     }
     let stand = Stand::start(scenario, &options.work_dir)?;
     let installation = installation(scenario, options, &stand);
-    let (set_up, storage) = match scenario.globals.set_up {
-        SetUp::Direct => (Vec::new(), Some(Storage::direct(scenario, &stand))),
-        SetUp::Commands => setup::by_commands(scenario, &installation, &stand)?,
+    let fleet = Fleet::new(scenario);
+    let mut administrator = Administrator::new(&installation);
+    let storage = match scenario.globals.set_up {
+        SetUp::Direct => Some(Storage::direct(scenario, &stand)),
+        SetUp::Commands => administrator.set_up(scenario, &fleet, &stand)?,
     };
+    let mut attributes = Vec::new();
+    if scenario.globals.set_up == SetUp::Commands && storage.is_some() {
+        attributes.push(attributes::recorded(&installation.work_dir, scenario, 0)?);
+    }
     // Nothing can be done in a domain whose set-up failed; that it did is for the judge to say.
     let steps = if storage.is_some() { scenario.run.as_slice() } else { &[] };
     let storage = storage.unwrap_or_default();
     let mut runner = Runner {
         scenario,
         stand: &stand,
-        jobs: Jobs::new(scenario, storage, &prepared, &stand, &installation, observer)?,
+        jobs: Jobs::new(scenario, (storage, fleet), &prepared, &stand, &installation, observer)?,
+        administrator,
+        attributes,
         prepared,
         plugin_faults: PluginFaults::new(installation.clone()),
         backups: Vec::new(),
@@ -73,7 +83,8 @@ pub fn run(scenario: &Scenario, options: &Options, observer: &dyn Observer) -> R
     faults.append(&mut misfortunes.faults);
     let record = Record {
         scenario: scenario.clone(),
-        set_up,
+        set_up: runner.administrator.done,
+        attributes: runner.attributes,
         streams: runner.prepared.iter().map(|stream| stream.facts.clone()).collect(),
         steps: runner.steps,
         jobs: runner.jobs.into_records(),
@@ -115,6 +126,8 @@ struct Runner<'a> {
     stand: &'a Stand,
     prepared: Vec<Prepared>,
     jobs: Jobs<'a>,
+    administrator: Administrator<'a>,
+    attributes: Vec<RecordedAttributes>,
     plugin_faults: PluginFaults,
     /// Backups that are in the catalogue.
     backups: Vec<Backup>,
@@ -173,7 +186,7 @@ impl Runner<'_> {
             Step::Replicate => self.jobs.replicate(index, &self.backups)?,
             Step::ImportReplicas(step) => {
                 self.jobs.import_replicas(index, *step)?;
-                self.replicas = self.jobs.at_target(&self.backups, &self.replicas)?;
+                self.replicas = self.jobs.at_target(*step, &self.backups, &self.replicas)?;
             }
             Step::Cleanup => self.jobs.cleanup(index)?,
             Step::LoseCatalog => {
@@ -235,6 +248,14 @@ impl Runner<'_> {
                 let outcome = self.jobs.order(index, JobOrder::Restart, &self.prepared, late)?;
                 self.backed_up(outcome, &mut record);
             }
+            Step::Upgrade(name) => {
+                self.jobs.upgrade(name, &mut self.administrator)?;
+                if self.scenario.globals.set_up == SetUp::Commands {
+                    let home = self.work_dir.join("netbackup");
+                    self.attributes.push(attributes::recorded(&home, self.scenario, index + 1)?);
+                }
+            }
+            Step::UpdateCredentials => self.jobs.update_credentials(&mut self.administrator)?,
             Step::Start(name) => self.jobs.domain.start_again(name)?,
             Step::Volume(step) => self.jobs.domain.volume(&step.lsu, step.state == VolumeState::Up)?,
         }

@@ -1,12 +1,13 @@
 //! The domain as an administrator sets it up: by NetBackup's own commands, each a process, in the domain's home. The
 //! primary is then configured with what they left in the enterprise media manager's database.
 
+use super::media_servers::Fleet;
 use super::record::CommandRecord;
 use super::{SetupError, Stand};
 use crate::emm::{Database, Emm, EmmError, Selection};
 use crate::nbu::Installation;
 use crate::primary::config::{Group, Pool, Unit, Volume};
-use crate::scenario::{GroupSpec, PoolSpec, Scenario, StorageUnitSpec};
+use crate::scenario::{AttributeSource, GroupSpec, PoolSpec, Scenario, StorageUnitSpec};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -30,7 +31,7 @@ impl Storage {
         let volumes = lsus.map(|lsu| {
             let unit = stand.storage_unit_of(lsu);
             let (server, user, password) = (unit.server, unit.user, unit.password);
-            (lsu.clone(), Volume { server, user, password, lsu: unit.lsu })
+            (lsu.clone(), Volume { server, user, password, lsu: unit.lsu, capabilities: None })
         });
         let pools = scenario.pools.iter().map(|pool| {
             let (high_water, low_water, max_io_streams) =
@@ -57,6 +58,19 @@ impl Storage {
         }
     }
 
+    /// Only what is of one storage server.
+    pub(super) fn of_server(mut self, server: &str) -> Self {
+        self.volumes.retain(|_, volume| volume.server == server);
+        let volumes = &self.volumes;
+        self.pools.retain(|_, pool| pool.volumes.iter().all(|name| volumes.contains_key(name)));
+        let pools = &self.pools;
+        self.units.retain(|unit| pools.contains_key(&unit.pool));
+        let units = &self.units;
+        self.groups
+            .retain(|group| group.units.iter().all(|label| units.iter().any(|unit| unit.label == *label)));
+        self
+    }
+
     /// What the commands left. A disk volume is used with the credentials of the media server that its storage server was
     /// set up with.
     fn of(emm: &Emm) -> Result<Self, EmmError> {
@@ -68,7 +82,8 @@ impl Storage {
             for volume in &pool.volumes {
                 let lsu = volume.report.name.clone();
                 let (user, password) = (held.user.clone(), held.password.reveal().to_owned());
-                let volume = Volume { server: server.key(), user, password, lsu: lsu.clone() };
+                let capabilities = Some(server.report.capabilities.clone());
+                let volume = Volume { server: server.key(), user, password, lsu: lsu.clone(), capabilities };
                 storage.volumes.insert(lsu, volume);
             }
             let volumes = pool.volumes.iter().map(|volume| volume.report.name.clone()).collect();
@@ -103,39 +118,96 @@ fn groups(database: &Database) -> Vec<Group> {
 }
 
 /// A shell of an administrator on the primary.
-struct Administrator<'a> {
+pub(super) struct Administrator<'a> {
+    /// What media servers have that do not differ.
     installation: &'a Installation,
-    done: Vec<CommandRecord>,
+    /// What was done, as far as it went.
+    pub(super) done: Vec<CommandRecord>,
 }
 
-/// Sets the scenario's storage up. Returns what was done, as far as it went, and what came of it when all of it worked.
-///
-/// # Errors
-/// When a command cannot be started, or what they left cannot be read.
-pub(super) fn by_commands(
-    scenario: &Scenario,
-    installation: &Installation,
-    stand: &Stand,
-) -> Result<(Vec<CommandRecord>, Option<Storage>), SetupError> {
-    let mut administrator = Administrator { installation, done: Vec::new() };
-    let went = administrator.set_up(scenario, stand)?;
-    let emm = Emm::open(&installation.work_dir)?;
-    let storage = if went { Some(Storage::of(&emm)?) } else { None };
-    Ok((administrator.done, storage))
-}
+impl<'a> Administrator<'a> {
+    pub(super) const fn new(installation: &'a Installation) -> Self {
+        Self { installation, done: Vec::new() }
+    }
 
-impl Administrator<'_> {
+    /// Sets the scenario's storage up. Returns what came of it when all of it worked.
+    ///
+    /// # Errors
+    /// When a command cannot be started, or what they left cannot be read.
+    pub(super) fn set_up(
+        &mut self,
+        scenario: &Scenario,
+        fleet: &Fleet,
+        stand: &Stand,
+    ) -> Result<Option<Storage>, SetupError> {
+        let went = self.all_commands(scenario, fleet, stand)?;
+        went.then(|| self.storage(scenario)).transpose()
+    }
+
+    /// What is recorded, as the primary is told.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn storage(&self, scenario: &Scenario) -> Result<Storage, SetupError> {
+        let mut storage = Storage::of(&Emm::open(&self.installation.work_dir)?)?;
+        if scenario.globals.attributes == AttributeSource::Plugin {
+            storage.volumes.values_mut().for_each(|volume| volume.capabilities = None);
+        }
+        Ok(storage)
+    }
+
+    /// Records a media server's new plug-in, and what the storage server can do by it. Returns whether that worked.
+    ///
+    /// # Errors
+    /// When a command cannot be started.
+    pub(super) fn upgrade(
+        &mut self,
+        scenario: &Scenario,
+        name: &str,
+        fleet: &Fleet,
+    ) -> Result<bool, SetupError> {
+        let update = host("-updatehost", name, &fleet.on(name, self.installation)?);
+        let server = ["-storage_server", &scenario.server.name, "-stype", &scenario.server.server_type];
+        let ask = [&["-updatests"], &server[..], &["-media_server", name]].concat();
+        Ok(self.run("nbemmcmd", &words(&update), "")?
+            && self.run("nbdevconfig", &ask, "")?
+            && self.run("bpstsinfo", &["-pi"], "")?)
+    }
+
+    /// Gives every media server the credentials that the storage server has now. Returns whether that worked.
+    ///
+    /// # Errors
+    /// When a command cannot be started.
+    pub(super) fn update_credentials(
+        &mut self,
+        scenario: &Scenario,
+        stand: &Stand,
+    ) -> Result<bool, SetupError> {
+        let server = ["-storage_server", &scenario.server.name, "-stype", &scenario.server.server_type];
+        let (user, password) = stand.credentials();
+        for name in &scenario.media_servers {
+            let update = [&["-update"], &server[..], &["-sts_user_id", user, "-media_server", name]].concat();
+            if !self.run("tpconfig", &update, &password)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether all of it went well; it stops at the first command that fails.
-    fn set_up(&mut self, scenario: &Scenario, stand: &Stand) -> Result<bool, SetupError> {
+    fn all_commands(
+        &mut self,
+        scenario: &Scenario,
+        fleet: &Fleet,
+        stand: &Stand,
+    ) -> Result<bool, SetupError> {
         let server = ["-storage_server", &scenario.server.name, "-stype", &scenario.server.server_type];
         let servers = ["-storage_servers", &scenario.server.name, "-stype", &scenario.server.server_type];
         let (user, password) = stand.credentials();
         let Some(first) = scenario.media_servers.first() else { return Ok(true) };
-        let (plugin, config) = (&self.installation.plugin, &self.installation.plugin_config);
-        let (plugin, config) = (plugin.display().to_string(), config.display().to_string());
         for name in &scenario.media_servers {
-            let host = ["-addhost", "-machinename", name, "-plugin", &plugin, "-plugin_config", &config];
-            if !self.run("nbemmcmd", &host, "")? {
+            let add = host("-addhost", name, &fleet.on(name, self.installation)?);
+            if !self.run("nbemmcmd", &words(&add), "")? {
                 return Ok(false);
             }
         }
@@ -145,7 +217,7 @@ impl Administrator<'_> {
         }
         for name in &scenario.media_servers {
             let add = [&["-add"], &server[..], &["-sts_user_id", user, "-media_server", name]].concat();
-            if !self.run("tpconfig", &add, password)? {
+            if !self.run("tpconfig", &add, &password)? {
                 return Ok(false);
             }
         }
@@ -171,7 +243,8 @@ impl Administrator<'_> {
                 return Ok(false);
             }
         }
-        Ok(true)
+        // Which versions there are is of interest where there are several.
+        Ok(scenario.plugins.is_empty() || self.run("bpstsinfo", &["-pi"], "")?)
     }
 
     /// Runs a command with a line of input; returns whether it ended with 0.
@@ -179,7 +252,6 @@ impl Administrator<'_> {
         let failed = |source| SetupError::Io { what: "run", path: self.installation.exe.clone(), source };
         let mut command = Command::new(&self.installation.exe);
         command.arg(name).args(arguments).arg("--home").arg(&self.installation.work_dir);
-        command.envs(&self.installation.plugin_env);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
         if let Some(mut stdin) = child.stdin.take() {
@@ -195,6 +267,18 @@ impl Administrator<'_> {
         });
         Ok(output.status.success())
     }
+}
+
+/// What `nbemmcmd` is told of a media server.
+fn host(verb: &str, name: &str, installation: &Installation) -> Vec<String> {
+    let (plugin, config) = (installation.plugin.display(), installation.plugin_config.display());
+    let mut line: Vec<String> = [verb, "-machinename", name].map(str::to_owned).into();
+    line.extend(["-plugin".to_owned(), plugin.to_string(), "-plugin_config".to_owned(), config.to_string()]);
+    if !installation.plugin_env.is_empty() {
+        line.push("-plugin_env".to_owned());
+        line.extend(installation.plugin_env.iter().map(|(name, value)| format!("{name}={value}")));
+    }
+    line
 }
 
 /// The lines of a preview that are of these LSUs.

@@ -1,5 +1,6 @@
 //! Judges a record against a scenario's expectations: one finding per expectation, with what was seen.
 
+mod attributes;
 mod consistency;
 mod storage;
 
@@ -59,6 +60,7 @@ pub fn judge(record: &Record) -> Vec<Finding> {
     if !record.set_up.is_empty() {
         findings.push(set_up(record));
     }
+    findings.extend(expect.attributes.iter().map(|expected| attributes::recorded(record, expected)));
     let comparison = |aspect, comparison: Option<Comparison>, values: Vec<(String, u64)>| {
         comparison.map(|comparison| measured(aspect, comparison, &values))
     };

@@ -132,6 +132,7 @@ pub(crate) fn good() -> Record {
         effect: FaultEffect::SlowDown,
         operation: None,
         vip: None,
+        by: None,
         skip: 0,
         times: 1,
         fragment: Some(1),
@@ -140,6 +141,7 @@ pub(crate) fn good() -> Record {
         VipRequests { operations: BTreeMap::from([("GetObject".into(), 1)]), ..VipRequests::default() };
     Record {
         set_up: Vec::new(),
+        attributes: Vec::new(),
         scenario: parse("a.yaml", SCENARIO).unwrap(),
         streams: Vec::new(),
         steps: vec![first, cancelled, restore, single, step("expire", &["lsu0/a"], &[])],

@@ -150,6 +150,10 @@ pub struct StorageUnit {
     /// at least one buffer.
     #[serde(default = "default_max_fragment_size")]
     pub max_fragment_size: u64,
+    /// Numbers of the capabilities (`STS_SRVC_*`) that are recorded of the storage server: a job uses no other. None: it
+    /// goes by what the plug-in says.
+    #[serde(default)]
+    pub capabilities: Option<Vec<u32>>,
 }
 
 /// NetBackup's default maximum fragment size of disk storage units: 524 288 MiB.
@@ -171,6 +175,7 @@ impl StorageUnit {
             password: password.into(),
             lsu: lsu.into(),
             max_fragment_size: default_max_fragment_size(),
+            capabilities: None,
         }
     }
 }

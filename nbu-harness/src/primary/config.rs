@@ -124,6 +124,10 @@ pub struct Volume {
     pub password: String,
     /// LSU.
     pub lsu: String,
+    /// Numbers of the capabilities (`STS_SRVC_*`) that are recorded of its storage server; none: nothing is recorded, and
+    /// jobs go by what the plug-in says.
+    #[serde(default)]
+    pub capabilities: Option<Vec<u32>>,
 }
 
 impl std::fmt::Debug for Volume {

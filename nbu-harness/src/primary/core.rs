@@ -536,6 +536,7 @@ impl Core {
             volume.lsu.as_str(),
         );
         storage.max_fragment_size = unit.max_fragment;
+        storage.capabilities.clone_from(&volume.capabilities);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(submission) = &job.submission else { return };
         let mut request = submission.request.clone();

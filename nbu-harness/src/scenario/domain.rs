@@ -33,6 +33,20 @@ pub struct GlobalAttributes {
     pub disk_polling: Option<Milliseconds>,
     /// How the primary gets to know its storage.
     pub set_up: SetUp,
+    /// Whose word counts for what a storage server can do.
+    pub attributes: AttributeSource,
+}
+
+/// Whose word counts for what a storage server can do. That NetBackup goes by what it has recorded is inferred from its
+/// asking for `nbdevconfig -updatests` after an upgrade.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttributeSource {
+    /// What the commands recorded last, as far as the plug-in of the job's media server has it.
+    #[default]
+    Recorded,
+    /// The plug-in of the job's media server alone.
+    Plugin,
 }
 
 /// How the primary gets to know its storage.
@@ -57,6 +71,7 @@ impl Default for GlobalAttributes {
             max_jobs_per_client: 0,
             disk_polling: None,
             set_up: SetUp::Direct,
+            attributes: AttributeSource::Recorded,
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Expectations {
     pub job_details_say: Vec<String>,
     /// Words that the details of each job of some steps have, however it ended.
     pub step_details_say: Vec<StepDetails>,
+    /// What the commands recorded of the storage server and its disk pools.
+    pub attributes: Vec<AttributeExpectation>,
     /// Whether all injected faults really happened.
     pub faults_fired: bool,
 }
@@ -91,6 +93,23 @@ pub struct JobExpectation {
     /// State that they are in; none: done.
     #[serde(default)]
     pub state: Option<JobState>,
+}
+
+/// What is recorded of the storage server, and of every disk pool, after a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttributeExpectation {
+    /// Number of the step, from 1; 0: after the set-up.
+    pub step: usize,
+    /// Version of the plug-in that was asked last.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Flags that are there, as `nbdevquery -liststs -U` has them.
+    #[serde(default)]
+    pub has: Vec<String>,
+    /// Flags that are not there.
+    #[serde(default)]
+    pub lacks: Vec<String>,
 }
 
 /// What the catalogue holds after the backups.

@@ -1,11 +1,11 @@
 //! A scenario in words: what is set up, who does what in each step, and what is expected of it.
 
-use super::flows;
 use super::plugin_fault;
 use super::{
     Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, KillStep, Milliseconds,
     RestoreSelection, Scenario, SetUp, Step, StreamSource, Victim, VolumeState, WindowSpec,
 };
+use super::{flows, media_server, target};
 use crate::nbu::ScheduleType;
 use crate::primary::config::UnitSelection;
 use crate::primary::{JobOrder, PRIMARY};
@@ -53,9 +53,11 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
         let worm = if lsu.worm { ", whose images can be locked" } else { "" };
         lines.push(format!("LSU {}{quota}{worm}.", lsu.name));
     }
+    lines.extend(scenario.target.iter().map(|cluster| target::tell(cluster, &server.server_type)));
     for pair in &scenario.replication {
         lines.push(format!("Images of LSU {} are replicated to LSU {}.", pair.from, pair.to));
     }
+    lines.extend(media_server::tell(scenario));
     for unit in &scenario.units {
         lines.push(format!(
             "Storage unit {} (LSU {}) on {}: fragments of at most {}, {} at a time.",
@@ -251,6 +253,12 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             if order.order == JobOrder::Suspend { "suspends" } else { "cancels" }
         ),
         Step::Restart => "Restart every job that has failed, as a new one.".to_owned(),
+        Step::Upgrade(server) => {
+            media_server::tell_upgrade(server, scenario.globals.set_up == SetUp::Commands)
+        }
+        Step::UpdateCredentials => {
+            "The administrator enters the credentials that the storage server has now.".to_owned()
+        }
         Step::Start(server) => format!("Start {server} again."),
         Step::Volume(volume) => match volume.state {
             VolumeState::Up => format!("The administrator marks disk volume {} up.", volume.lsu),
@@ -291,7 +299,12 @@ fn misbehaviour(fault: &Fault) -> String {
         FaultEffect::AnswerLost => "is carried out and its answer lost",
         FaultEffect::CorruptBody => "gets a body with a changed byte",
         // Told below: they hit no request.
-        FaultEffect::VipDown | FaultEffect::ExpireTokens => "",
+        FaultEffect::VipDown
+        | FaultEffect::ExpireTokens
+        | FaultEffect::RotatePassword
+        | FaultEffect::ClusterDown
+        | FaultEffect::ClockAhead
+        | FaultEffect::ClockBehind => "",
     };
     let when = fault.fragment.map_or_else(String::new, |number| {
         format!("When a job of the next step makes its fragment {number}: ")
@@ -299,7 +312,18 @@ fn misbehaviour(fault: &Fault) -> String {
     let vip = fault.vip.map(|vip| format!(" on VIP {vip}")).unwrap_or_default();
     match fault.effect {
         FaultEffect::VipDown => format!("{when}The cluster loses VIP {}.", fault.vip.unwrap_or(1)),
+        FaultEffect::ClusterDown => {
+            format!("{when}The cluster goes down: neither its management nor its VIPs answer.")
+        }
         FaultEffect::ExpireTokens => format!("{when}Every access token of the management API expires."),
+        FaultEffect::RotatePassword => {
+            format!("{when}The manager that NetBackup logs in as gets another password, and its tokens end.")
+        }
+        FaultEffect::ClockAhead | FaultEffect::ClockBehind => {
+            let by = duration(fault.by.unwrap_or(Milliseconds(0)));
+            let way = if fault.effect == FaultEffect::ClockAhead { "ahead" } else { "back" };
+            format!("{when}The cluster's clock goes {by} {way}.")
+        }
         _ => {
             let first =
                 if fault.skip > 0 { format!("after {} of them, ", fault.skip) } else { String::new() };
@@ -372,6 +396,7 @@ fn expected(expect: &Expectations) -> Vec<String> {
             format!("the details of every job of step {} say {:?}", details.step, details.says)
         }),
     );
+    lines.extend(expect.attributes.iter().map(media_server::tell_attributes));
     lines.extend(
         expect.job_details_say.iter().map(|word| format!("the details of a failed job say {word:?}")),
     );

@@ -1,15 +1,18 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
 use super::domain::{
-    Attempts, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, SetUp, VolumeStep,
+    Attempts, AttributeSource, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, SetUp,
+    VolumeStep,
 };
 use super::expect::Expectations;
 use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateFile, ImageChoice, ImportReplicasFile, ImportStep, Replication,
     ResumeStep, SyntheticStep,
 };
+use super::media_server;
 use super::plugin_fault::PluginFaultFile;
 use super::spec::{EmbeddedCluster, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer};
+use super::target::TargetFile;
 use super::values::{ByteSize, Milliseconds};
 use crate::nbu::{ForkPoint, HeaderOrder, ScheduleType};
 use schemars::JsonSchema;
@@ -67,6 +70,10 @@ pub(super) struct Nbu {
     /// How the primary gets to know its storage: told directly (default), or by NetBackup's commands.
     #[schemars(with = "Option<SetUp>")]
     pub(super) set_up: Option<Spanned<SetUp>>,
+    /// Whose word counts for what a storage server can do, with `set_up: commands`: what was recorded last (default), or
+    /// the plug-in's alone.
+    #[schemars(with = "Option<AttributeSource>")]
+    pub(super) attributes: Option<Spanned<AttributeSource>>,
 }
 
 impl Nbu {
@@ -85,7 +92,13 @@ impl Nbu {
             max_jobs_per_client: self.max_jobs_per_client.unwrap_or(default.max_jobs_per_client),
             disk_polling: self.disk_polling.as_ref().map(|interval| interval.value),
             set_up: self.set_up.as_ref().map_or(default.set_up, |set_up| set_up.value),
+            attributes: self.attributes.as_ref().map_or(default.attributes, |given| given.value),
         }
+    }
+
+    /// Whether NetBackup's commands set the storage up.
+    pub(super) fn by_commands(&self) -> bool {
+        self.set_up.as_ref().is_some_and(|set_up| set_up.value == SetUp::Commands)
     }
 }
 
@@ -134,14 +147,17 @@ pub(super) struct Storage {
     /// LSUs to provide, each an S3 view of the cluster.
     #[serde(default)]
     pub(super) lsus: Vec<LsuFile>,
+    /// Another cluster, in this process too, for the target domain.
+    #[serde(default)]
+    pub(super) target: Option<TargetFile>,
     /// LSUs whose images are replicated, and where to.
     #[serde(default)]
     #[schemars(with = "Vec<Replication>")]
     pub(super) replication: Vec<Spanned<Replication>>,
-    /// Names of the media servers; default `ms1`.
+    /// The media servers, each its name or, where it differs, `{name, plugin, clock}`; default `ms1`.
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub(super) media_servers: Vec<Spanned<String>>,
+    #[schemars(schema_with = "media_server::entry_schema")]
+    pub(super) media_servers: Vec<Spanned<media_server::Entry>>,
     /// Disk pools.
     #[serde(default)]
     #[schemars(with = "Vec<PoolSpec>")]
@@ -297,6 +313,10 @@ pub(super) enum StepFile {
     Resume(ResumeStep),
     /// Runs every job again that has failed, as a new one.
     Restart(Nothing),
+    /// From now on a media server with another plug-in loads the plug-in under test.
+    Upgrade(#[schemars(with = "StartFile")] Spanned<StartFile>),
+    /// The administrator enters the credentials that the storage server has now (`tpconfig -update`).
+    UpdateCredentials(Nothing),
     /// Starts a server again that was killed.
     Start(#[schemars(with = "StartFile")] Spanned<StartFile>),
     /// Marks a disk volume up or down.
@@ -378,10 +398,12 @@ pub(super) struct StartFile {
 pub(super) struct FaultFile {
     /// What happens.
     pub(super) effect: FaultEffect,
-    /// To which S3 operation; none: to any. Not for `vip_down` and `expire_tokens`.
+    /// To which S3 operation; none: to any. Only for effects of single requests.
     pub(super) operation: Option<FaultOperation>,
     /// On which VIP, from 1; none: on any.
     pub(super) vip: Option<u8>,
+    /// How far the clock is off, for `clock_ahead` and `clock_behind`; default 20m.
+    pub(super) by: Option<Milliseconds>,
     /// How many operations are left alone first.
     #[serde(default)]
     pub(super) skip: u32,

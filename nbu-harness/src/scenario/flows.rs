@@ -4,7 +4,7 @@ use super::diagnostic::nearest;
 use super::resolve::Problem;
 use super::spec::BackupStep;
 use super::values::{ByteSize, Comparison};
-use super::{Lsu, Scenario};
+use super::{Lsu, Scenario, TargetCluster};
 use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack, ScheduleType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ impl Domain {
 pub struct Replication {
     /// Source.
     pub from: String,
-    /// Target.
+    /// Target; with the storage server before it, `vast2:lsu0`, on the target cluster.
     pub to: String,
 }
 
@@ -262,13 +262,16 @@ pub(super) fn import_replicas(
 pub(super) fn replication(
     pairs: Vec<Spanned<Replication>>,
     lsus: &[Lsu],
+    target: Option<&TargetCluster>,
 ) -> Result<Vec<Replication>, Problem> {
-    let names: Vec<&str> = lsus.iter().map(|lsu| lsu.name.as_str()).collect();
+    let own: Vec<&str> = lsus.iter().map(|lsu| lsu.name.as_str()).collect();
+    let there: Vec<String> = target.into_iter().flat_map(TargetCluster::lsu_names).collect();
+    let both: Vec<&str> = own.iter().copied().chain(there.iter().map(String::as_str)).collect();
     for pair in &pairs {
-        for name in [&pair.value.from, &pair.value.to] {
+        for (name, names) in [(&pair.value.from, &own), (&pair.value.to, &both)] {
             if !names.contains(&name.as_str()) {
                 let message = format!("there is no LSU `{name}`");
-                return Err(Problem::new(pair.referenced, message, nearest("LSU", name, &names)));
+                return Err(Problem::new(pair.referenced, message, nearest("LSU", name, names)));
             }
         }
         if pair.value.from == pair.value.to {

@@ -9,34 +9,38 @@ mod expect;
 mod explain;
 mod file;
 mod flows;
+mod media_server;
 mod plugin_fault;
 mod resolve;
 mod schema;
 mod selections;
 mod spec;
+mod target;
 mod topology;
 mod values;
 
 pub use diagnostic::Diagnostic;
 pub use domain::{
-    Attempts, Day, GlobalAttributes, GroupSpec, KillStep, OrderStep, PauseStep, PoolSpec, ProcessName,
-    ScheduleSpec, SetUp, Victim, VolumeState, VolumeStep, WindowSpec,
+    Attempts, AttributeSource, Day, GlobalAttributes, GroupSpec, KillStep, OrderStep, PauseStep, PoolSpec,
+    ProcessName, ScheduleSpec, SetUp, Victim, VolumeState, VolumeStep, WindowSpec,
 };
 pub use expect::{
-    ByteIdentical, CatalogExpectation, Consistent, DataExpectation, Expectations, JobExpectation, JobType,
-    StorageExpectation,
+    AttributeExpectation, ByteIdentical, CatalogExpectation, Consistent, DataExpectation, Expectations,
+    JobExpectation, JobType, StorageExpectation,
 };
 pub use explain::explain;
 pub use flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
     MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
 };
+pub use media_server::{ClockOffset, PluginSpec, ThreadModel};
 pub use schema::schema;
 pub use spec::{
     BackupStep, Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation,
     FillStep, Lsu, RestoreSelection, RestoreStep, S3Scheme, Scenario, Step, StorageServer, StorageUnitSpec,
     Stream, StreamSource,
 };
+pub use target::TargetCluster;
 pub use values::{ByteSize, Comparator, Comparison, Milliseconds, Secret, TimeOfDay};
 
 use std::path::Path;

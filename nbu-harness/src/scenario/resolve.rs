@@ -3,7 +3,8 @@
 use super::diagnostic::{Diagnostic, nearest};
 use super::domain::{OrderStep, SetUp};
 use super::file::{
-    Buffers, ClusterFile, FaultFile, Nbu, OrderFile, RestoreFile, ScenarioFile, StepFile, TimeoutsFile,
+    Buffers, ClusterFile, FaultFile, LsuFile, Nbu, OrderFile, RestoreFile, ScenarioFile, StepFile,
+    TimeoutsFile,
 };
 use super::flows::ChangeStep;
 use super::spec::{
@@ -11,12 +12,15 @@ use super::spec::{
     StorageUnitSpec,
 };
 use super::topology::Domain;
-use super::{flows, plugin_fault, selections};
+use super::values::Milliseconds;
+use super::{flows, media_server, plugin_fault, selections, target};
 use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
 
 const MAX_STEPS: usize = 1000;
+/// How far a clock is off unless the file says: more than the 15 minutes that S3 forgives.
+const CLOCK_OFF: Milliseconds = Milliseconds(20 * 60_000);
 /// What is done about a step that waits for nothing.
 const FRAGMENTS: &str = "put it before a `backup`, `advance`, `resume` or `restart`";
 
@@ -42,14 +46,9 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
     let id = scenario_id(file.scenario)?;
     let cluster =
         file.storage.cluster.map_or_else(|| Ok(Cluster::Embedded(EmbeddedCluster::default())), cluster)?;
-    let mut lsus: Vec<Lsu> = Vec::new();
-    for lsu in file.storage.lsus {
-        if lsus.iter().any(|other| other.name == lsu.name.value) {
-            return Err(twice(&lsu.name, "LSU"));
-        }
-        lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota, worm: lsu.worm });
-    }
-    let replication = flows::replication(file.storage.replication, &lsus)?;
+    let lsus = lsus(file.storage.lsus)?;
+    let target = target::resolve(file.storage.target, &cluster, &file.storage.server)?;
+    let replication = flows::replication(file.storage.replication, &lsus, target.as_ref())?;
     let domain = super::topology::resolve(
         &file.nbu,
         file.storage.media_servers,
@@ -68,7 +67,10 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         Problem { place, message, help }
     })?;
     set_up(&file.nbu, &domain.units, &replication)?;
+    let place = file.run.referenced;
     let run = steps(file.run, &Known { lsus: &lsus, cluster: &cluster, domain: &domain })?;
+    let policy = (file.policy.storage.referenced, domain.policy_unit);
+    target::used_rightly(target.as_ref(), &domain.units, policy, (place, &run))?;
     Ok(Scenario {
         id,
         title: file.title,
@@ -77,6 +79,8 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         fork: file.nbu.fork,
         globals: domain.globals,
         media_servers: domain.media_servers,
+        plugins: domain.plugins,
+        clocks: domain.clocks,
         pools: domain.pools,
         units: domain.units,
         groups: domain.groups,
@@ -91,6 +95,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         server: file.storage.server,
         lsus,
         replication,
+        target,
         policy: file.policy.name.value,
         client: file.policy.client,
         header: file.policy.header,
@@ -147,21 +152,37 @@ fn bucket_name(name: Spanned<String>) -> Result<String, Problem> {
     Err(Problem::new(name.referenced, message, help))
 }
 
-pub(super) fn twice(name: &Spanned<String>, what: &str) -> Problem {
-    Problem::new(
-        name.referenced,
-        format!("there is another {what} `{}`", name.value),
-        "give each its own name",
-    )
+/// LSUs to provide.
+pub(super) fn lsus(files: Vec<LsuFile>) -> Result<Vec<Lsu>, Problem> {
+    let mut lsus: Vec<Lsu> = Vec::new();
+    for lsu in files {
+        if lsus.iter().any(|other| other.name == lsu.name.value) {
+            return Err(twice(lsu.name.referenced, &lsu.name.value, "LSU"));
+        }
+        lsus.push(Lsu { name: bucket_name(lsu.name)?, quota: lsu.quota, worm: lsu.worm });
+    }
+    Ok(lsus)
+}
+
+/// How many VIPs a cluster can have.
+pub(super) fn vips(place: Location, cluster: &EmbeddedCluster) -> Result<(), Problem> {
+    if (1..=64).contains(&cluster.vips) {
+        return Ok(());
+    }
+    let message = format!("a cluster cannot have {} VIPs", cluster.vips);
+    Err(Problem::new(place, message, "expected 1 to 64"))
+}
+
+pub(super) fn twice(place: Location, name: &str, what: &str) -> Problem {
+    Problem::new(place, format!("there is another {what} `{name}`"), "give each its own name")
 }
 
 fn cluster(cluster: Spanned<ClusterFile>) -> Result<Cluster, Problem> {
     match cluster.value {
-        ClusterFile::Embedded(embedded) if !(1..=64).contains(&embedded.vips) => {
-            let message = format!("a cluster cannot have {} VIPs", embedded.vips);
-            Err(Problem::new(cluster.referenced, message, "expected 1 to 64"))
+        ClusterFile::Embedded(embedded) => {
+            vips(cluster.referenced, &embedded)?;
+            Ok(Cluster::Embedded(embedded))
         }
-        ClusterFile::Embedded(embedded) => Ok(Cluster::Embedded(embedded)),
         ClusterFile::External(external) => Ok(Cluster::External(external)),
     }
 }
@@ -185,7 +206,7 @@ fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
         }
         buffers.number_data_buffers_disk = number.value;
     }
-    let delay = |given: Option<Spanned<super::Milliseconds>>, default: u32| match given {
+    let delay = |given: Option<Spanned<Milliseconds>>, default: u32| match given {
         None => Ok(default),
         Some(delay) => u32::try_from(delay.value.0)
             .ok()
@@ -198,7 +219,7 @@ fn buffers(given: Buffers) -> Result<DataBuffers, Problem> {
 }
 
 fn timeouts(given: TimeoutsFile) -> Result<Timeouts, Problem> {
-    let timeout = |given: Option<Spanned<super::Milliseconds>>, default: u64| match given {
+    let timeout = |given: Option<Spanned<Milliseconds>>, default: u64| match given {
         None => Ok(default),
         Some(time) if (100..=3_600_000).contains(&time.value.0) => Ok(time.value.0),
         Some(time) => Err(Problem::new(time.referenced, "not a timeout", "expected 100ms to 1h")),
@@ -276,13 +297,15 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
             Step::Restore(RestoreStep { media, copy, images, domain, selection: restore_selection(step)? })
         }
         StepFile::Advance(time) => Step::Advance(time),
-        StepFile::Pause(step) => Step::Pause(known.domain.pause(step, true)?),
-        StepFile::Unpause(step) => Step::Pause(known.domain.pause(step, false)?),
+        StepFile::Pause(step) => Step::Pause(known.domain.pause(&step, true)?),
+        StepFile::Unpause(step) => Step::Pause(known.domain.pause(&step, false)?),
         StepFile::Cancel(step) => order(JobOrder::Cancel, &step),
         StepFile::Suspend(step) => order(JobOrder::Suspend, &step),
         StepFile::Restart(_) => Step::Restart,
         StepFile::Kill(step) => Step::Kill(known.domain.kill(step)?),
         StepFile::Start(step) => Step::Start(known.domain.server(step.referenced, step.value.server)?),
+        StepFile::Upgrade(step) => Step::Upgrade(media_server::upgrade(&step, known.domain)?),
+        StepFile::UpdateCredentials(_) => Step::UpdateCredentials,
         StepFile::Volume(step) => Step::Volume(known.domain.volume(step)?),
         StepFile::Verify(step) => Step::Verify(step),
         StepFile::Expire(step) => Step::Expire(step),
@@ -362,11 +385,16 @@ fn fault(step: Spanned<FaultFile>) -> Result<Fault, Problem> {
     if file.effect == FaultEffect::VipDown && file.vip.is_none_or(|vip| vip == 0) {
         return wrong("vip_down needs to know which VIP", "add `vip: 1` for the first");
     }
-    if file.operation.is_some() && matches!(file.effect, FaultEffect::VipDown | FaultEffect::ExpireTokens) {
+    if file.operation.is_some() && !file.effect.is_of_requests() {
         return wrong("this effect is not about one operation", "remove `operation`");
+    }
+    let by = file.effect.is_of_clocks().then(|| file.by.unwrap_or(CLOCK_OFF));
+    if file.by.is_some() && by.is_none() {
+        return wrong("this effect is not about a clock", "remove `by`");
     }
     Ok(Fault {
         effect: file.effect,
+        by,
         operation: file.operation,
         vip: file.vip,
         skip: file.skip,

@@ -8,6 +8,8 @@ use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep, Replication,
     ResumeStep, SyntheticStep, WormLimits,
 };
+use super::media_server::{ClockOffset, PluginSpec};
+use super::target::TargetCluster;
 use super::values::{ByteSize, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
@@ -15,6 +17,7 @@ use crate::primary::JobOrder;
 use nbu_trace::orders::FaultOrder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One flow, what to do in it and what to expect of it.
@@ -34,6 +37,12 @@ pub struct Scenario {
     pub globals: GlobalAttributes,
     /// Names of the media servers.
     pub media_servers: Vec<String>,
+    /// Plug-ins of those media servers that do not have the one under test as it is.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub plugins: BTreeMap<String, PluginSpec>,
+    /// Clocks of those media servers whose clock is wrong.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clocks: BTreeMap<String, ClockOffset>,
     /// How long its processes wait for each other.
     pub timeouts: Timeouts,
     /// The cluster that stands behind the storage server.
@@ -47,6 +56,9 @@ pub struct Scenario {
     /// LSUs whose images are replicated, and where to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replication: Vec<Replication>,
+    /// The cluster that backups are replicated to, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetCluster>,
     /// Storage units.
     pub units: Vec<StorageUnitSpec>,
     /// Storage unit groups.
@@ -336,6 +348,10 @@ pub enum Step {
     Order(OrderStep),
     /// Runs every job again that has failed, as a new job.
     Restart,
+    /// A media server with another plug-in loads the one under test from now on.
+    Upgrade(String),
+    /// The administrator enters the credentials that the storage server has now.
+    UpdateCredentials,
     /// Starts a server again that was killed.
     Start(String),
     /// Marks a disk volume up or down.
@@ -403,6 +419,8 @@ impl Step {
             Self::Order(step) if matches!(step.order, JobOrder::Suspend) => "suspend",
             Self::Order(_) => "cancel",
             Self::Restart => "restart",
+            Self::Upgrade(_) => "upgrade",
+            Self::UpdateCredentials => "update_credentials",
             Self::Start(_) => "start",
             Self::Volume(_) => "volume",
         }
@@ -488,10 +506,13 @@ pub struct FillStep {
 pub struct Fault {
     /// What happens.
     pub effect: FaultEffect,
-    /// To which S3 operation; none: to any. Not used by `vip_down` and `expire_tokens`.
+    /// To which S3 operation; none: to any. Only for effects of single requests.
     pub operation: Option<FaultOperation>,
     /// On which VIP, from 1; none: on any.
     pub vip: Option<u8>,
+    /// How far a clock is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Milliseconds>,
     /// How many operations are left alone first.
     pub skip: u32,
     /// How many operations are hit.
@@ -518,6 +539,27 @@ pub enum FaultEffect {
     VipDown,
     /// Expire every access token of the management API.
     ExpireTokens,
+    /// Change the password of the VMS manager that NetBackup logs in as: the old one and all its tokens are refused.
+    RotatePassword,
+    /// Take the whole cluster down, management and data path; a target cluster stays.
+    ClusterDown,
+    /// Put the cluster's clock ahead: it judges, dates and remembers by it, until it is healed.
+    ClockAhead,
+    /// Put it back.
+    ClockBehind,
+}
+
+impl FaultEffect {
+    /// Whether it happens to single requests.
+    pub(super) const fn is_of_requests(self) -> bool {
+        !matches!(self, Self::VipDown | Self::ClusterDown | Self::ExpireTokens | Self::RotatePassword)
+            && !self.is_of_clocks()
+    }
+
+    /// Whether it is about a clock.
+    pub(super) const fn is_of_clocks(self) -> bool {
+        matches!(self, Self::ClockAhead | Self::ClockBehind)
+    }
 }
 
 /// The S3 operations that faults can single out.

@@ -6,18 +6,18 @@ use super::domain::{
     GlobalAttributes, GroupSpec, KillStep, PauseStep, PoolSpec, ScheduleSpec, Victim, VolumeStep,
 };
 use super::file::{BackupFile, KillFile, Nbu, PauseFile, Policy, Unit};
+use super::media_server::{self, ClockOffset, MediaServers, PluginSpec};
 use super::resolve::{Problem, twice};
 use super::spec::{BackupStep, StorageUnitSpec};
 use super::values::ByteSize;
 use crate::primary::PRIMARY;
 use serde_saphyr::{Location, Spanned};
+use std::collections::BTreeMap;
 
 /// NetBackup's default maximum fragment size of a disk storage unit: 524,288 MiB.
 const MAX_FRAGMENT: ByteSize = ByteSize(524_288 << 20);
 const MAX_JOBS: usize = 1024;
 const MAX_TRIES: u32 = 100;
-/// The media server of a scenario that names none.
-const MEDIA_SERVER: &str = "ms1";
 /// The schedule of a scenario that names none.
 const SCHEDULE: &str = "full";
 
@@ -25,6 +25,8 @@ const SCHEDULE: &str = "full";
 pub(super) struct Domain {
     pub(super) globals: GlobalAttributes,
     pub(super) media_servers: Vec<String>,
+    pub(super) plugins: BTreeMap<String, PluginSpec>,
+    pub(super) clocks: BTreeMap<String, ClockOffset>,
     pub(super) pools: Vec<PoolSpec>,
     pub(super) units: Vec<StorageUnitSpec>,
     pub(super) groups: Vec<GroupSpec>,
@@ -35,7 +37,7 @@ pub(super) struct Domain {
 
 pub(super) fn resolve(
     nbu: &Nbu,
-    media_servers: Vec<Spanned<String>>,
+    media_servers: Vec<Spanned<media_server::Entry>>,
     pools: Vec<Spanned<PoolSpec>>,
     units: Vec<Unit>,
     groups: Vec<Spanned<GroupSpec>>,
@@ -54,19 +56,13 @@ pub(super) fn resolve(
         let help = "expected at least one try and at least 1s, such as {tries: 2, per: 12h}";
         return Err(Problem::new(attempts.referenced, "not a number of tries within a time", help));
     }
-    let mut names: Vec<String> = Vec::new();
-    for name in media_servers {
-        if names.contains(&name.value) {
-            return Err(twice(&name, "media server"));
-        }
-        names.push(server_name(&name)?);
-    }
-    if names.is_empty() {
-        names.push(MEDIA_SERVER.to_owned());
-    }
+    media_server::attributes(nbu)?;
+    let MediaServers { names, plugins, clocks } = media_server::resolve(media_servers)?;
     let mut domain = Domain {
         globals: nbu.globals(),
         media_servers: names,
+        plugins,
+        clocks,
         pools: Vec::new(),
         units: Vec::new(),
         groups: Vec::new(),
@@ -86,18 +82,6 @@ pub(super) fn resolve(
     domain.policy_unit = domain.policy_unit(&policy.storage)?;
     domain.add_schedules(policy)?;
     Ok(domain)
-}
-
-/// A media server's name becomes part of a path.
-fn server_name(name: &Spanned<String>) -> Result<String, Problem> {
-    let text = &name.value;
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if text.is_empty() || text.len() > 32 || !text.bytes().all(good) || text == PRIMARY {
-        let message = format!("`{text}` cannot be the name of a media server");
-        let help = "expected 1 to 32 letters, digits, - and _, and not `primary`";
-        return Err(Problem::new(name.referenced, message, help));
-    }
-    Ok(text.clone())
 }
 
 impl Domain {
@@ -122,7 +106,7 @@ impl Domain {
 
     fn add_unit(&mut self, unit: Unit) -> Result<(), Problem> {
         if self.units.iter().any(|other| other.label == unit.label.value) {
-            return Err(twice(&unit.label, "storage unit"));
+            return Err(twice(unit.label.referenced, &unit.label.value, "storage unit"));
         }
         if let Some(size) = unit.max_fragment.as_ref().filter(|size| size.value.0 < 1 << 20) {
             return Err(Problem::new(
@@ -253,12 +237,17 @@ impl Domain {
 
     /// A media server that a step or a unit names.
     pub(super) fn media_server(&self, name: &Spanned<String>) -> Result<String, Problem> {
-        if self.media_servers.contains(&name.value) {
-            return Ok(name.value.clone());
+        self.media_server_at(name.referenced, &name.value)
+    }
+
+    /// The same, with the place that the name is at.
+    pub(super) fn media_server_at(&self, place: Location, name: &str) -> Result<String, Problem> {
+        if self.media_servers.iter().any(|known| known == name) {
+            return Ok(name.to_owned());
         }
         let names: Vec<&str> = self.media_servers.iter().map(String::as_str).collect();
-        let message = format!("there is no media server `{}`", name.value);
-        Err(Problem::new(name.referenced, message, nearest("name", &name.value, &names)))
+        let message = format!("there is no media server `{name}`");
+        Err(Problem::new(place, message, nearest("name", name, &names)))
     }
 
     /// A media server or the primary.
@@ -309,13 +298,9 @@ impl Domain {
         Ok(KillStep { victim, fragment: file.fragment })
     }
 
-    pub(super) fn pause(&self, step: Spanned<PauseFile>, paused: bool) -> Result<PauseStep, Problem> {
-        if !self.media_servers.contains(&step.value.server) {
-            let names: Vec<&str> = self.media_servers.iter().map(String::as_str).collect();
-            let message = format!("there is no media server `{}`", step.value.server);
-            return Err(Problem::new(step.referenced, message, nearest("name", &step.value.server, &names)));
-        }
-        Ok(PauseStep { server: step.value.server, paused, fragment: step.value.fragment })
+    pub(super) fn pause(&self, step: &Spanned<PauseFile>, paused: bool) -> Result<PauseStep, Problem> {
+        let server = self.media_server_at(step.referenced, &step.value.server)?;
+        Ok(PauseStep { server, paused, fragment: step.value.fragment })
     }
 
     pub(super) fn volume(&self, step: Spanned<VolumeStep>) -> Result<VolumeStep, Problem> {

@@ -12,6 +12,8 @@ pub const FAULTS: &str = "NBU_SHIM_FAULTS";
 pub const HITS: &str = "NBU_SHIM_HITS";
 /// The one thing that the plug-in shall do wrong: a name of the table [`crate::defects::DEFECTS`].
 pub const DEFECT: &str = "NBU_SHIM_DEFECT";
+/// The older version that it shall pass for: an [`OlderVersion`] as JSON.
+pub const OLDER: &str = "NBU_SHIM_OLDER";
 
 /// The prefix of every entry point, which orders may leave out.
 const PREFIX: &str = "stspi_";
@@ -93,6 +95,49 @@ impl FaultEffect {
     }
 }
 
+/// An older version of the wrapped plug-in: what it says of itself, and what it cannot do yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OlderVersion {
+    /// What it says that its version is; none: what the wrapped one says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Capabilities that it does not have, by their names in [`ost_abi::STS_CAPABILITIES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+}
+
+impl OlderVersion {
+    /// Whether the wrapping plug-in can pass for it.
+    ///
+    /// # Errors
+    /// A capability that the interface does not know, or a version that has no place in the plug-in's answer.
+    pub fn check(&self) -> Result<(), VersionError> {
+        let is_unknown =
+            |name: &&String| !ost_abi::STS_CAPABILITIES.iter().any(|row| row.name == name.as_str());
+        if let Some(unknown) = self.without.iter().find(is_unknown) {
+            return Err(VersionError::NoSuchCapability(unknown.clone()));
+        }
+        match &self.version {
+            Some(text) if text.is_empty() || text.len() >= ost_abi::STS_MAX_TEXT || text.contains('\0') => {
+                Err(VersionError::NoVersion)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why there cannot be such a version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// There is no such capability.
+    #[error("the interface has no capability {0}")]
+    NoSuchCapability(String),
+    /// A text that cannot be a version.
+    #[error("a version is a text of 1 to {} bytes", ost_abi::STS_MAX_TEXT - 1)]
+    NoVersion,
+}
+
 /// Why an order cannot be carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OrderError {
@@ -154,5 +199,17 @@ mod tests {
         assert!(said(r#"{"call": "claim", "effect": {"short": 5}}"#).contains("not for stspi_claim"));
         assert!(said(r#"{"call": "claim", "effect": "busy", "times": 0}"#).contains("never strike"));
         assert!(serde_json::from_str::<FaultOrder>(r#"{"call": "claim", "effect": "explode"}"#).is_err());
+    }
+
+    #[test]
+    fn an_older_version_lacks_capabilities_that_there_are() {
+        let check = |text: &str| serde_json::from_str::<OlderVersion>(text).unwrap().check();
+        assert_eq!(check(r#"{"version": "0.0.9", "without": ["include", "copy_extent"]}"#), Ok(()));
+        assert_eq!(check("{}"), Ok(()));
+        assert_eq!(
+            check(r#"{"without": ["includes"]}"#),
+            Err(VersionError::NoSuchCapability("includes".into()))
+        );
+        assert_eq!(check(r#"{"version": ""}"#), Err(VersionError::NoVersion));
     }
 }

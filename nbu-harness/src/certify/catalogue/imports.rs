@@ -85,6 +85,15 @@ pub(super) const CHECKS: &[Check] = &[
     )
     .claimed("async_copy"),
     whole(
+        "AIR-004",
+        "replication",
+        "NBU-AIR-004",
+        true,
+        "Backups are replicated to another cluster, and the first one goes down",
+        "the target domain imports, verifies and restores them with its own cluster alone",
+    )
+    .claimed("async_copy"),
+    whole(
         "CKP-001",
         "checkpoint",
         "NBU-CKP-001",

@@ -1,16 +1,8 @@
-//! Checks of jobs: set-up, schedules, tries, limits, servers that die and come back, many at once.
+//! Checks of jobs: schedules, tries, limits, servers that die and come back, many at once.
 
 use super::{Check, whole};
 
 pub(super) const CHECKS: &[Check] = &[
-    whole(
-        "SET-001",
-        "setup",
-        "NBU-SET-001",
-        true,
-        "NetBackup's commands set up storage servers, credentials, disk pools, units and a group",
-        "what the plug-in says of itself and its LSUs is enough for backups to go where they should",
-    ),
     whole(
         "JOB-001",
         "jobs",

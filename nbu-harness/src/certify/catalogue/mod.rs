@@ -7,6 +7,7 @@ mod flows;
 mod imports;
 mod jobs;
 mod resources;
+mod setup;
 
 use super::check::{Check, Proof, Requirement};
 use super::probes::Seen;
@@ -65,6 +66,7 @@ embedded!(
     "NBU-AIR-001",
     "NBU-AIR-002",
     "NBU-AIR-003",
+    "NBU-AIR-004",
     "NBU-CKP-001",
     "NBU-CKP-002",
     "NBU-GEN-001",
@@ -87,6 +89,10 @@ embedded!(
     "NBU-JOB-008",
     "NBU-JOB-009",
     "NBU-SET-001",
+    "NBU-SET-002",
+    "NBU-SET-003",
+    "NBU-SET-004",
+    "NBU-SET-005",
     "NBU-CON-001",
 );
 
@@ -158,6 +164,7 @@ pub fn catalogue() -> &'static [Check] {
             copies::CHECKS,
             imports::CHECKS,
             abi::CHECKS,
+            setup::CHECKS,
             jobs::CHECKS,
             resources::CHECKS,
         ]

@@ -264,8 +264,18 @@ impl Mover {
             Ok((server, properties))
         });
         match opened {
-            Ok((server, properties)) => {
+            Ok((server, mut properties)) => {
                 self.log(4, format!("opened storage server {}", properties.description));
+                let lost = unit.capabilities.as_deref().map(|recorded| properties.limit(recorded));
+                if let Some(lost) = lost.filter(|lost| !lost.is_empty()) {
+                    let lost = lost.join(", ");
+                    self.log(
+                        4,
+                        format!(
+                            "not recorded of the storage server, so not used: {lost} (nbdevconfig -updatests)"
+                        ),
+                    );
+                }
                 self.pass_log(plugin);
                 Ok((server, properties))
             }

@@ -6,9 +6,9 @@ use std::ffi::{CString, c_int};
 use std::ptr::NonNull;
 
 use ost_abi::{
-    STS_EINVAL, STS_ENOENT, STS_LOG_INFO, STS_O_READ, STS_SRV_CAP_WORDS, STS_UNKNOWN, bstsp_image_handle_s,
-    bstsp_server_handle_s, sts_cred_v7_t, sts_image_def_t, sts_lsu_info_t, sts_lsu_t, sts_server_info_t,
-    sts_session_def_v7_t,
+    STS_CAPABILITIES, STS_EINVAL, STS_ENOENT, STS_LOG_INFO, STS_O_READ, STS_SRV_CAP_WORDS, STS_UNKNOWN,
+    bstsp_image_handle_s, bstsp_server_handle_s, sts_cred_v7_t, sts_image_def_t, sts_lsu_info_t, sts_lsu_t,
+    sts_server_info_t, sts_session_def_v7_t,
 };
 
 use super::{ImageReader, ImageWriter, Plugin, check, failure, log_line, put_text, size_of_u32, text};
@@ -101,6 +101,18 @@ impl ServerProperties {
     /// Whether the server has the capability with this index (`STS_SRVC_*`).
     pub(crate) fn has(&self, index: u32) -> bool {
         self.capabilities.get(index as usize / 32).is_some_and(|word| word >> (index % 32) & 1 == 1)
+    }
+
+    /// Takes away what is not recorded of the server; returns the names of those capabilities.
+    pub(crate) fn limit(&mut self, recorded: &[u32]) -> Vec<&'static str> {
+        let unrecorded =
+            STS_CAPABILITIES.iter().filter(|row| self.has(row.index) && !recorded.contains(&row.index));
+        let names = unrecorded.map(|row| row.name).collect();
+        for (number, word) in (0u32..).zip(&mut self.capabilities) {
+            let bits = recorded.iter().filter(|index| **index / 32 == number);
+            *word &= bits.fold(0, |bits, index| bits | 1 << (index % 32));
+        }
+        names
     }
 }
 
@@ -211,5 +223,22 @@ pub(super) fn definition(at: &ImageId<'_>) -> Result<sts_image_def_t, StsFailure
         Ok(definition)
     } else {
         Err(failure(Place::OpenImage, "sts_image_def_t", at.name, STS_EINVAL))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ost_abi::{STS_SRVC_COPY_IMAGE, STS_SRVC_EVENTS, STS_SRVC_INCLUDE_IN_IMAGE};
+
+    #[test]
+    fn what_is_not_recorded_is_taken_away_and_named_and_what_is_only_recorded_is_not_given() {
+        let mut properties =
+            ServerProperties { description: String::new(), capabilities: [0; STS_SRV_CAP_WORDS] };
+        properties.capabilities[0] = 1 << STS_SRVC_COPY_IMAGE | 1 << STS_SRVC_INCLUDE_IN_IMAGE;
+        let lost = properties.limit(&[STS_SRVC_COPY_IMAGE, STS_SRVC_EVENTS]);
+        assert_eq!(lost, ["include"]);
+        assert!(properties.has(STS_SRVC_COPY_IMAGE));
+        assert!(!properties.has(STS_SRVC_INCLUDE_IN_IMAGE) && !properties.has(STS_SRVC_EVENTS));
     }
 }

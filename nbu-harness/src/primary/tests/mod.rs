@@ -59,6 +59,7 @@ fn config() -> Config {
         user: "u".into(),
         password: "p".into(),
         lsu: lsu.into(),
+        capabilities: None,
     };
     let pool = |volume: &str| Pool {
         volumes: vec![volume.into()],
