@@ -244,6 +244,7 @@ impl Bench {
             worm_seconds: None,
             accelerator: None,
             abort_after: None,
+            inline: None,
             earlier_tries: 0,
         }
     }

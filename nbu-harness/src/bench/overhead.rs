@@ -133,6 +133,7 @@ fn measure(
         suspend: false,
         worm_seconds: None,
         abort_after: None,
+        inline: None,
         earlier_tries: 0,
     };
     let started = Instant::now();

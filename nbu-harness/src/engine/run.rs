@@ -2,7 +2,7 @@
 
 use super::jobs::{Backup, BackupOutcome, Jobs};
 use super::plugin_faults::PluginFaults;
-use super::record::{KillOutcome, Record, StepRecord};
+use super::record::{ImageFacts, KillOutcome, Record, StepRecord};
 use super::setup::{self, Storage};
 use super::sources::{self, Prepared};
 use super::watch::{Late, never};
@@ -247,6 +247,10 @@ impl Runner<'_> {
 
     fn backed_up(&mut self, outcome: BackupOutcome, record: &mut StepRecord) {
         self.backups.extend(outcome.made);
+        if !self.scenario.copies.is_one() {
+            let count = |facts: &ImageFacts| (facts.image.backup_id.clone(), facts.image.copies.len() as u64);
+            record.copies = outcome.images.iter().map(count).collect();
+        }
         record.images = outcome.images;
         record.changed = outcome.changed;
     }

@@ -23,6 +23,7 @@ mod catalog;
 pub(crate) mod durable;
 mod frames;
 mod held;
+mod inline;
 mod install;
 mod job;
 pub(crate) mod media_server;
@@ -39,6 +40,7 @@ mod tar_stream;
 pub use catalog::{Catalog, CatalogError, CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 pub use held::Footprint;
 pub(crate) use held::Held;
+pub use inline::{InlineCopies, MAX_INLINE_COPIES, OnCopyFailure};
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
 pub(crate) use job::run_on;
 pub use job::{

@@ -2,6 +2,7 @@
 
 use super::install::StorageUnit;
 pub(crate) use super::process::message::JobRequest;
+use super::request::BackupRequest;
 use super::result::JobKind;
 use crate::jobs_db::Operation;
 
@@ -71,6 +72,13 @@ impl JobRequest {
     pub(crate) const fn set_backup_time(&mut self, time: u64) {
         if let Self::Backup(request) = self {
             request.backup_time = time;
+        }
+    }
+
+    /// Tells a backup where the copies go that it makes beside its first one.
+    pub(crate) fn assign_copies(&mut self, further: Vec<StorageUnit>) {
+        if let Self::Backup(BackupRequest { inline: Some(inline), .. }) = self {
+            inline.storage_units = further;
         }
     }
 

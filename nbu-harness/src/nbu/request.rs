@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::inline::InlineCopies;
 use super::install::StorageUnit;
 use super::path_bytes::{PathBytes, lossless};
 use crate::data::GenData;
@@ -36,6 +37,9 @@ pub struct BackupRequest {
     pub source: Source,
     /// Where it goes.
     pub storage_unit: StorageUnit,
+    /// Copies that are written at the same time; none: one copy is.
+    #[serde(default)]
+    pub inline: Option<InlineCopies>,
     /// Whether the header image is written before or after the fragments.
     #[serde(default)]
     pub header_order: HeaderOrder,
@@ -68,6 +72,12 @@ impl BackupRequest {
     /// The backup id of this request.
     pub fn backup_id(&self) -> String {
         backup_id(&self.client, self.backup_time)
+    }
+
+    /// Where its copies go, copy 1 first.
+    pub(crate) fn copy_units(&self) -> impl Iterator<Item = &StorageUnit> {
+        let further = self.inline.iter().flat_map(|inline| &inline.storage_units);
+        std::iter::once(&self.storage_unit).chain(further)
     }
 }
 

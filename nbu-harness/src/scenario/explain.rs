@@ -76,8 +76,12 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
         format!("Storage unit group {} of {}: {how}.", group.label, group.units.join(", "))
     }));
     lines.push(format!(
-        "Policy {} for client {}, schedule {}, to {}.",
-        scenario.policy, scenario.client, scenario.schedule, scenario.policy_storage
+        "Policy {} for client {}, schedule {}, to {}{}.",
+        scenario.policy,
+        scenario.client,
+        scenario.schedule,
+        scenario.policy_storage,
+        scenario.copies.words()
     ));
     for schedule in scenario.schedules.iter().filter(|schedule| !schedule.windows.is_empty()) {
         let windows: Vec<String> = schedule.windows.iter().map(window).collect();

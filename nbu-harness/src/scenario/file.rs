@@ -11,7 +11,7 @@ use super::flows::{
 use super::plugin_fault::PluginFaultFile;
 use super::spec::{EmbeddedCluster, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer};
 use super::values::{ByteSize, Milliseconds};
-use crate::nbu::{ForkPoint, HeaderOrder, ScheduleType};
+use crate::nbu::{ForkPoint, HeaderOrder, OnCopyFailure, ScheduleType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -216,9 +216,15 @@ pub(super) struct Policy {
     /// Name of the schedule that backups by hand belong to; default: the first of `schedules`, or `full`.
     #[schemars(with = "Option<String>")]
     pub(super) schedule: Option<Spanned<String>>,
-    /// Label of the storage unit or group that it writes to.
-    #[schemars(with = "String")]
-    pub(super) storage: Spanned<String>,
+    /// Label of the storage unit or group that it writes to. Give this or `copies`.
+    #[schemars(with = "Option<String>")]
+    pub(super) storage: Option<Spanned<String>>,
+    /// Inline copies: labels of 2 to 4 storage units or groups that each backup is written to at the same time.
+    #[schemars(with = "Option<Vec<String>>", length(min = 2, max = 4))]
+    pub(super) copies: Option<Spanned<Vec<Spanned<String>>>>,
+    /// What becomes of the other copies when one fails; default: they are made, and the job ends with 1.
+    #[schemars(with = "Option<OnCopyFailure>")]
+    pub(super) on_copy_failure: Option<Spanned<OnCopyFailure>>,
     /// Where the header image comes.
     #[serde(default)]
     pub(super) header: HeaderOrder,

@@ -11,7 +11,7 @@ use super::spec::{
     StorageUnitSpec,
 };
 use super::topology::Domain;
-use super::{flows, plugin_fault, selections};
+use super::{flows, inline, plugin_fault, selections};
 use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
@@ -68,6 +68,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         Problem { place, message, help }
     })?;
     set_up(&file.nbu, &domain.units, &replication)?;
+    let policy_storage = inline::first(&file.policy)?.value.clone();
     let run = steps(file.run, &Known { lsus: &lsus, cluster: &cluster, domain: &domain })?;
     Ok(Scenario {
         id,
@@ -84,8 +85,9 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         schedules: domain.schedules,
         limit_jobs: file.policy.limit_jobs,
         priority: file.policy.priority,
-        policy_storage: file.policy.storage.value,
+        policy_storage,
         policy_unit: domain.policy_unit,
+        copies: domain.copies,
         timeouts: timeouts(file.nbu.timeouts)?,
         cluster,
         server: file.storage.server,
@@ -268,7 +270,9 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
     Ok(match step {
         StepFile::Backup(step) => {
             let place = step.referenced;
-            Step::Backup(flows::backup(place, Domain::backup(step.value)?)?)
+            let step = flows::backup(place, Domain::backup(step.value)?)?;
+            known.domain.copies.allow(place, &step)?;
+            Step::Backup(step)
         }
         StepFile::Restore(step) => {
             let media = step.media.as_ref().map(|name| known.domain.media_server(name)).transpose()?;

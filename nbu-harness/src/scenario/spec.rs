@@ -8,6 +8,7 @@ use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep, Replication,
     ResumeStep, SyntheticStep, WormLimits,
 };
+use super::inline::Copies;
 use super::values::{ByteSize, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
 use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
@@ -67,6 +68,9 @@ pub struct Scenario {
     pub policy_storage: String,
     /// Index in `units` of that unit, or of the group's first one.
     pub policy_unit: usize,
+    /// The copies that each backup makes beside its first one.
+    #[serde(skip_serializing_if = "Copies::is_one")]
+    pub copies: Copies,
     /// Where the header image comes.
     pub header: HeaderOrder,
     /// Data streams of the policy's file list.

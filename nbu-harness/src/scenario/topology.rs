@@ -6,6 +6,7 @@ use super::domain::{
     GlobalAttributes, GroupSpec, KillStep, PauseStep, PoolSpec, ScheduleSpec, Victim, VolumeStep,
 };
 use super::file::{BackupFile, KillFile, Nbu, PauseFile, Policy, Unit};
+use super::inline::{self, Copies};
 use super::resolve::{Problem, twice};
 use super::spec::{BackupStep, StorageUnitSpec};
 use super::values::ByteSize;
@@ -31,6 +32,7 @@ pub(super) struct Domain {
     pub(super) schedule: String,
     pub(super) schedules: Vec<ScheduleSpec>,
     pub(super) policy_unit: usize,
+    pub(super) copies: Copies,
 }
 
 pub(super) fn resolve(
@@ -73,6 +75,7 @@ pub(super) fn resolve(
         schedule: String::new(),
         schedules: Vec::new(),
         policy_unit: 0,
+        copies: Copies::default(),
     };
     for pool in pools {
         domain.add_pool(pool)?;
@@ -83,7 +86,8 @@ pub(super) fn resolve(
     for group in groups {
         domain.add_group(group)?;
     }
-    domain.policy_unit = domain.policy_unit(&policy.storage)?;
+    domain.policy_unit = domain.policy_unit(inline::first(policy)?)?;
+    domain.copies = inline::further(policy, |label| domain.policy_unit(label).map(drop))?;
     domain.add_schedules(policy)?;
     Ok(domain)
 }

@@ -58,6 +58,7 @@ impl Rig {
             worm_seconds: None,
             accelerator: None,
             abort_after: None,
+            inline: None,
             earlier_tries: 0,
         }
     }

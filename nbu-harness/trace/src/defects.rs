@@ -270,6 +270,11 @@ pub const DEFECTS: &[Defect] = &[
     own("loses-a-block-of-copies", "DUP-003", "data.restore", Own::LosesABlock),
     defect("copies-what-is-disabled", "DUP-004", "(Duplicate", Deed::Configured(&[("disable", "")])),
     defect("keeps-half-copies", "DUP-005", "storage.no_orphans", PRETENDS_TO_DELETE),
+    own("loses-a-block-of-both-copies", "INL-001", "data.restore", Own::LosesABlock),
+    defect("keeps-the-copy-without-room", "INL-002", "storage.empty", PRETENDS_TO_DELETE),
+    defect("keeps-what-was-to-fail", "INL-003", "storage.no_orphans", PRETENDS_TO_DELETE),
+    defect("keeps-the-killed-copy", "INL-004", "storage.empty", PRETENDS_TO_DELETE),
+    defect("reads-wrong-of-two-volumes", "INL-005", "data.restore", READS_WRONG),
     own("includes-elsewhere", "SYN-001", "data.restore", Own::IncludesElsewhere),
     defect("reads-wrong-components", "SYN-002", "data.restore", READS_WRONG),
     defect(

@@ -5,6 +5,7 @@ mod answers;
 mod copies;
 mod flows;
 mod imports;
+mod inline;
 mod jobs;
 mod resources;
 
@@ -51,6 +52,11 @@ embedded!(
     "NBU-DUP-003",
     "NBU-DUP-004",
     "NBU-DUP-005",
+    "NBU-INL-001",
+    "NBU-INL-002",
+    "NBU-INL-003",
+    "NBU-INL-004",
+    "NBU-INL-005",
     "NBU-SYN-001",
     "NBU-SYN-002",
     "NBU-SYN-003",
@@ -156,6 +162,7 @@ pub fn catalogue() -> &'static [Check] {
             answers::CHECKS,
             flows::CHECKS,
             copies::CHECKS,
+            inline::CHECKS,
             imports::CHECKS,
             abi::CHECKS,
             jobs::CHECKS,

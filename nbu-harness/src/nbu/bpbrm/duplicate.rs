@@ -217,7 +217,7 @@ impl Conduct for Transfer {
         }
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 

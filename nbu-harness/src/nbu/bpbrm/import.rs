@@ -121,7 +121,7 @@ impl Conduct for Headers {
         Ok(None)
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 
@@ -170,7 +170,7 @@ impl Conduct for Files {
         }
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 

@@ -4,10 +4,13 @@
 mod backup;
 mod checkpoint;
 mod cleanup;
+mod copies;
 mod course;
 mod duplicate;
 mod earlier;
+mod entry;
 mod import;
+mod made;
 mod owner;
 mod replicate;
 mod restore;
@@ -17,7 +20,7 @@ mod verify;
 
 use std::os::unix::net::UnixStream;
 
-use self::backup::catalogue_cause;
+use self::entry::catalogue_cause;
 use self::owner::{Cause, Owner};
 use super::catalog::{Catalog, CopyRecord, ImageRecord};
 use super::install::StorageUnit;

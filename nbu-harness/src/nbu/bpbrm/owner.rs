@@ -1,6 +1,6 @@
 //! The job as its owner keeps it: connection to nbjm, wishes of the operator, log, warnings, and the result.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -100,6 +100,11 @@ impl Owner {
         };
         owner.event(JobEvent::State(JobState::Active));
         Ok(owner)
+    }
+
+    /// Descriptors that a forked half of this process has no use for.
+    pub(super) fn descriptors(&self) -> [RawFd; 2] {
+        [self.caller.raw_fd(), self.signals.as_raw_fd()]
     }
 
     /// Starts a process of the job.

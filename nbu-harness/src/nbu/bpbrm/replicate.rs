@@ -125,7 +125,7 @@ impl Conduct for Told {
         Ok(None)
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 
@@ -234,7 +234,7 @@ impl Conduct for Replicas<'_> {
         Ok(None)
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 

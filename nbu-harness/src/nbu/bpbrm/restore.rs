@@ -2,8 +2,8 @@
 
 use std::os::unix::net::UnixStream;
 
-use super::backup::catalogue_cause;
 use super::course::{Conduct, Course};
+use super::entry::catalogue_cause;
 use super::owner::{Cause, Owner};
 use super::selection::{Plan, plan};
 use super::{Found, Work};
@@ -93,7 +93,7 @@ impl Conduct for Restore {
         Err(Cause::new(code::HANDSHAKE, format!("bptm sent {message:?} out of turn")))
     }
 
-    fn client_ended(&mut self, report: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, report: &ClientReport) -> Result<Option<ToMover>, Cause> {
         self.files = report.files;
         Ok(None)
     }
