@@ -238,7 +238,7 @@ impl Bench {
             source: Source::Synthetic(data),
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
-            checkpoint_bytes: None,
+            checkpoint: None,
             resume: false,
             suspend: false,
             worm_seconds: None,

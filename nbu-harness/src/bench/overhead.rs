@@ -128,7 +128,7 @@ fn measure(
         storage_unit: StorageUnit::new("Discard:server", "user", "password", "nowhere"),
         header_order: HeaderOrder::Last,
         accelerator: None,
-        checkpoint_bytes: None,
+        checkpoint: None,
         resume: false,
         suspend: false,
         worm_seconds: None,

@@ -197,7 +197,7 @@ impl<'a> Jobs<'a> {
             if let JobRequest::Backup(request) = &mut submission.request {
                 request.abort_after = step.abort_after.or(step.suspend_after).map(|bytes| bytes.0);
                 request.suspend = step.suspend_after.is_some();
-                request.checkpoint_bytes = step.checkpoint.map(|bytes| bytes.0);
+                request.checkpoint = step.checkpoint;
                 request.worm_seconds = step.worm.map(|time| time.0 / 1000);
                 let forced_rescan = step.forced_rescan;
                 let accelerator = Accelerator { forced_rescan, ..Accelerator::default() };

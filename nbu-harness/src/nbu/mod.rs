@@ -25,6 +25,7 @@ mod frames;
 mod held;
 mod inline;
 mod install;
+mod interval;
 mod job;
 pub(crate) mod media_server;
 pub(crate) mod order;
@@ -42,6 +43,7 @@ pub use held::Footprint;
 pub(crate) use held::Held;
 pub use inline::{InlineCopies, MAX_INLINE_COPIES, OnCopyFailure};
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
+pub use interval::CheckpointEvery;
 pub(crate) use job::run_on;
 pub use job::{
     backup, cleanup, duplicate, expire, import, import_replicas, replicate, restore, synthesize, verify,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inline::InlineCopies;
 use super::install::StorageUnit;
+use super::interval::CheckpointEvery;
 use super::path_bytes::{PathBytes, lossless};
 use crate::data::GenData;
 
@@ -43,9 +44,9 @@ pub struct BackupRequest {
     /// Whether the header image is written before or after the fragments.
     #[serde(default)]
     pub header_order: HeaderOrder,
-    /// Takes a checkpoint at the first end of a file after so many bytes; none: no checkpoints. NetBackup counts minutes.
+    /// How far apart checkpoints are; none: it takes none.
     #[serde(default)]
-    pub checkpoint_bytes: Option<u64>,
+    pub checkpoint: Option<CheckpointEvery>,
     /// Goes on from the last checkpoint of an incomplete or suspended job of this backup id.
     #[serde(default)]
     pub resume: bool,

@@ -106,7 +106,7 @@ pub(crate) fn submissions(
                 storage_unit: StorageUnit::new("", "", "", ""),
                 header_order: policy.header,
                 accelerator: None,
-                checkpoint_bytes: None,
+                checkpoint: None,
                 resume: false,
                 suspend: false,
                 worm_seconds: None,

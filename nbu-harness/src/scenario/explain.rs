@@ -1,5 +1,6 @@
 //! A scenario in words: what is set up, who does what in each step, and what is expected of it.
 
+use super::checkpoint;
 use super::flows;
 use super::plugin_fault;
 use super::{
@@ -134,6 +135,8 @@ fn source(source: &StreamSource) -> String {
                 None => format!("{} KiB", data.kb_size),
                 Some((smallest, largest)) => format!("{smallest} to {largest} KiB"),
             };
+            let pace = data.kb_per_second.map(|kb| format!(", at most {kb} KiB in a second"));
+            let pace = pace.unwrap_or_default();
             let (ratio, again) = (data.compress_ratio, data.dedup_percent);
             let shape = match (ratio, again) {
                 (1, 0) => String::new(),
@@ -142,7 +145,7 @@ fn source(source: &StreamSource) -> String {
                 ),
             };
             format!(
-                "{} synthetic files of {size}, {} % of them random{shape}{moves_on}",
+                "{} synthetic files of {size}, {} % of them random{pace}{shape}{moves_on}",
                 data.max_files, data.percent_random
             )
         }
@@ -165,8 +168,9 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             let cancelled = backup.abort_after.map_or_else(String::new, |bytes| {
                 format!(" The operator cancels each job when {bytes} of its stream are written.")
             });
-            let checkpoints = backup.checkpoint.map_or_else(String::new, |bytes| {
-                format!(" A checkpoint ends the fragment at the first end of a file after each {bytes}.")
+            let checkpoints = backup.checkpoint.map_or_else(String::new, |every| {
+                let every = checkpoint::words(every);
+                format!(" A checkpoint ends the fragment at the first end of a file after each {every}.")
             });
             let suspended = backup.suspend_after.map_or_else(String::new, |bytes| {
                 format!(" The operator suspends each job when {bytes} of its stream are written.")

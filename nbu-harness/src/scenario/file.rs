@@ -1,5 +1,6 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
+use super::checkpoint::CheckpointFile;
 use super::domain::{
     Attempts, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, SetUp, VolumeStep,
 };
@@ -343,8 +344,8 @@ pub(super) struct BackupFile {
     pub(super) schedule: ScheduleType,
     pub(super) accelerator: bool,
     pub(super) forced_rescan: bool,
-    /// Takes a checkpoint at the first end of a file after so many bytes.
-    pub(super) checkpoint: Option<ByteSize>,
+    /// Takes checkpoints at ends of files, so far apart.
+    pub(super) checkpoint: Option<CheckpointFile>,
     /// The operator suspends each job when this many bytes of its stream have been written.
     pub(super) suspend_after: Option<ByteSize>,
     /// How long its images are locked (WORM), by the storage unit's retention.

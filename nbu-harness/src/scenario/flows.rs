@@ -221,7 +221,10 @@ pub(super) fn backup(place: Location, step: BackupStep) -> Result<BackupStep, Pr
         return wrong("a job cannot be suspended and cancelled", "leave one of the two out");
     }
     if suspend_after.is_some() && checkpoint.is_none() {
-        return wrong("a job without checkpoints cannot be suspended", "add `checkpoint: 4m`");
+        return wrong(
+            "a job without checkpoints cannot be suspended",
+            "add `checkpoint: 4m` or `checkpoint: {every: 15m}`",
+        );
     }
     Ok(step)
 }

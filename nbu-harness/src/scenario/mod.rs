@@ -3,6 +3,7 @@
 //! A file is YAML. `file` has its keys exactly as they may be written, `spec` is the same with every default filled
 //! in and every reference resolved, and `diagnostic` says what is wrong with one, where, and what would be right.
 
+mod checkpoint;
 mod diagnostic;
 mod domain;
 mod expect;

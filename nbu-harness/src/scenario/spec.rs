@@ -11,7 +11,7 @@ use super::flows::{
 use super::inline::Copies;
 use super::values::{ByteSize, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
-use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
+use crate::nbu::{CheckpointEvery, DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
 use crate::primary::JobOrder;
 use nbu_trace::orders::FaultOrder;
 use schemars::JsonSchema;
@@ -418,8 +418,8 @@ impl Step {
 pub struct BackupStep {
     /// What is backed up: everything, or what changed since an earlier backup.
     pub schedule: ScheduleType,
-    /// Takes a checkpoint at the first end of a file after so many bytes.
-    pub checkpoint: Option<ByteSize>,
+    /// Takes checkpoints at ends of files, so far apart.
+    pub checkpoint: Option<CheckpointEvery>,
     /// The operator suspends each job when this many bytes of its stream have been written.
     pub suspend_after: Option<ByteSize>,
     /// How long its images are locked (WORM), by the storage unit's retention.

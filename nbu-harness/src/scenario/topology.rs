@@ -10,6 +10,7 @@ use super::inline::{self, Copies};
 use super::resolve::{Problem, twice};
 use super::spec::{BackupStep, StorageUnitSpec};
 use super::values::ByteSize;
+use crate::nbu::CheckpointEvery;
 use crate::primary::PRIMARY;
 use serde_saphyr::{Location, Spanned};
 
@@ -288,7 +289,7 @@ impl Domain {
             schedule: step.schedule,
             accelerator: step.accelerator,
             forced_rescan: step.forced_rescan,
-            checkpoint: step.checkpoint,
+            checkpoint: step.checkpoint.map(|checkpoint| checkpoint.every(CheckpointEvery::BACKUP)),
             suspend_after: step.suspend_after,
             worm: step.worm,
             abort_after: step.abort_after,

@@ -52,7 +52,7 @@ impl Rig {
             source,
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
-            checkpoint_bytes: None,
+            checkpoint: None,
             resume: false,
             suspend: false,
             worm_seconds: None,

@@ -101,6 +101,14 @@ pub(super) const CHECKS: &[Check] = &[
         "statuses 157 and 163; nothing before the checkpoint is written again",
     ),
     whole(
+        "CKP-003",
+        "checkpoint",
+        "NBU-CKP-003",
+        false,
+        "A backup with checkpoints by time",
+        "several of them end fragments before the suspend; the resumed backup writes no more than what is behind the last",
+    ),
+    whole(
         "GEN-001",
         "generations",
         "NBU-GEN-001",

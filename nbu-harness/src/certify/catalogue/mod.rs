@@ -73,6 +73,7 @@ embedded!(
     "NBU-AIR-003",
     "NBU-CKP-001",
     "NBU-CKP-002",
+    "NBU-CKP-003",
     "NBU-GEN-001",
     "NBU-ABI-001",
     "NBU-ABI-002",

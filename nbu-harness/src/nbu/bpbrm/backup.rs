@@ -142,7 +142,7 @@ fn start(
             header_order: request.header_order,
             resume: saved.map(|saved| saved.point.clone()),
             worm_seconds: request.worm_seconds,
-            framed: request.accelerator.is_some() || request.checkpoint_bytes.is_some(),
+            framed: request.accelerator.is_some() || request.checkpoint.is_some(),
             base: base.clone(),
             hold_at: request.abort_after.filter(|_| copy == FIRST_COPY),
         });
@@ -154,7 +154,7 @@ fn start(
         reference,
         track: request.accelerator.map(|settings| track_order(owner, request, settings, base)),
         checkpoints: request
-            .checkpoint_bytes
+            .checkpoint
             .map(|every| CheckpointOrder { every, resume: saved.and_then(Saved::resume_point) }),
         timeout_ms: owner.installation.timeouts.client_read_timeout_ms,
     };

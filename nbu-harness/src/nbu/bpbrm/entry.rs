@@ -31,7 +31,7 @@ pub(super) fn check(request: &BackupRequest) -> Result<(), Cause> {
     if request.accelerator.is_some() && request.schedule_type != ScheduleType::Full {
         return Err(Cause::new(code::INVALID_PARAMETER, "only full backups are accelerated here"));
     }
-    if request.checkpoint_bytes.is_some()
+    if request.checkpoint.is_some()
         && (request.accelerator.is_some() || request.schedule_type != ScheduleType::Full)
     {
         return Err(Cause::new(
@@ -59,7 +59,7 @@ fn check_copies(request: &BackupRequest) -> Result<(), Cause> {
         let what = format!("{} copies at once: 2 to {MAX_INLINE_COPIES} are possible", units.len());
         return Err(Cause::new(code::INVALID_PARAMETER, what));
     }
-    if request.accelerator.is_some() || request.checkpoint_bytes.is_some() {
+    if request.accelerator.is_some() || request.checkpoint.is_some() {
         let what = "a backup with several copies has neither checkpoints nor an accelerator here";
         return Err(Cause::new(code::INVALID_PARAMETER, what));
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::nbu::catalog::{CopyRecord, FileRecord, FragmentRecord, ImageRecord};
 use crate::nbu::held::Footprint;
 use crate::nbu::install::{Installation, StorageUnit};
+use crate::nbu::interval::CheckpointEvery;
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{
     BackupRequest, CleanupRequest, DuplicateRequest, ExpireRequest, HeaderOrder, ImportRequest,
@@ -90,8 +91,7 @@ pub(crate) struct Reference {
 /// Checkpoints at the client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CheckpointOrder {
-    /// Bytes between two checkpoints at least.
-    pub(crate) every: u64,
+    pub(crate) every: CheckpointEvery,
     /// Where to go on: everything up to this file is in the backup already.
     pub(crate) resume: Option<ResumePoint>,
 }
