@@ -1,8 +1,8 @@
 //! The jobs of a step: what is submitted, what is made of the records, compared with what the oracle knows.
 
 use super::domain::{Domain, Ran, schedules};
-use super::expected::{Expected, LIST, bytes_in_stream, pick, remove_tree};
 use super::record::{ChangedFile, ImageFacts, JobRecord};
+use super::restores::{RestoreOutcome, Unfinished};
 use super::setup::Storage;
 use super::sources::{Content, Prepared};
 use super::watch::{Late, Misfortunes};
@@ -10,18 +10,16 @@ use super::{Observer, SetupError, Stand};
 use crate::data::{ChangingFile, Mutator};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{
-    Accelerator, Catalog, ExpireRequest, Installation, JobState, PathBytes, RestoreRequest, ScheduleType,
-    Selection, StorageUnit, VerifyRequest,
+    Accelerator, Catalog, ExpireRequest, Installation, JobKind, JobState, PathBytes, ScheduleType,
+    StorageUnit, VerifyRequest,
 };
-use crate::oracle::Comparison;
 use crate::primary::config::{Policy, Schedule};
 use crate::primary::{Job, JobOrder, Submission, submissions};
 use crate::scenario::{
-    BackupStep, CopyStep, Domain as Side, ImageChoice, Milliseconds, RestoreSelection, RestoreStep,
-    ResumeStep, Scenario,
+    BackupStep, CopyStep, Domain as Side, ImageChoice, Milliseconds, ResumeStep, Scenario,
 };
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Ids of the target domain's jobs begin here, so that those of both are told apart.
@@ -45,12 +43,8 @@ pub(super) struct BackupOutcome {
     pub(super) made: Vec<Backup>,
     pub(super) images: Vec<ImageFacts>,
     pub(super) changed: Vec<ChangedFile>,
-}
-
-/// What a restore step found.
-pub(super) struct RestoreOutcome {
-    pub(super) full: Option<Comparison>,
-    pub(super) single: Option<Comparison>,
+    /// What resumed restores gave.
+    pub(super) restored: RestoreOutcome,
 }
 
 /// All jobs of a run.
@@ -59,7 +53,7 @@ pub(super) struct Jobs<'a> {
     pub(super) installation: &'a Installation,
     /// What is installed on the media servers now: the same, or with faults of the plug-in.
     in_force: Installation,
-    observer: &'a dyn Observer,
+    pub(super) observer: &'a dyn Observer,
     stand: &'a Stand,
     /// Where backups can go, in both domains.
     storage: Storage,
@@ -69,6 +63,8 @@ pub(super) struct Jobs<'a> {
     policy: Policy,
     pub(super) records: Vec<JobRecord>,
     pub(super) misfortunes: Misfortunes,
+    /// Restores that were suspended or are incomplete.
+    pub(super) unfinished: Vec<Unfinished>,
 }
 
 impl<'a> Jobs<'a> {
@@ -107,6 +103,7 @@ impl<'a> Jobs<'a> {
             policy,
             records,
             misfortunes,
+            unfinished: Vec::new(),
         })
     }
 
@@ -263,6 +260,7 @@ impl<'a> Jobs<'a> {
         prepared: &[Prepared],
     ) -> Result<BackupOutcome, SetupError> {
         let results = self.taken(ran);
+        let restored = self.restored(&results)?;
         let mut changed = Vec::new();
         for (stream, file, mutator) in mutators {
             let rewrites = mutator.stop()?;
@@ -273,7 +271,7 @@ impl<'a> Jobs<'a> {
         }
         let catalog = Catalog::open(&self.installation.work_dir)?;
         let (mut made, mut images) = (Vec::new(), Vec::new());
-        for job in &results {
+        for job in results.iter().filter(|job| job.result.kind == JobKind::Backup) {
             if let Some(image) = catalog.image(&job.result.backup_id)? {
                 if let Some(stream) = prepared.iter().find(|stream| stream.facts.number == job.stream) {
                     made.push(Backup {
@@ -288,11 +286,11 @@ impl<'a> Jobs<'a> {
             }
         }
         self.records.extend(results);
-        Ok(BackupOutcome { made, images, changed })
+        Ok(BackupOutcome { made, images, changed, restored })
     }
 
     /// A job about a backup, for nbjm.
-    fn about(&self, backup: &Backup, name: String, request: JobRequest) -> Submission {
+    pub(super) fn about(&self, backup: &Backup, name: String, request: JobRequest) -> Submission {
         self.asked(backup.unit.clone(), backup.stream, name, request)
     }
 
@@ -368,86 +366,6 @@ impl<'a> Jobs<'a> {
         self.records.extend(results);
         Ok(gone)
     }
-
-    pub(super) fn restore(
-        &mut self,
-        step_index: usize,
-        step: &RestoreStep,
-        backups: &[Backup],
-        target: &Path,
-    ) -> Result<RestoreOutcome, SetupError> {
-        let plans = self.plan_restores(step, backups, target)?;
-        let (wanted, plans): (Vec<Option<u64>>, Vec<_>) =
-            plans.into_iter().map(|plan| (plan.wanted_bytes, (plan.submission, plan.expected))).unzip();
-        let (jobs, expected): (Vec<Submission>, Vec<Expected<'_>>) = plans.into_iter().unzip();
-        let mut results = self.run_in(step.domain, step_index, jobs)?;
-        for (record, wanted) in results.iter_mut().zip(wanted) {
-            record.wanted_bytes = wanted;
-        }
-        self.observer.note("comparing what was restored with what was backed up");
-        let mut total: Option<Comparison> = None;
-        for (result, expected) in results.iter().zip(&expected) {
-            let compared = expected.compare(&result.result)?;
-            match &mut total {
-                Some(total) => total.add(compared, LIST),
-                None => total = Some(compared),
-            }
-            if expected.destination.exists() {
-                remove_tree(&expected.destination)?;
-            }
-        }
-        self.records.extend(results);
-        Ok(match step.selection {
-            RestoreSelection::All => RestoreOutcome { full: total, single: None },
-            _ => RestoreOutcome { full: None, single: total },
-        })
-    }
-
-    fn plan_restores<'p>(
-        &self,
-        step: &RestoreStep,
-        backups: &'p [Backup],
-        target: &Path,
-    ) -> Result<Vec<RestorePlan<'p>>, SetupError> {
-        let mut plans = Vec::new();
-        let catalog = self.catalog(step.domain)?;
-        for backup in chosen(backups, step.images).filter(|backup| backup.full) {
-            let choices: Vec<Option<Vec<PathBytes>>> = match &step.selection {
-                RestoreSelection::All => vec![None],
-                RestoreSelection::Files(files) => {
-                    vec![Some(files.iter().map(|path| PathBytes::from_text(path)).collect())]
-                }
-                RestoreSelection::SingleFiles(count) => {
-                    let picked = pick(&backup.content, *count, self.scenario.seed);
-                    picked.into_iter().map(|path| Some(vec![path])).collect()
-                }
-            };
-            for paths in choices {
-                let destination = target.join(format!("{}-{}", backup.backup_id, plans.len()));
-                let name = match &paths {
-                    None => backup.backup_id.clone(),
-                    Some(paths) => paths.iter().map(PathBytes::to_string).collect::<Vec<_>>().join(" "),
-                };
-                let request = JobRequest::Restore(RestoreRequest {
-                    job_id: 0,
-                    backup_id: backup.backup_id.clone(),
-                    copy: step.copy,
-                    storage_unit: nowhere(),
-                    destination: destination.clone(),
-                    selection: paths.clone().map_or(Selection::All, Selection::Files),
-                });
-                let mut submission = self.about(backup, name, request);
-                submission.media_server.clone_from(&step.media);
-                let wanted_bytes = match &paths {
-                    None => None,
-                    Some(paths) => Some(bytes_in_stream(&catalog, &backup.backup_id, paths)?),
-                };
-                let expected = Expected { content: &backup.content, destination, paths };
-                plans.push(RestorePlan { submission, wanted_bytes, expected });
-            }
-        }
-        Ok(plans)
-    }
 }
 
 /// The same on the target domain's side.
@@ -460,13 +378,6 @@ fn target_dir(installation: &Installation) -> PathBuf {
     let mut work_dir = installation.work_dir.clone().into_os_string();
     work_dir.push("-target");
     work_dir.into()
-}
-
-/// A restore job, and what it must give.
-struct RestorePlan<'p> {
-    submission: Submission,
-    wanted_bytes: Option<u64>,
-    expected: Expected<'p>,
 }
 
 /// The backups that a step is about. The latest one of each stream is the one that was made last.

@@ -8,6 +8,7 @@ mod jobs;
 mod pause;
 mod plugin_faults;
 mod record;
+mod restores;
 mod run;
 mod setup;
 mod sources;

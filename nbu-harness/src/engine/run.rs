@@ -247,6 +247,7 @@ impl Runner<'_> {
 
     fn backed_up(&mut self, outcome: BackupOutcome, record: &mut StepRecord) {
         self.backups.extend(outcome.made);
+        (record.full, record.single) = (outcome.restored.full, outcome.restored.single);
         if !self.scenario.copies.is_one() {
             let count = |facts: &ImageFacts| (facts.image.backup_id.clone(), facts.image.copies.len() as u64);
             record.copies = outcome.images.iter().map(count).collect();

@@ -17,6 +17,8 @@ pub enum CheckpointEvery {
 impl CheckpointEvery {
     /// NetBackup's default for backups: 15 minutes.
     pub const BACKUP: Self = Self::Milliseconds(15 * 60_000);
+    /// NetBackup's interval for restores: a minute.
+    pub const RESTORE: Self = Self::Milliseconds(60_000);
 }
 
 /// Says when the next checkpoint is due.

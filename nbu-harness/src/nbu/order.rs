@@ -93,6 +93,12 @@ impl JobRequest {
                 request.abort_after = None;
             }
         }
+        if let Self::Restore(request) = self {
+            request.resume = resume;
+            if resume {
+                request.suspend_after = None;
+            }
+        }
         let (job_id, unit) = match self {
             Self::Backup(request) => (&mut request.job_id, &mut request.storage_unit),
             Self::Restore(request) => (&mut request.job_id, &mut request.storage_unit),

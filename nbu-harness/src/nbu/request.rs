@@ -163,6 +163,19 @@ pub struct RestoreRequest {
     /// Which files.
     #[serde(default)]
     pub selection: Selection,
+    /// How far apart checkpoints are; bytes are those of the files' content.
+    #[serde(default = "every_minute")]
+    pub checkpoint: CheckpointEvery,
+    /// The operator suspends the job when this many bytes of the stream have been read.
+    #[serde(default)]
+    pub suspend_after: Option<u64>,
+    /// Goes on from the last checkpoint of the job of this id.
+    #[serde(default)]
+    pub resume: bool,
+}
+
+const fn every_minute() -> CheckpointEvery {
+    CheckpointEvery::RESTORE
 }
 
 /// Which files of a backup a restore takes.

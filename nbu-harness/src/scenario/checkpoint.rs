@@ -1,5 +1,9 @@
-//! The key `checkpoint`: a size, or a time as NetBackup counts it.
+//! The key `checkpoint`: a size, or a time as NetBackup counts it; and restores, which have checkpoints always.
 
+use super::file::RestoreFile;
+use super::flows::Domain;
+use super::resolve::{Problem, restore_selection};
+use super::spec::RestoreStep;
 use super::values::{ByteSize, Milliseconds};
 use crate::nbu::CheckpointEvery;
 use schemars::JsonSchema;
@@ -34,6 +38,36 @@ impl CheckpointFile {
             }
         }
     }
+}
+
+/// A restore step.
+pub(super) fn restore(step: RestoreFile, media: Option<String>) -> Result<RestoreStep, Problem> {
+    if let Some(after) = step.suspend_after.as_ref().filter(|_| step.domain == Domain::Target) {
+        let message = "jobs of the target domain are not resumed here";
+        return Err(Problem::new(after.referenced, message, "leave `suspend_after` or `domain` out"));
+    }
+    let every = step.checkpoint.map(|checkpoint| checkpoint.every(CheckpointEvery::RESTORE));
+    Ok(RestoreStep {
+        media,
+        copy: step.copy,
+        checkpoint: every.unwrap_or(CheckpointEvery::RESTORE),
+        suspend_after: step.suspend_after.as_ref().map(|after| after.value),
+        domain: step.domain,
+        images: step.images,
+        selection: restore_selection(step)?,
+    })
+}
+
+/// What a restore step says of its checkpoints, where that is not NetBackup's own.
+pub(super) fn tell_restore(step: &RestoreStep) -> String {
+    let every = match step.checkpoint {
+        CheckpointEvery::RESTORE => String::new(),
+        every => format!(" tar takes a checkpoint at the first end of a file after each {}.", words(every)),
+    };
+    let suspended = step.suspend_after.map_or_else(String::new, |bytes| {
+        format!(" The operator suspends each job when {bytes} of its stream are read.")
+    });
+    every + &suspended
 }
 
 /// As a phrase.

@@ -43,6 +43,8 @@ pub struct Expectations {
     pub data: DataExpectation,
     /// How much the media server may write in the jobs of some steps: what tells optimized flows from others.
     pub media_server_writes: Vec<MediaServerWrites>,
+    /// How much the media server may read in the jobs of some steps.
+    pub media_server_reads: Vec<MediaServerWrites>,
     /// Whether wait and delay counters are there and fit each other and the elapsed time.
     pub counters: Option<Consistent>,
     /// Largest resident size of any bptm.

@@ -202,8 +202,9 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             let domain = restore.domain.words();
             format!(
                 "Restore {what}, of {copy}{images}{domain}, to a new place{}: bptm reads through the plug-in in new \
-                 processes, tar writes the files.",
-                restore.media.as_ref().map(|name| format!(", on media server {name}")).unwrap_or_default()
+                 processes, tar writes the files.{}",
+                restore.media.as_ref().map(|name| format!(", on media server {name}")).unwrap_or_default(),
+                checkpoint::tell_restore(restore)
             )
         }
         Step::Verify(verify) => {
@@ -372,6 +373,9 @@ fn expected(expect: &Expectations) -> Vec<String> {
         (expect.faults_fired.then(|| "all that was to go wrong went wrong".to_owned())),
     ];
     lines.extend(told.into_iter().flatten());
+    lines.extend(expect.media_server_reads.iter().map(|limit| {
+        format!("bytes that the media server read in each job of step {}: {}", limit.step, limit.bytes)
+    }));
     lines.extend(expect.media_server_writes.iter().map(|limit| {
         format!("bytes that the media server wrote in each job of step {}: {}", limit.step, limit.bytes)
     }));

@@ -325,6 +325,11 @@ pub(super) struct RestoreFile {
     pub(super) images: ImageChoice,
     /// The domain that restores.
     pub(super) domain: Domain,
+    /// How far apart checkpoints are; default: a minute. Bytes are those of the files' content.
+    pub(super) checkpoint: Option<CheckpointFile>,
+    /// The operator suspends each job when this many bytes of the stream have been read.
+    #[schemars(with = "Option<ByteSize>")]
+    pub(super) suspend_after: Option<Spanned<ByteSize>>,
     /// This many files of each backup, each in a job of its own: 1 to 1000, picked by the seed, first and last included.
     #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     pub(super) single_files: Option<Spanned<u32>>,

@@ -7,11 +7,10 @@ use super::file::{
 };
 use super::flows::ChangeStep;
 use super::spec::{
-    Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
-    StorageUnitSpec,
+    Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, Scenario, Step, StorageUnitSpec,
 };
 use super::topology::Domain;
-use super::{flows, inline, plugin_fault, selections};
+use super::{checkpoint, flows, inline, plugin_fault, selections};
 use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
@@ -276,8 +275,7 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         }
         StepFile::Restore(step) => {
             let media = step.media.as_ref().map(|name| known.domain.media_server(name)).transpose()?;
-            let (copy, images, domain) = (step.copy, step.images, step.domain);
-            Step::Restore(RestoreStep { media, copy, images, domain, selection: restore_selection(step)? })
+            Step::Restore(checkpoint::restore(step, media)?)
         }
         StepFile::Advance(time) => Step::Advance(time),
         StepFile::Pause(step) => Step::Pause(known.domain.pause(step, true)?),
@@ -337,7 +335,7 @@ const fn order(order: JobOrder, step: &OrderFile) -> Step {
     Step::Order(OrderStep { order, fragment: step.fragment })
 }
 
-fn restore_selection(step: RestoreFile) -> Result<RestoreSelection, Problem> {
+pub(super) fn restore_selection(step: RestoreFile) -> Result<RestoreSelection, Problem> {
     match (step.single_files, step.files) {
         (None, None) => Ok(RestoreSelection::All),
         (Some(count), None) if (1..=1000).contains(&count.value) => {

@@ -463,7 +463,7 @@ pub enum RestoreSelection {
 }
 
 /// A restore.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RestoreStep {
     /// Which files.
     pub selection: RestoreSelection,
@@ -471,6 +471,11 @@ pub struct RestoreStep {
     pub media: Option<String>,
     /// Which copy; none: the primary one.
     pub copy: Option<u32>,
+    /// How far apart checkpoints are.
+    pub checkpoint: CheckpointEvery,
+    /// The operator suspends each job when this many bytes of the stream have been read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend_after: Option<ByteSize>,
     /// In which domain.
     pub domain: Domain,
     /// Which backups. Incremental ones are never among them: they are no whole.

@@ -327,6 +327,7 @@ pub const DEFECTS: &[Defect] = &[
     own("loses-a-block-before-a-checkpoint", "CKP-001", "data.restore", Own::LosesABlock),
     defect("reads-wrong-after-resume", "CKP-002", "data.restore", READS_WRONG),
     own("loses-a-block-before-a-timed-checkpoint", "CKP-003", "data.restore", Own::LosesABlock),
+    defect("reads-wrong-behind-a-suspend", "CKP-004", "data.restore", READS_WRONG),
     own("loses-a-block-of-generations", "GEN-001", "data.restore", Own::LosesABlock),
     defect("keeps-after-write-error", "ABI-001", "storage.no_orphans", PRETENDS_TO_DELETE),
     own("says-all-written", "ABI-002", "status 84", Own::SaysAllWritten),

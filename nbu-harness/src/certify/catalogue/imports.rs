@@ -109,6 +109,14 @@ pub(super) const CHECKS: &[Check] = &[
         "several of them end fragments before the suspend; the resumed backup writes no more than what is behind the last",
     ),
     whole(
+        "CKP-004",
+        "checkpoint",
+        "NBU-CKP-004",
+        false,
+        "A suspended restore is resumed",
+        "statuses 157 and 0 under one job id; nothing before the checkpoint is read again, and all of it is as it was",
+    ),
+    whole(
         "GEN-001",
         "generations",
         "NBU-GEN-001",

@@ -74,6 +74,7 @@ embedded!(
     "NBU-CKP-001",
     "NBU-CKP-002",
     "NBU-CKP-003",
+    "NBU-CKP-004",
     "NBU-GEN-001",
     "NBU-ABI-001",
     "NBU-ABI-002",

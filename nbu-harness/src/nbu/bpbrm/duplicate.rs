@@ -142,6 +142,7 @@ fn normal(
     let writer = target.start(owner, "bptm", Some(writer_end), write)?;
     let extent = Extent { offset: 0, length: image.stream_bytes };
     let read = MoverTask::Read {
+        stop_after: None,
         images: vec![image.stored(&found.copy)],
         pieces: vec![Piece { image: 0, extent }],
         zeros: 0,

@@ -14,6 +14,7 @@ mod made;
 mod owner;
 mod replicate;
 mod restore;
+mod restore_point;
 mod selection;
 mod synthetic;
 mod verify;

@@ -128,6 +128,7 @@ pub(crate) struct RestoreOrder {
     /// Where the stream comes from: generated files are checked and not created.
     pub(crate) source: Source,
     pub(crate) placements: Vec<Placement>,
+    pub(crate) checkpoint: CheckpointEvery,
     pub(crate) timeout_ms: u64,
 }
 
@@ -148,6 +149,11 @@ pub(crate) enum FromClient {
     Files(Vec<FileRecord>),
     /// tar: how many files have been restored.
     Restored(u64),
+    /// tar: a checkpoint. So many files have been restored, the last of them is that member of the stream.
+    RestoredTo {
+        files: u64,
+        path: PathBytes,
+    },
     /// Last.
     Done(ClientReport),
 }

@@ -31,6 +31,8 @@ pub(crate) enum MoverTask {
         images: Vec<StoredCopy>,
         pieces: Vec<Piece>,
         zeros: u64,
+        /// Bytes after which the stream ends early: the operator suspends the job there.
+        stop_after: Option<u64>,
     },
     Verify {
         image: Box<ImageRecord>,

@@ -156,6 +156,7 @@ impl Job<'_> {
         let (reader_end, writer_end) = UnixStream::pair().map_err(|e| Cause::new(code::SYSTEM_CALL, e))?;
         let writer = work.start(owner, "bptm", Some(writer_end), MoverTask::Write(self.write_task()?))?;
         let read = MoverTask::Read {
+            stop_after: None,
             images: self.sources()?,
             pieces: self.plan.pieces.clone(),
             zeros: TRAILER.len() as u64,
