@@ -170,6 +170,7 @@ fn jobs(record: &Record) -> Finding {
             && entry.try_statuses.as_ref().is_none_or(|statuses| {
                 statuses.iter().copied().map(Some).eq(job.tries.iter().map(|one| one.status))
             })
+            && entry.operations.as_ref().is_none_or(|operations| *operations == job.result.operations)
             && entry.unit.as_ref().is_none_or(|label| job.unit == *label)
             && entry
                 .media
@@ -221,6 +222,10 @@ fn describe(job: &JobRecord) -> String {
         job.tries.len(),
         result.text
     );
+    if !result.operations.is_empty() {
+        let all: Vec<&str> = result.operations.iter().map(|operation| operation.words()).collect();
+        let _ = write!(text, "; operations: {}", all.join(", "));
+    }
     if let Some(error) = &result.sts_error {
         let _ = write!(text, "; {} on {:?}: error {}: {}", error.call, error.image, error.code, error.text);
     }

@@ -5,7 +5,7 @@ use crate::engine::{
     ChangedFile, FaultOutcome, ImageFacts, KillOutcome, PluginFaultOutcome, StepRecord, StorageState,
     VipRequests,
 };
-use crate::nbu::{BufferWaits, JobResult, JobState, WaitDelay, Warning};
+use crate::nbu::{BufferWaits, JobResult, JobState, Operation, WaitDelay, Warning};
 use crate::oracle::{Comparison as Compared, Difference};
 use crate::scenario::{Fault, FaultEffect, KillStep, Victim, parse};
 use nbu_trace::orders;
@@ -80,6 +80,7 @@ fn job(step: usize, id: u64, kind: JobKind, status: i32) -> JobRecord {
             sts_error: None,
             bad_ranges: Vec::new(),
             processes: Vec::new(),
+            operations: vec![Operation::Connect],
         },
     }
 }
@@ -196,6 +197,7 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].try_statuses = Some(vec![84]));
     fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].media = Some("ms2".into()));
     fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].unit = Some("stu2".into()));
+    fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].operations = Some(vec![Operation::Write]));
     fails("catalog.images", "images: 2", |r| {
         let another = r.steps[0].images[0].clone();
         r.steps[0].images.push(another);

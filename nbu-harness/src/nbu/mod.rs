@@ -60,7 +60,7 @@ pub use request::{
     ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
 };
 pub use result::{
-    BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord, StsFailure,
-    WaitDelay, Warning,
+    BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, Operation, ProcessRecord,
+    StsFailure, WaitDelay, Warning,
 };
 pub use status::{Place, StatusRule, status_text};

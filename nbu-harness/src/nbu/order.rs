@@ -34,17 +34,16 @@ impl JobRequest {
         }
     }
 
-    /// What the job is doing while its processes run.
+    /// What the job does first; its owner says what comes after it.
     pub(crate) const fn operation(&self) -> Operation {
         match self {
-            Self::Backup(_) => Operation::Write,
-            Self::Restore(_) => Operation::Read,
+            Self::Backup(_) | Self::Restore(_) => Operation::Connect,
             Self::Verify(_) => Operation::Verify,
             Self::Expire(_) | Self::Cleanup(_) => Operation::Running,
             Self::Duplicate(_) => Operation::Duplicate,
             Self::Import(_) | Self::ImportReplicas(_) => Operation::Import,
             Self::Replicate(_) => Operation::DuplicateToRemote,
-            Self::Synthetic(_) => Operation::ProcessExtents,
+            Self::Synthetic(_) => Operation::QueryDatabase,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::flows::{MediaServerWrites, StepDetails};
 use super::values::{Comparison, Milliseconds};
-use crate::nbu::JobState;
+use crate::nbu::{JobState, Operation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,9 @@ pub struct JobExpectation {
     /// The storage unit of their last try; none: any.
     #[serde(default)]
     pub unit: Option<String>,
+    /// The operations that their last try went through, in order; none: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Vec<Operation>>,
     /// State that they are in; none: done.
     #[serde(default)]
     pub state: Option<JobState>,

@@ -341,8 +341,13 @@ fn expected(expect: &Expectations) -> Vec<String> {
         let media = job.media.as_ref().map(|name| format!(", at last on {name}")).unwrap_or_default();
         let unit = job.unit.as_ref().map(|label| format!(", to {label}")).unwrap_or_default();
         let state = job.state.map(|state| format!(", in state {state:?}")).unwrap_or_default();
+        let operations = job.operations.as_ref().map(|all| {
+            let all: Vec<&str> = all.iter().map(|operation| operation.words()).collect();
+            format!(", by way of {}", all.join(", "))
+        });
+        let operations = operations.unwrap_or_default();
         lines.push(format!(
-            "jobs of type {kind} that end with status {}{tries}{statuses}{media}{unit}{state}: {count}",
+            "jobs of type {kind} that end with status {}{tries}{statuses}{media}{unit}{state}{operations}: {count}",
             job.status
         ));
     }

@@ -348,6 +348,12 @@ pub const DEFECTS: &[Defect] = &[
     defect("keeps-cancelled-of-operator", "JOB-007", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-after-pause", "JOB-008", "data.restore", READS_WRONG),
     defect("keeps-after-the-only-try", "JOB-009", "storage.empty", PRETENDS_TO_DELETE),
+    defect(
+        "writes-and-does-not-come-to-the-catalogue",
+        "OPS-001",
+        "operations: Connecting, Writing",
+        once("stspi_create_image", STS_EACCESS, 0),
+    ),
     defect("reads-wrong-of-many", "CON-001", "data.restore", READS_WRONG),
     own("leaves-descriptors", "RES-001", "job ", Own::LeavesDescriptors),
     own("leaves-threads", "RES-002", "job ", Own::LeavesThreads),

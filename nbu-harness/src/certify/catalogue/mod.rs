@@ -95,6 +95,7 @@ embedded!(
     "NBU-JOB-008",
     "NBU-JOB-009",
     "NBU-SET-001",
+    "NBU-OPS-001",
     "NBU-CON-001",
 );
 

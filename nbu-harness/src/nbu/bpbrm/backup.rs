@@ -18,7 +18,7 @@ use crate::nbu::process::message::{
 };
 use crate::nbu::process::os::ForkedChild;
 use crate::nbu::request::BackupRequest;
-use crate::nbu::result::JobState;
+use crate::nbu::result::{JobState, Operation};
 use crate::nbu::status::code;
 
 /// Number of the first copy that a backup makes.
@@ -235,6 +235,7 @@ impl Conduct for Backup {
     ) -> Result<Option<ToMover>, Cause> {
         match message {
             FromMover::Creating(name) => {
+                owner.operation(Operation::Write);
                 self.copies[copy].created.push(name);
                 Ok(None)
             }

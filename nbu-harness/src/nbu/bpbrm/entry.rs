@@ -5,6 +5,7 @@ use crate::nbu::catalog::{CatalogError, ImageRecord, NewImage};
 use crate::nbu::inline::MAX_INLINE_COPIES;
 use crate::nbu::process::message::{ClientReport, MoverReport};
 use crate::nbu::request::{BackupRequest, ScheduleType};
+use crate::nbu::result::Operation;
 use crate::nbu::status::{code, status_text};
 
 /// Longest client name: backup id and image names have to fit their fields.
@@ -109,6 +110,7 @@ pub(super) fn enter(
         let unit = units.get(copy.number as usize - 1).copied().unwrap_or(&request.storage_unit);
         copy.report.copy_record(copy.number, unit, request.header_order)
     };
+    owner.operation(Operation::Catalog);
     let files = new_image.files();
     if files != client.files {
         let what = format!("bpbkar counted {} files, {files} records arrived", client.files);

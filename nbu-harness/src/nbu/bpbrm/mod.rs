@@ -54,6 +54,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
             return code::SYSTEM_CALL;
         }
     };
+    owner.operation(order.request.operation());
     let outcome = match order.request {
         JobRequest::Backup(request) => backup::run(&mut owner, &request),
         JobRequest::Restore(request) => restore::run(&mut owner, &request),

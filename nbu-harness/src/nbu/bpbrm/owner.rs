@@ -12,7 +12,7 @@ use crate::nbu::process::Process;
 use crate::nbu::process::link::Link;
 use crate::nbu::process::message::{FromOwner, MoverReport, ToOwner};
 use crate::nbu::process::os::{termination_signals, timespec};
-use crate::nbu::result::{JobEvent, JobKind, JobResult, JobState, StsFailure, Warning};
+use crate::nbu::result::{JobEvent, JobKind, JobResult, JobState, Operation, StsFailure, Warning};
 use crate::nbu::status::{code, status_text};
 
 /// Log lines and warnings kept in the result.
@@ -134,6 +134,14 @@ impl Owner {
             self.result.warnings.push(warning.clone());
         }
         self.event(JobEvent::Warning(warning));
+    }
+
+    /// The job does something else now.
+    pub(super) fn operation(&mut self, operation: Operation) {
+        if self.result.operations.last() != Some(&operation) {
+            self.result.operations.push(operation);
+            self.event(JobEvent::Operation(operation));
+        }
     }
 
     pub(super) fn event(&mut self, event: JobEvent) {

@@ -14,7 +14,7 @@ use crate::nbu::process::message::{
     ClientReport, FromClient, FromMover, MoverTask, Piece, RestoreOrder, ToClient, ToMover,
 };
 use crate::nbu::request::RestoreRequest;
-use crate::nbu::result::{JobState, Warning};
+use crate::nbu::result::{JobState, Operation, Warning};
 use crate::nbu::status::{code, status_text};
 
 /// Runs a restore.
@@ -40,6 +40,7 @@ pub(super) fn run(owner: &mut Owner, request: &RestoreRequest) -> Result<(), Cau
     }
     let skipped = all_bytes.saturating_sub(plan.bytes());
     let mut course = start(owner, request, &work, &image, &copy, plan)?;
+    owner.operation(Operation::Read);
     let mut conduct = Restore::default();
     let outcome = course.run(owner, &mut conduct);
     let client = course.client_report.take().unwrap_or_default();

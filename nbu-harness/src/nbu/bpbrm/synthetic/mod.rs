@@ -15,6 +15,7 @@ use super::{Work, catalogue_cause};
 use crate::nbu::catalog::{Catalog, CopyRecord, ImageRecord, NewImage, StoredCopy};
 use crate::nbu::process::message::{ComposeTask, MoverReport, MoverTask, WriteTask};
 use crate::nbu::request::{FallBack, HeaderOrder, ScheduleType, SyntheticRequest, backup_id};
+use crate::nbu::result::Operation;
 use crate::nbu::status::code;
 use crate::nbu::tar_stream::TRAILER;
 
@@ -32,7 +33,6 @@ pub(super) fn run(owner: &mut Owner, request: &SyntheticRequest) -> Result<(), C
     let names: Vec<&str> = components.iter().map(|image| image.backup_id.as_str()).collect();
     owner.info("bpsynth", pid, format!("{id} is made of {}", names.join(", ")));
     let mut new_image = catalog.begin(&id, request.job_id).map_err(catalogue_cause)?;
-    owner.info("bpsynth", pid, "process extents");
     let plan = plan(&catalog, &components, &mut new_image)?;
     let job = Job { request, components: &components, plan: &plan, backup_time };
     let work =
@@ -140,6 +140,7 @@ impl Job<'_> {
 
     /// The storage composes the image.
     fn optimized(&self, owner: &mut Owner, work: &Work) -> Result<MoverReport, Cause> {
+        owner.operation(Operation::OrganizeReaders);
         let task = MoverTask::Compose(ComposeTask {
             write: self.write_task()?,
             images: self.sources()?,
@@ -152,6 +153,7 @@ impl Job<'_> {
 
     /// One bptm reads the pieces, another writes.
     fn normal(&self, owner: &mut Owner, work: &Work) -> Result<MoverReport, Cause> {
+        owner.operation(Operation::OrganizeReaders);
         owner.info("bpsynth", std::process::id(), "organize readers");
         let (reader_end, writer_end) = UnixStream::pair().map_err(|e| Cause::new(code::SYSTEM_CALL, e))?;
         let writer = work.start(owner, "bptm", Some(writer_end), MoverTask::Write(self.write_task()?))?;
@@ -168,7 +170,9 @@ impl Job<'_> {
 
     /// Follows the processes; what they made is deleted when they fail.
     fn follow(&self, owner: &mut Owner, mut course: Course, work: &Work) -> Result<MoverReport, Cause> {
-        let mut conduct = Transfer::default();
+        owner.operation(Operation::ProcessExtents);
+        owner.info("bpsynth", std::process::id(), "process extents");
+        let mut conduct = Transfer::that_writes();
         let outcome = course.run(owner, &mut conduct);
         let report = course.mover_report();
         let expected = self.plan.bytes;
@@ -189,6 +193,7 @@ impl Job<'_> {
         id: &str,
         report: &MoverReport,
     ) -> Result<(), Cause> {
+        owner.operation(Operation::Catalog);
         let newest = self.newest().ok_or_else(|| nothing(self.request))?;
         let copy = report.copy_record(FIRST_COPY, &self.request.storage_unit, self.header_order());
         let image = ImageRecord {
