@@ -84,6 +84,7 @@ impl<'a> Jobs<'a> {
             on_copy_failure: scenario.copies.on_failure,
             streams: prepared.iter().map(|stream| stream.source.clone()).collect(),
             header: scenario.header,
+            collect_tir: scenario.collect_tir,
             schedules: schedules(&scenario.schedules),
             limit_jobs: scenario.limit_jobs,
             priority: scenario.priority,

@@ -44,6 +44,9 @@ pub struct BackupRequest {
     /// Whether the header image is written before or after the fragments.
     #[serde(default)]
     pub header_order: HeaderOrder,
+    /// Whether the true image restore information becomes an image on the storage, so that an import has it.
+    #[serde(default)]
+    pub collect_tir: bool,
     /// How far apart checkpoints are; none: it takes none.
     #[serde(default)]
     pub checkpoint: Option<CheckpointEvery>,

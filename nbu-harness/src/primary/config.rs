@@ -224,6 +224,9 @@ pub struct Policy {
     /// Where the header image comes.
     #[serde(default)]
     pub header: HeaderOrder,
+    /// `Collect true image restore information`: on the storage too.
+    #[serde(default)]
+    pub collect_tir: bool,
     /// Schedules.
     pub schedules: Vec<Schedule>,
     /// `Limit jobs per policy`; 0 = no limit.

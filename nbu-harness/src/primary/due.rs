@@ -112,6 +112,7 @@ pub(crate) fn submissions(
                 worm_seconds: None,
                 abort_after: None,
                 inline: inline.clone(),
+                collect_tir: policy.collect_tir,
                 earlier_tries: 0,
             }),
             policy: policy.name.clone(),

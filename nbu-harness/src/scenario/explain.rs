@@ -84,6 +84,9 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
         scenario.policy_storage,
         scenario.copies.words()
     ));
+    if scenario.collect_tir {
+        lines.push("What the client had is kept on the storage with each backup (TIR).".to_owned());
+    }
     for schedule in scenario.schedules.iter().filter(|schedule| !schedule.windows.is_empty()) {
         let windows: Vec<String> = schedule.windows.iter().map(window).collect();
         let every = duration(schedule.frequency);

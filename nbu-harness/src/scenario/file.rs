@@ -229,6 +229,9 @@ pub(super) struct Policy {
     /// Where the header image comes.
     #[serde(default)]
     pub(super) header: HeaderOrder,
+    /// `Collect true image restore information`: an image on the storage too, so that an import has it.
+    #[serde(default)]
+    pub(super) collect_tir: bool,
     #[serde(default)]
     #[schemars(with = "Vec<ScheduleSpec>")]
     pub(super) schedules: Vec<Spanned<ScheduleSpec>>,

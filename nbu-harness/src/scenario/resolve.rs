@@ -95,6 +95,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         policy: file.policy.name.value,
         client: file.policy.client,
         header: file.policy.header,
+        collect_tir: file.policy.collect_tir,
         streams,
         run,
         expect: file.expect,

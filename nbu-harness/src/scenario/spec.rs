@@ -73,6 +73,9 @@ pub struct Scenario {
     pub copies: Copies,
     /// Where the header image comes.
     pub header: HeaderOrder,
+    /// Whether the true image restore information becomes an image on the storage.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub collect_tir: bool,
     /// Data streams of the policy's file list.
     pub streams: Vec<Stream>,
     /// What to do, in order.

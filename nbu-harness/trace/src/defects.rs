@@ -87,6 +87,8 @@ pub enum Own {
     LeavesThreads,
     /// Includes ranges that begin a block before those that it is told.
     IncludesElsewhere,
+    /// Lists images of true image restore information under other names.
+    RenamesTir,
     /// Says that every LSU has a replication target.
     ClaimsATarget,
 }
@@ -328,6 +330,7 @@ pub const DEFECTS: &[Defect] = &[
     defect("reads-wrong-after-resume", "CKP-002", "data.restore", READS_WRONG),
     own("loses-a-block-before-a-timed-checkpoint", "CKP-003", "data.restore", Own::LosesABlock),
     defect("reads-wrong-behind-a-suspend", "CKP-004", "data.restore", READS_WRONG),
+    own("renames-true-image-restore-information", "TIR-001", "status 136", Own::RenamesTir),
     own("loses-a-block-of-generations", "GEN-001", "data.restore", Own::LosesABlock),
     defect("keeps-after-write-error", "ABI-001", "storage.no_orphans", PRETENDS_TO_DELETE),
     own("says-all-written", "ABI-002", "status 84", Own::SaysAllWritten),

@@ -117,6 +117,14 @@ pub(super) const CHECKS: &[Check] = &[
         "statuses 157 and 0 under one job id; nothing before the checkpoint is read again, and all of it is as it was",
     ),
     whole(
+        "TIR-001",
+        "import",
+        "NBU-TIR-001",
+        false,
+        "True image restore information beside the data",
+        "it is duplicated and imported with its backup, and a synthetic full backup is the client's state after an import",
+    ),
+    whole(
         "GEN-001",
         "generations",
         "NBU-GEN-001",

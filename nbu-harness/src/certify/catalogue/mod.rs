@@ -75,6 +75,7 @@ embedded!(
     "NBU-CKP-002",
     "NBU-CKP-003",
     "NBU-CKP-004",
+    "NBU-TIR-001",
     "NBU-GEN-001",
     "NBU-ABI-001",
     "NBU-ABI-002",

@@ -12,6 +12,7 @@ use super::owner::{Cause, Owner, Wish};
 use crate::nbu::catalog::{Catalog, NewImage, StoredCopy};
 use crate::nbu::inline::OnCopyFailure;
 use crate::nbu::install::StorageUnit;
+use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::process::message::{
     Checkpoint, CheckpointOrder, ClientReport, FromClient, FromMover, MoverReport, MoverTask, Reference,
     ToClient, ToMover, WriteTask,
@@ -49,9 +50,14 @@ pub(super) fn run(owner: &mut Owner, request: &BackupRequest) -> Result<(), Caus
         copies: works.iter().map(|_| Copying::default()).collect(),
         client_bytes: None,
     };
+    let list: Option<PathBytes> = if request.collect_tir {
+        Some(conduct.new_image.flushed().map_err(catalogue_cause)?.into())
+    } else {
+        None
+    };
     let base = base(owner, &catalog, request)?;
     let begun = make_room(owner, request, &works, saved.as_ref())
-        .and_then(|()| start(owner, request, &works, reference, base, saved.as_ref()));
+        .and_then(|()| start(owner, request, &works, reference, base, saved.as_ref(), list.as_ref()));
     let (mut course, _sharing) = match begun {
         Ok(begun) => begun,
         Err(cause) => {
@@ -128,6 +134,7 @@ fn start(
     reference: Option<Reference>,
     base: Option<StoredCopy>,
     saved: Option<&Saved>,
+    list: Option<&PathBytes>,
 ) -> Result<(Course, Option<ForkedChild>), Cause> {
     let Sockets { client, copies, sharing } = copies::sockets(owner, works.len())?;
     let mut movers = Vec::new();
@@ -140,6 +147,7 @@ fn start(
             source: request.source.clone(),
             copy,
             header_order: request.header_order,
+            tir: list.cloned(),
             resume: saved.map(|saved| saved.point.clone()),
             worm_seconds: request.worm_seconds,
             framed: request.accelerator.is_some() || request.checkpoint.is_some(),
@@ -199,9 +207,13 @@ impl Backup {
     }
 
     /// Both sides are through: they have to agree on the length of the stream before the image may be completed.
-    fn decide(&self, copy: usize) -> Result<Option<ToMover>, Cause> {
+    fn decide(&mut self, copy: usize) -> Result<Option<ToMover>, Cause> {
         match (self.client_bytes, self.copies.get(copy).and_then(|copy| copy.end_of_data)) {
-            (Some(sent), Some(received)) if sent == received => Ok(Some(ToMover::Finish)),
+            (Some(sent), Some(received)) if sent == received => {
+                // bptm may read the file list now: the client, which has ended, sent all of it.
+                self.new_image.flushed().map_err(catalogue_cause)?;
+                Ok(Some(ToMover::Finish))
+            }
             (Some(sent), Some(received)) => {
                 let what = format!("bpbkar sent {sent} bytes, bptm received {received}");
                 Err(Cause::new(code::SOCKET_READ, what))

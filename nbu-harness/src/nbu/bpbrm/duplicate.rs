@@ -135,6 +135,8 @@ fn normal(
         source: image.source.clone(),
         copy: number,
         header_order: found.copy.header_order,
+        // The list of the catalogue is what a read of the image would give.
+        tir: found.copy.tir.as_ref().map(|_| (&*found.catalog.list_path(image)).into()),
         resume: None,
         worm_seconds: None,
         framed: false,

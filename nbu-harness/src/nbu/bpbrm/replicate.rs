@@ -279,6 +279,7 @@ mod tests {
             header: format!("{id}_C1_HDR"),
             header_order: HeaderOrder::Last,
             fragments: Vec::new(),
+            tir: None,
             catalog_image: None,
             unlock_time: None,
             lock_wanted: None,

@@ -11,6 +11,7 @@ mod pair;
 mod read;
 mod ring;
 pub(crate) mod session;
+mod tir;
 mod verify;
 mod write;
 

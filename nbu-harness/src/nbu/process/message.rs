@@ -264,6 +264,8 @@ pub(crate) struct MoverReport {
     pub(crate) buffer_size: u32,
     pub(crate) fragments: Vec<FragmentRecord>,
     pub(crate) header: String,
+    /// Image of the true image restore information that was written, or read.
+    pub(crate) tir: Option<String>,
     /// Until when the images are locked.
     pub(crate) unlock_time: Option<u64>,
     /// Until when they should be.
@@ -289,6 +291,7 @@ impl MoverReport {
             header: self.header.clone(),
             header_order,
             fragments: self.fragments.clone(),
+            tir: self.tir.clone(),
             catalog_image: None,
             unlock_time: self.unlock_time,
             lock_wanted: self.lock_wanted,

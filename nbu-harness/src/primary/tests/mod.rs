@@ -36,6 +36,7 @@ fn policy(name: &str, storage: &str, streams: usize) -> Policy {
         on_copy_failure: OnCopyFailure::Continue,
         streams: (0..streams as u64).map(|seed| Source::Synthetic(GenData::with_seed(seed))).collect(),
         header: HeaderOrder::Last,
+        collect_tir: false,
         schedules: vec![
             schedule("full", ScheduleType::Full, 7 * DAY),
             schedule("diff", ScheduleType::Differential, DAY),

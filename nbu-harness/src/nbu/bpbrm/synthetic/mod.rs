@@ -13,6 +13,7 @@ use super::duplicate::{Transfer, not_offered};
 use super::owner::{Cause, Owner};
 use super::{Work, catalogue_cause};
 use crate::nbu::catalog::{Catalog, CopyRecord, ImageRecord, NewImage, StoredCopy};
+use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::process::message::{ComposeTask, MoverReport, MoverTask, WriteTask};
 use crate::nbu::request::{FallBack, HeaderOrder, ScheduleType, SyntheticRequest, backup_id};
 use crate::nbu::result::Operation;
@@ -34,7 +35,8 @@ pub(super) fn run(owner: &mut Owner, request: &SyntheticRequest) -> Result<(), C
     owner.info("bpsynth", pid, format!("{id} is made of {}", names.join(", ")));
     let mut new_image = catalog.begin(&id, request.job_id).map_err(catalogue_cause)?;
     let plan = plan(&catalog, &components, &mut new_image)?;
-    let job = Job { request, components: &components, plan: &plan, backup_time };
+    let list = new_image.flushed().map_err(catalogue_cause)?.into();
+    let job = Job { request, components: &components, plan: &plan, backup_time, list };
     let work =
         Work { storage_unit: request.storage_unit.clone(), backup_time, policy: request.policy.clone() };
     let mut made = None;
@@ -97,6 +99,8 @@ struct Job<'a> {
     components: &'a [ImageRecord],
     plan: &'a Plan,
     backup_time: u64,
+    /// File list of the new backup.
+    list: PathBytes,
 }
 
 impl Job<'_> {
@@ -106,6 +110,11 @@ impl Job<'_> {
 
     fn header_order(&self) -> HeaderOrder {
         self.newest().and_then(|image| image.copy(None)).map_or(HeaderOrder::Last, |copy| copy.header_order)
+    }
+
+    /// Whether its true image restore information becomes an image: as that of its newest component did.
+    fn keeps_tir(&self) -> bool {
+        self.newest().is_some_and(|image| image.copies.iter().any(|copy| copy.tir.is_some()))
     }
 
     /// The copy of each component that is read: the one on the LSU that is written to, where there is one.
@@ -130,6 +139,7 @@ impl Job<'_> {
             source: newest.source.clone(),
             copy: FIRST_COPY,
             header_order: self.header_order(),
+            tir: self.keeps_tir().then(|| self.list.clone()),
             resume: None,
             worm_seconds: None,
             framed: false,
