@@ -46,6 +46,9 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     if scenario.globals.set_up == SetUp::Commands {
         lines.push("NetBackup's commands set it all up, as an administrator does.".to_owned());
     }
+    if !scenario.needs.is_empty() {
+        lines.push(format!("Without {} it is skipped.", scenario.needs.join(", ")));
+    }
     if !server.disable.is_empty() {
         lines.push(format!("Its capabilities {} are switched off.", server.disable.join(", ")));
     }

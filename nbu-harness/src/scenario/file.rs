@@ -29,6 +29,11 @@ pub(super) struct ScenarioFile {
     /// Decides everything that is generated or picked.
     #[serde(default)]
     pub(super) seed: u64,
+    /// What the storage server must be able to do: flags of `nbdevquery -liststs` such as `OptimizedImage`, or capabilities.
+    /// Without it the scenario is skipped.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) needs: Vec<Spanned<String>>,
     /// NetBackup's own settings.
     #[serde(default)]
     pub(super) nbu: Nbu,

@@ -11,6 +11,7 @@ mod explain;
 mod file;
 mod flows;
 mod inline;
+mod needs;
 mod plugin_fault;
 mod resolve;
 mod schema;
@@ -34,6 +35,7 @@ pub use flows::{
     MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
 };
 pub use inline::Copies;
+pub(crate) use needs::not_claimed;
 pub use schema::schema;
 pub use spec::{
     BackupStep, Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation,

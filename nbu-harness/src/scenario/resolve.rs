@@ -10,7 +10,7 @@ use super::spec::{
     Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, Scenario, Step, StorageUnitSpec,
 };
 use super::topology::Domain;
-use super::{checkpoint, flows, inline, plugin_fault, selections};
+use super::{checkpoint, flows, inline, needs, plugin_fault, selections};
 use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
@@ -39,6 +39,7 @@ impl Problem {
 
 pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
     let id = scenario_id(file.scenario)?;
+    let needs = needs::resolve(file.needs, &file.storage.server.disable)?;
     let cluster =
         file.storage.cluster.map_or_else(|| Ok(Cluster::Embedded(EmbeddedCluster::default())), cluster)?;
     let mut lsus: Vec<Lsu> = Vec::new();
@@ -72,6 +73,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
     Ok(Scenario {
         id,
         title: file.title,
+        needs,
         seed: file.seed,
         buffers: buffers(file.nbu.buffers)?,
         fork: file.nbu.fork,

@@ -25,6 +25,9 @@ pub struct Scenario {
     pub id: String,
     /// One line for people.
     pub title: String,
+    /// What the storage server must be able to do: flags of `nbdevquery -liststs`, or capabilities.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// Decides everything that is generated or picked.
     pub seed: u64,
     /// NetBackup's buffer settings.

@@ -251,6 +251,24 @@ mod tests {
     }
 
     #[test]
+    fn a_check_whose_scenario_needs_something_is_one_of_that_claim() {
+        let mut needy = 0;
+        for check in catalogue() {
+            let Proof::Scenario { id, .. } = check.proof else { continue };
+            let (_, text) = embedded_scenarios().iter().find(|(known, _)| *known == id).unwrap();
+            let needs = crate::scenario::parse(id, text).unwrap().needs;
+            let claimed = match check.requirement {
+                Requirement::Claimed(name) => vec![name.to_owned()],
+                Requirement::Mandatory => Vec::new(),
+            };
+            assert!(crate::scenario::not_claimed(&needs, &claimed).is_empty(), "{}: {needs:?}", check.id);
+            assert_eq!(needs.is_empty(), claimed.is_empty(), "{}", check.id);
+            needy += needs.len();
+        }
+        assert!(needy > 5, "{needy}");
+    }
+
+    #[test]
     fn a_pattern_is_the_beginning_of_an_id_or_a_group() {
         let count =
             |pattern: &str| catalogue().iter().filter(|check| check.matches(&[pattern.into()])).count();
