@@ -212,6 +212,17 @@ unsafe fn misreport(own: Own, call: &str, asked: Option<u64>, arguments: &mut Ar
                     }
                 }
             }
+            (Own::RenamesTir, "stspi_list_image") => {
+                if let Some(image) = arguments.at::<sts_image_def_t>("image") {
+                    let name = &mut image.img_basename;
+                    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+                    if let Some(part) = name[..end].last_chunk_mut::<4>()
+                        && part.map(i8::cast_unsigned) == *b"_TIR"
+                    {
+                        part[3] = b'X'.cast_signed();
+                    }
+                }
+            }
             (Own::NothingUsed, "stspi_get_lsu_prop_byname") => {
                 if let Some(info) = arguments.at::<sts_lsu_info_t>("info") {
                     info.lsu_used = 0;

@@ -17,8 +17,8 @@ use serde::Serialize;
 use crate::data::GenData;
 use crate::engine::{Observer, SetupError, Stand};
 use crate::nbu::{
-    BackupRequest, ExpireRequest, HeaderOrder, Installation, JobControl, JobResult, RestoreRequest,
-    ScheduleType, Selection, Source, StorageUnit, backup, expire, restore,
+    BackupRequest, CheckpointEvery, ExpireRequest, HeaderOrder, Installation, JobControl, JobResult,
+    RestoreRequest, ScheduleType, Selection, Source, StorageUnit, backup, expire, restore,
 };
 use crate::scenario::Scenario;
 use control::{Control, Direction};
@@ -201,6 +201,9 @@ impl Bench {
                 storage_unit: self.unit.clone(),
                 destination: self.restored.clone(),
                 selection: Selection::All,
+                checkpoint: CheckpointEvery::RESTORE,
+                suspend_after: None,
+                resume: false,
             };
             restore(&self.installation, &request, &mut |_| go_on())
         })?;
@@ -238,12 +241,14 @@ impl Bench {
             source: Source::Synthetic(data),
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
-            checkpoint_bytes: None,
+            checkpoint: None,
             resume: false,
             suspend: false,
             worm_seconds: None,
             accelerator: None,
             abort_after: None,
+            inline: None,
+            collect_tir: false,
             earlier_tries: 0,
         }
     }

@@ -128,11 +128,13 @@ fn measure(
         storage_unit: StorageUnit::new("Discard:server", "user", "password", "nowhere"),
         header_order: HeaderOrder::Last,
         accelerator: None,
-        checkpoint_bytes: None,
+        checkpoint: None,
         resume: false,
         suspend: false,
         worm_seconds: None,
         abort_after: None,
+        inline: None,
+        collect_tir: false,
         earlier_tries: 0,
     };
     let started = Instant::now();

@@ -17,6 +17,7 @@ pub use baseline::{Baseline, CheckName, Delta, PastError, failed_checks};
 pub use catalogue::{catalogue, embedded_scenarios};
 pub use check::{Check, Proof, Requirement};
 pub use environment::Environment;
+pub(crate) use probes::claims_of;
 pub use resources::{Leak, LeakKind};
 pub use timeline::JobTimes;
 pub use verdict::{CheckResult, Outcome, Suite, Verdict};

@@ -74,6 +74,19 @@ pub(crate) fn probe_scenario() -> Result<Scenario, SetupError> {
     scenario::parse("probes", SCENARIO).map_err(|error| SetupError::Impossible(error.to_string()))
 }
 
+/// What a plug-in claims, by the capabilities' names; none when its server does not answer.
+pub(crate) fn claims_of(
+    exe: &Path,
+    plugin: &Path,
+    environment: &BTreeMap<String, String>,
+    base: &Path,
+) -> Result<Option<Vec<String>>, SetupError> {
+    let dir = tempfile::Builder::new().prefix("nbu-harness-").tempdir_in(base);
+    let dir = dir.map_err(SetupError::io("make a directory in", base))?;
+    let seen = look(exe, plugin, environment, dir.path())?;
+    Ok(seen.iter().find(|seen| seen.right.server.is_some()).map(Seen::claims))
+}
+
 /// Starts a cluster and asks everything several times, each time in new processes.
 pub(crate) fn look(
     exe: &Path,

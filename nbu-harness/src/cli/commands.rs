@@ -157,7 +157,13 @@ fn run_scenarios(args: &RunArgs) -> Exit {
     }
     let progress = Progress::new(std::io::stderr().is_terminal(), interrupt);
     let mut worst = Exit::Pass;
+    let mut claims = None;
     for (file, scenario) in scenarios {
+        match super::skip::skipped(args, &exe, &plugin, &scenario, &mut claims) {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => return set_up(&error),
+        }
         match run_scenario(args, &exe, &plugin, file, &scenario, &progress) {
             Ok(Exit::Failed) => worst = Exit::Failed,
             Ok(exit) if worst == Exit::Pass => worst = exit,

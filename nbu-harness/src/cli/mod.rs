@@ -11,6 +11,7 @@ mod progress;
 mod prove;
 mod replay;
 mod schema;
+mod skip;
 
 pub use args::Cli;
 pub use interrupt::Interrupt;

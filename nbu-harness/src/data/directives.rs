@@ -35,6 +35,9 @@ pub struct GenData {
     /// doubling between them is equally likely, and sizes are no multiples of anything.
     #[serde(default)]
     pub file_sizes: Option<(u64, u64)>,
+    /// `GEN_KB_PER_SECOND` (an extension of this harness): the client reads no faster than this; none: as fast as it can.
+    #[serde(default)]
+    pub kb_per_second: Option<u64>,
     /// How often the data has moved on.
     #[serde(default)]
     pub generation: u32,
@@ -58,6 +61,7 @@ impl GenData {
             compress_ratio: 1,
             dedup_percent: 0,
             file_sizes: None,
+            kb_per_second: None,
             generation: 0,
         }
     }

@@ -11,6 +11,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Differences kept for the report.
 pub(super) const LIST: usize = 50;
@@ -58,16 +59,16 @@ pub(super) fn pick(content: &Content, count: u32, seed: u64) -> Vec<PathBytes> {
 }
 
 /// What a restore must give.
-pub(super) struct Expected<'p> {
-    pub(super) content: &'p Content,
+pub(super) struct Expected {
+    pub(super) content: Arc<Content>,
     pub(super) destination: PathBuf,
     /// The chosen files; none for all.
     pub(super) paths: Option<Vec<PathBytes>>,
 }
 
-impl Expected<'_> {
+impl Expected {
     pub(super) fn compare(&self, result: &JobResult) -> Result<Comparison, SetupError> {
-        match self.content {
+        match &*self.content {
             Content::Tree { before, changing, .. } => self.compare_tree(before, changing.as_ref(), result),
             Content::Synthetic(data) => Ok(compare_synthetic(data, self.paths.as_deref(), result)),
         }

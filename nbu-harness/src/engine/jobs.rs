@@ -2,9 +2,9 @@
 
 use super::domain::{Domain, Ran, schedules};
 use super::domains::installed;
-use super::expected::{Expected, LIST, bytes_in_stream, pick, remove_tree};
 use super::media_servers::Fleet;
 use super::record::{ChangedFile, ImageFacts, JobRecord};
+use super::restores::{RestoreOutcome, Unfinished};
 use super::setup::Storage;
 use super::sources::{Content, Prepared};
 use super::watch::{Late, Misfortunes};
@@ -12,17 +12,13 @@ use super::{Observer, SetupError, Stand};
 use crate::data::{ChangingFile, Mutator};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{
-    Accelerator, Catalog, ExpireRequest, Installation, JobState, PathBytes, RestoreRequest, ScheduleType,
-    Selection, StorageUnit, VerifyRequest,
+    Accelerator, Catalog, ExpireRequest, Installation, JobKind, JobState, PathBytes, ScheduleType,
+    StorageUnit, VerifyRequest,
 };
-use crate::oracle::Comparison;
 use crate::primary::config::{Policy, Schedule};
 use crate::primary::{Job, JobOrder, Submission, submissions};
-use crate::scenario::{
-    BackupStep, CopyStep, ImageChoice, Milliseconds, RestoreSelection, RestoreStep, ResumeStep, Scenario,
-};
+use crate::scenario::{BackupStep, CopyStep, ImageChoice, Milliseconds, ResumeStep, Scenario};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 /// A backup that is in the catalogue.
@@ -43,12 +39,8 @@ pub(super) struct BackupOutcome {
     pub(super) made: Vec<Backup>,
     pub(super) images: Vec<ImageFacts>,
     pub(super) changed: Vec<ChangedFile>,
-}
-
-/// What a restore step found.
-pub(super) struct RestoreOutcome {
-    pub(super) full: Option<Comparison>,
-    pub(super) single: Option<Comparison>,
+    /// What resumed restores gave.
+    pub(super) restored: RestoreOutcome,
 }
 
 /// All jobs of a run.
@@ -69,6 +61,8 @@ pub(super) struct Jobs<'a> {
     pub(super) policy: Policy,
     pub(super) records: Vec<JobRecord>,
     pub(super) misfortunes: Misfortunes,
+    /// Restores that were suspended or are incomplete.
+    pub(super) unfinished: Vec<Unfinished>,
 }
 
 impl<'a> Jobs<'a> {
@@ -84,8 +78,11 @@ impl<'a> Jobs<'a> {
             name: scenario.policy.clone(),
             client: scenario.client.clone(),
             storage: scenario.policy_storage.clone(),
+            further_copies: scenario.copies.further.clone(),
+            on_copy_failure: scenario.copies.on_failure,
             streams: prepared.iter().map(|stream| stream.source.clone()).collect(),
             header: scenario.header,
+            collect_tir: scenario.collect_tir,
             schedules: schedules(&scenario.schedules),
             limit_jobs: scenario.limit_jobs,
             priority: scenario.priority,
@@ -107,6 +104,7 @@ impl<'a> Jobs<'a> {
             policy,
             records,
             misfortunes,
+            unfinished: Vec::new(),
         })
     }
 
@@ -150,7 +148,7 @@ impl<'a> Jobs<'a> {
             if let JobRequest::Backup(request) = &mut submission.request {
                 request.abort_after = step.abort_after.or(step.suspend_after).map(|bytes| bytes.0);
                 request.suspend = step.suspend_after.is_some();
-                request.checkpoint_bytes = step.checkpoint.map(|bytes| bytes.0);
+                request.checkpoint = step.checkpoint;
                 request.worm_seconds = step.worm.map(|time| time.0 / 1000);
                 let forced_rescan = step.forced_rescan;
                 let accelerator = Accelerator { forced_rescan, ..Accelerator::default() };
@@ -216,6 +214,7 @@ impl<'a> Jobs<'a> {
         prepared: &[Prepared],
     ) -> Result<BackupOutcome, SetupError> {
         let results = self.taken(ran);
+        let restored = self.restored(&results)?;
         let mut changed = Vec::new();
         for (stream, file, mutator) in mutators {
             let rewrites = mutator.stop()?;
@@ -226,7 +225,7 @@ impl<'a> Jobs<'a> {
         }
         let catalog = Catalog::open(&self.installation.work_dir)?;
         let (mut made, mut images) = (Vec::new(), Vec::new());
-        for job in &results {
+        for job in results.iter().filter(|job| job.result.kind == JobKind::Backup) {
             if let Some(image) = catalog.image(&job.result.backup_id)? {
                 if let Some(stream) = prepared.iter().find(|stream| stream.facts.number == job.stream) {
                     made.push(Backup {
@@ -241,11 +240,11 @@ impl<'a> Jobs<'a> {
             }
         }
         self.records.extend(results);
-        Ok(BackupOutcome { made, images, changed })
+        Ok(BackupOutcome { made, images, changed, restored })
     }
 
     /// A job about a backup, for nbjm.
-    fn about(&self, backup: &Backup, name: String, request: JobRequest) -> Submission {
+    pub(super) fn about(&self, backup: &Backup, name: String, request: JobRequest) -> Submission {
         self.asked(backup.unit.clone(), backup.stream, name, request)
     }
 
@@ -264,6 +263,7 @@ impl<'a> Jobs<'a> {
             schedule: String::new(),
             schedule_type: ScheduleType::Full,
             storage,
+            further_copies: Vec::new(),
             media_server: None,
             name,
             stream,
@@ -320,93 +320,6 @@ impl<'a> Jobs<'a> {
         self.records.extend(results);
         Ok(gone)
     }
-
-    pub(super) fn restore(
-        &mut self,
-        step_index: usize,
-        step: &RestoreStep,
-        backups: &[Backup],
-        target: &Path,
-    ) -> Result<RestoreOutcome, SetupError> {
-        let plans = self.plan_restores(step, backups, target)?;
-        let (wanted, plans): (Vec<Option<u64>>, Vec<_>) =
-            plans.into_iter().map(|plan| (plan.wanted_bytes, (plan.submission, plan.expected))).unzip();
-        let (jobs, expected): (Vec<Submission>, Vec<Expected<'_>>) = plans.into_iter().unzip();
-        let mut results = self.run_in(step.domain, step_index, jobs)?;
-        for (record, wanted) in results.iter_mut().zip(wanted) {
-            record.wanted_bytes = wanted;
-        }
-        self.observer.note("comparing what was restored with what was backed up");
-        let mut total: Option<Comparison> = None;
-        for (result, expected) in results.iter().zip(&expected) {
-            let compared = expected.compare(&result.result)?;
-            match &mut total {
-                Some(total) => total.add(compared, LIST),
-                None => total = Some(compared),
-            }
-            if expected.destination.exists() {
-                remove_tree(&expected.destination)?;
-            }
-        }
-        self.records.extend(results);
-        Ok(match step.selection {
-            RestoreSelection::All => RestoreOutcome { full: total, single: None },
-            _ => RestoreOutcome { full: None, single: total },
-        })
-    }
-
-    fn plan_restores<'p>(
-        &self,
-        step: &RestoreStep,
-        backups: &'p [Backup],
-        target: &Path,
-    ) -> Result<Vec<RestorePlan<'p>>, SetupError> {
-        let mut plans = Vec::new();
-        let catalog = self.catalog(step.domain)?;
-        for backup in chosen(backups, step.images).filter(|backup| backup.full) {
-            let choices: Vec<Option<Vec<PathBytes>>> = match &step.selection {
-                RestoreSelection::All => vec![None],
-                RestoreSelection::Files(files) => {
-                    vec![Some(files.iter().map(|path| PathBytes::from_text(path)).collect())]
-                }
-                RestoreSelection::SingleFiles(count) => {
-                    let picked = pick(&backup.content, *count, self.scenario.seed);
-                    picked.into_iter().map(|path| Some(vec![path])).collect()
-                }
-            };
-            for paths in choices {
-                let destination = target.join(format!("{}-{}", backup.backup_id, plans.len()));
-                let name = match &paths {
-                    None => backup.backup_id.clone(),
-                    Some(paths) => paths.iter().map(PathBytes::to_string).collect::<Vec<_>>().join(" "),
-                };
-                let request = JobRequest::Restore(RestoreRequest {
-                    job_id: 0,
-                    backup_id: backup.backup_id.clone(),
-                    copy: step.copy,
-                    storage_unit: nowhere(),
-                    destination: destination.clone(),
-                    selection: paths.clone().map_or(Selection::All, Selection::Files),
-                });
-                let mut submission = self.about(backup, name, request);
-                submission.media_server.clone_from(&step.media);
-                let wanted_bytes = match &paths {
-                    None => None,
-                    Some(paths) => Some(bytes_in_stream(&catalog, &backup.backup_id, paths)?),
-                };
-                let expected = Expected { content: &backup.content, destination, paths };
-                plans.push(RestorePlan { submission, wanted_bytes, expected });
-            }
-        }
-        Ok(plans)
-    }
-}
-
-/// A restore job, and what it must give.
-struct RestorePlan<'p> {
-    submission: Submission,
-    wanted_bytes: Option<u64>,
-    expected: Expected<'p>,
 }
 
 /// The backups that a step is about. The latest one of each stream is the one that was made last.

@@ -15,6 +15,7 @@ mod pause;
 mod plugin_config;
 mod plugin_faults;
 mod record;
+mod restores;
 mod run;
 mod setup;
 mod sources;

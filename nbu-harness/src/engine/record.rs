@@ -132,7 +132,7 @@ pub struct StepRecord {
     pub single: Option<Comparison>,
     /// For backups: images in the catalogue after it.
     pub images: Vec<ImageFacts>,
-    /// For duplications: backups and how many copies each has after it.
+    /// For duplications, and for backups with inline copies: backups and how many copies each has after it.
     pub copies: Vec<(String, u64)>,
     /// For backups: files that were changed while they were read.
     pub changed: Vec<ChangedFile>,

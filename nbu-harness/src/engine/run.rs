@@ -4,7 +4,7 @@ use super::attributes;
 use super::jobs::{Backup, BackupOutcome, Jobs};
 use super::media_servers::Fleet;
 use super::plugin_faults::PluginFaults;
-use super::record::{KillOutcome, Record, RecordedAttributes, StepRecord};
+use super::record::{ImageFacts, KillOutcome, Record, RecordedAttributes, StepRecord};
 use super::setup::{Administrator, Storage};
 use super::sources::{self, Prepared};
 use super::watch::{Late, never};
@@ -268,6 +268,11 @@ impl Runner<'_> {
 
     fn backed_up(&mut self, outcome: BackupOutcome, record: &mut StepRecord) {
         self.backups.extend(outcome.made);
+        (record.full, record.single) = (outcome.restored.full, outcome.restored.single);
+        if !self.scenario.copies.is_one() {
+            let count = |facts: &ImageFacts| (facts.image.backup_id.clone(), facts.image.copies.len() as u64);
+            record.copies = outcome.images.iter().map(count).collect();
+        }
         record.images = outcome.images;
         record.changed = outcome.changed;
     }

@@ -79,6 +79,7 @@ codes! {
 
 codes! {
     /// What an active job is doing (`operation`).
+    #[derive(schemars::JsonSchema)]
     Operation {
         Mount = 0, "Mounting";
         Position = 1, "Positioning";

@@ -8,9 +8,9 @@ mod storage;
 pub(crate) mod tests;
 
 use crate::engine::{JobRecord, Record};
-use crate::nbu::{HeaderOrder, JobKind, JobState};
+use crate::nbu::{HeaderOrder, JobKind, JobResult, JobState};
 use crate::oracle;
-use crate::scenario::{Comparison, JobExpectation, JobType, StepDetails};
+use crate::scenario::{Comparison, JobExpectation, JobType, MediaServerWrites, StepDetails};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -113,12 +113,16 @@ pub fn judge(record: &Record) -> Vec<Finding> {
     if expect.data.changed_file_reported {
         findings.push(changed_file_reported(record));
     }
-    for limit in &expect.media_server_writes {
+    let moved = |aspect: &'static str, limit: &MediaServerWrites, bytes: fn(&JobResult) -> u64| {
         let of_step =
             record.jobs.iter().filter(|job| job.step + 1 == limit.step && job.result.is_successful());
-        let written = of_step.map(|job| (format!("job {}", job.result.job_id), job.result.bytes_written));
-        findings.push(measured("media_server_writes", limit.bytes, &written.collect::<Vec<_>>()));
-    }
+        let moved = of_step.map(|job| (format!("job {}", job.result.job_id), bytes(&job.result)));
+        measured(aspect, limit.bytes, &moved.collect::<Vec<_>>())
+    };
+    let writes = expect.media_server_writes.iter();
+    findings.extend(writes.map(|limit| moved("media_server_writes", limit, |result| result.bytes_written)));
+    let reads = expect.media_server_reads.iter();
+    findings.extend(reads.map(|limit| moved("media_server_reads", limit, |result| result.bytes_read)));
     if expect.counters.is_some() {
         findings.push(consistency::counters(record));
     }
@@ -168,6 +172,7 @@ fn jobs(record: &Record) -> Finding {
             && entry.try_statuses.as_ref().is_none_or(|statuses| {
                 statuses.iter().copied().map(Some).eq(job.tries.iter().map(|one| one.status))
             })
+            && entry.operations.as_ref().is_none_or(|operations| *operations == job.result.operations)
             && entry.unit.as_ref().is_none_or(|label| job.unit == *label)
             && entry
                 .media
@@ -219,6 +224,10 @@ fn describe(job: &JobRecord) -> String {
         job.tries.len(),
         result.text
     );
+    if !result.operations.is_empty() {
+        let all: Vec<&str> = result.operations.iter().map(|operation| operation.words()).collect();
+        let _ = write!(text, "; operations: {}", all.join(", "));
+    }
     if let Some(error) = &result.sts_error {
         let _ = write!(text, "; {} on {:?}: error {}: {}", error.call, error.image, error.code, error.text);
     }

@@ -5,7 +5,7 @@ use crate::engine::{
     ChangedFile, FaultOutcome, ImageFacts, KillOutcome, PluginFaultOutcome, StepRecord, StorageState,
     VipRequests,
 };
-use crate::nbu::{BufferWaits, JobResult, JobState, WaitDelay, Warning};
+use crate::nbu::{BufferWaits, JobResult, JobState, Operation, WaitDelay, Warning};
 use crate::oracle::{Comparison as Compared, Difference};
 use crate::scenario::{Fault, FaultEffect, KillStep, Victim, parse};
 use nbu_trace::orders;
@@ -31,6 +31,7 @@ expect:
   storage: {no_orphans: true, empty: true, all_vips_used: true}
   data: {restore: byte_identical, single_file: byte_identical, single_file_read_overhead: <= 1m, no_wrong_bytes: true, changed_file_reported: true}
   media_server_writes: [{step: 1, bytes: <= 1m}]
+  media_server_reads: [{step: 4, bytes: '>=1'}]
   counters: consistent
   bptm_peak_memory: <= 512m
   all_jobs_done_within: 1m
@@ -79,6 +80,7 @@ fn job(step: usize, id: u64, kind: JobKind, status: i32) -> JobRecord {
             sts_error: None,
             bad_ranges: Vec::new(),
             processes: Vec::new(),
+            operations: vec![Operation::Connect],
         },
     }
 }
@@ -170,7 +172,7 @@ pub(crate) fn good() -> Record {
 #[test]
 fn a_good_record_meets_every_expectation() {
     let findings = judge(&good());
-    assert_eq!(findings.len(), 20, "{findings:#?}");
+    assert_eq!(findings.len(), 21, "{findings:#?}");
     for finding in findings {
         assert!(finding.holds, "{}: {}", finding.aspect, finding.detail);
     }
@@ -197,6 +199,7 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].try_statuses = Some(vec![84]));
     fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].media = Some("ms2".into()));
     fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].unit = Some("stu2".into()));
+    fails("jobs", "status 0: 0", |r| r.scenario.expect.jobs[0].operations = Some(vec![Operation::Write]));
     fails("catalog.images", "images: 2", |r| {
         let another = r.steps[0].images[0].clone();
         r.steps[0].images.push(another);
@@ -207,6 +210,7 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     fails("catalog.copies", "client1_1: 1", |r| r.steps[0].copies[0].1 = 1);
     fails("catalog.copies", "nothing to measure", |r| r.steps[0].copies.clear());
     fails("media_server_writes", "job 1", |r| r.jobs[0].result.bytes_written = 2 << 20);
+    fails("media_server_reads", "job 4", |r| r.jobs[3].result.bytes_read = 0);
     fails("catalog.header_in_order", "HDR", |r| r.steps[0].images[0].made.rotate_right(1));
     fails("storage.no_orphans", "lsu0/left", |r| r.steps[1].after = Some(state(&["lsu0/a", "lsu0/left"])));
     fails("storage.no_orphans", "is gone", |r| r.steps[1].after = Some(state(&[])));

@@ -23,7 +23,9 @@ mod catalog;
 pub(crate) mod durable;
 mod frames;
 mod held;
+mod inline;
 mod install;
+mod interval;
 mod job;
 pub(crate) mod media_server;
 pub(crate) mod order;
@@ -39,7 +41,9 @@ mod tar_stream;
 pub use catalog::{Catalog, CatalogError, CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 pub use held::Footprint;
 pub(crate) use held::Held;
+pub use inline::{InlineCopies, MAX_INLINE_COPIES, OnCopyFailure};
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
+pub use interval::CheckpointEvery;
 pub(crate) use job::run_on;
 pub use job::{
     backup, cleanup, duplicate, expire, import, import_replicas, replicate, restore, synthesize, verify,
@@ -56,7 +60,7 @@ pub use request::{
     ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
 };
 pub use result::{
-    BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord, StsFailure,
-    WaitDelay, Warning,
+    BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, Operation, ProcessRecord,
+    StsFailure, WaitDelay, Warning,
 };
 pub use status::{Place, StatusRule, status_text};

@@ -2,6 +2,7 @@
 
 use super::install::StorageUnit;
 pub(crate) use super::process::message::JobRequest;
+use super::request::BackupRequest;
 use super::result::JobKind;
 use crate::jobs_db::Operation;
 
@@ -33,17 +34,16 @@ impl JobRequest {
         }
     }
 
-    /// What the job is doing while its processes run.
+    /// What the job does first; its owner says what comes after it.
     pub(crate) const fn operation(&self) -> Operation {
         match self {
-            Self::Backup(_) => Operation::Write,
-            Self::Restore(_) => Operation::Read,
+            Self::Backup(_) | Self::Restore(_) => Operation::Connect,
             Self::Verify(_) => Operation::Verify,
             Self::Expire(_) | Self::Cleanup(_) => Operation::Running,
             Self::Duplicate(_) => Operation::Duplicate,
             Self::Import(_) | Self::ImportReplicas(_) => Operation::Import,
             Self::Replicate(_) => Operation::DuplicateToRemote,
-            Self::Synthetic(_) => Operation::ProcessExtents,
+            Self::Synthetic(_) => Operation::QueryDatabase,
         }
     }
 
@@ -74,6 +74,13 @@ impl JobRequest {
         }
     }
 
+    /// Tells a backup where the copies go that it makes beside its first one.
+    pub(crate) fn assign_copies(&mut self, further: Vec<StorageUnit>) {
+        if let Self::Backup(BackupRequest { inline: Some(inline), .. }) = self {
+            inline.storage_units = further;
+        }
+    }
+
     /// Gives the job its id and its storage, for the try after `earlier_tries` others; `resume` goes on behind the last
     /// checkpoint.
     pub(crate) fn assign(&mut self, id: u64, storage: StorageUnit, earlier_tries: u32, resume: bool) {
@@ -83,6 +90,12 @@ impl JobRequest {
             if resume {
                 // The order that it was suspended or cancelled by has been carried out.
                 request.abort_after = None;
+            }
+        }
+        if let Self::Restore(request) = self {
+            request.resume = resume;
+            if resume {
+                request.suspend_after = None;
             }
         }
         let (job_id, unit) = match self {

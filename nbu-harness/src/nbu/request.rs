@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::inline::InlineCopies;
 use super::install::StorageUnit;
+use super::interval::CheckpointEvery;
 use super::path_bytes::{PathBytes, lossless};
 use crate::data::GenData;
 
@@ -36,12 +38,18 @@ pub struct BackupRequest {
     pub source: Source,
     /// Where it goes.
     pub storage_unit: StorageUnit,
+    /// Copies that are written at the same time; none: one copy is.
+    #[serde(default)]
+    pub inline: Option<InlineCopies>,
     /// Whether the header image is written before or after the fragments.
     #[serde(default)]
     pub header_order: HeaderOrder,
-    /// Takes a checkpoint at the first end of a file after so many bytes; none: no checkpoints. NetBackup counts minutes.
+    /// Whether the true image restore information becomes an image on the storage, so that an import has it.
     #[serde(default)]
-    pub checkpoint_bytes: Option<u64>,
+    pub collect_tir: bool,
+    /// How far apart checkpoints are; none: it takes none.
+    #[serde(default)]
+    pub checkpoint: Option<CheckpointEvery>,
     /// Goes on from the last checkpoint of an incomplete or suspended job of this backup id.
     #[serde(default)]
     pub resume: bool,
@@ -68,6 +76,12 @@ impl BackupRequest {
     /// The backup id of this request.
     pub fn backup_id(&self) -> String {
         backup_id(&self.client, self.backup_time)
+    }
+
+    /// Where its copies go, copy 1 first.
+    pub(crate) fn copy_units(&self) -> impl Iterator<Item = &StorageUnit> {
+        let further = self.inline.iter().flat_map(|inline| &inline.storage_units);
+        std::iter::once(&self.storage_unit).chain(further)
     }
 }
 
@@ -152,6 +166,19 @@ pub struct RestoreRequest {
     /// Which files.
     #[serde(default)]
     pub selection: Selection,
+    /// How far apart checkpoints are; bytes are those of the files' content.
+    #[serde(default = "every_minute")]
+    pub checkpoint: CheckpointEvery,
+    /// The operator suspends the job when this many bytes of the stream have been read.
+    #[serde(default)]
+    pub suspend_after: Option<u64>,
+    /// Goes on from the last checkpoint of the job of this id.
+    #[serde(default)]
+    pub resume: bool,
+}
+
+const fn every_minute() -> CheckpointEvery {
+    CheckpointEvery::RESTORE
 }
 
 /// Which files of a backup a restore takes.

@@ -8,7 +8,7 @@ use super::catalog::FragmentRecord;
 use super::held::Footprint;
 use super::path_bytes::PathBytes;
 use super::status::Place;
-pub use crate::jobs_db::JobState;
+pub use crate::jobs_db::{JobState, Operation};
 
 /// NetBackup's job types, with their numbers in `bpdbjobs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub enum JobKind {
 pub enum JobEvent {
     /// The job changed its state.
     State(JobState),
+    /// The job does something else now.
+    Operation(Operation),
     /// A process of the job has started.
     ProcessStarted {
         /// NetBackup's name, such as `bptm`; the forked half of bptm is `bptm child`.
@@ -198,6 +200,9 @@ pub struct JobResult {
     pub bad_ranges: Vec<BadRange>,
     /// Processes in the order they were started.
     pub processes: Vec<ProcessRecord>,
+    /// What it did, one operation after the other.
+    #[serde(default)]
+    pub operations: Vec<Operation>,
 }
 
 impl JobResult {
@@ -240,6 +245,7 @@ impl JobResult {
             sts_error: None,
             bad_ranges: Vec::new(),
             processes: Vec::new(),
+            operations: Vec::new(),
         }
     }
 }

@@ -50,6 +50,7 @@ pub(crate) mod code {
     pub(crate) const NOTHING_TO_SYNTHESIZE: i32 = 607;
     pub(crate) const SYNTHETIC_INVALID: i32 = 647;
     pub(crate) const IMAGE_CONFLICT: i32 = 1535;
+    pub(crate) const COPIES_ON_ONE_VOLUME: i32 = 2086;
     pub(crate) const NOT_REPLICATION_CAPABLE: i32 = 2105;
 }
 
@@ -118,6 +119,7 @@ const TEXTS: &[(i32, &str)] = &[
     (2030, "insufficient disk space or high water mark would be exceeded"),
     (2073, "Disk pool is down"),
     (2074, "Disk volume is down"),
+    (2086, "Disk volume cannot be used for more than one copy in the same job"),
     (2105, "Disk volume is not replication capable"),
     (2106, "Storage server is down or unavailable"),
     (2107, "Requested media server does not have credentials or is not configured for the storage server"),

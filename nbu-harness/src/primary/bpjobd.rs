@@ -65,6 +65,9 @@ impl Bpjobd {
                     Progress { kbytes: bytes / 1024, files: *files, percent, ..Progress::default() };
                 Change::Progress(progress)
             }
+            JobEvent::Operation(operation) => {
+                Change::Fields(Box::new(Fields { operation: Some(*operation), ..Fields::default() }))
+            }
             // The first process of a try is the job's owner.
             JobEvent::ProcessStarted { pid, .. } if without_pid => {
                 Change::Fields(Box::new(Fields { pid: Some(*pid), ..Fields::default() }))
@@ -162,7 +165,8 @@ fn changes(known: &Known, job: &Job, now: u64) -> Vec<(u64, Change)> {
     let operation = (job.state == JobState::Active).then_some(job.operation);
     let fields = Fields {
         backup_id: (known.request.backup_id != job.backup_id).then(|| job.backup_id.clone()),
-        operation: operation.filter(|now| known.operation != Some(*now)),
+        // What comes after the first is said by the job's owner.
+        operation: operation.filter(|_| known.operation.is_none()),
         controls: Some(controls(job)).filter(|now| known.request.controls != *now),
         ..Fields::default()
     };

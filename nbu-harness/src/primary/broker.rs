@@ -74,6 +74,8 @@ pub(crate) struct Demand<'a> {
     pub(crate) io_streams: u32,
     pub(crate) writes: Writes,
     pub(crate) media_server: Option<&'a str>,
+    /// What other copies of the job have got already, unit and disk volume of each.
+    pub(crate) taken: Vec<(&'a str, &'a str)>,
     /// Media servers that failed this job before: taken only when there is no other.
     pub(crate) avoid: BTreeSet<&'a str>,
 }
@@ -91,7 +93,8 @@ pub(crate) struct Grant {
 /// The broker's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
-    Grant(Grant),
+    /// One for each copy.
+    Grant(Vec<Grant>),
     /// Ask for the state of these disk volumes first, each on a media server.
     Poll(Vec<(String, String)>),
     /// Something else has to end first.
@@ -150,7 +153,7 @@ pub(crate) fn decide(view: &View<'_>, demand: &Demand<'_>) -> Decision {
         UnitSelection::MediaServerLoadBalancing => granted.into_iter().min_by_key(load),
     };
     match (chosen, busy) {
-        (Some(grant), _) => Decision::Grant(grant),
+        (Some(grant), _) => Decision::Grant(vec![grant]),
         (None, Some(reason)) => Decision::Wait(reason),
         (None, None) => no_storage(view, demand, &refused),
     }
@@ -190,6 +193,11 @@ fn availability(view: &View<'_>, demand: &Demand<'_>, unit: &Unit) -> Availabili
     let mut refused = None;
     let mut busy = None;
     for volume in &pool.volumes {
+        if demand.taken.iter().any(|(_, taken)| taken == volume) {
+            let reason = format!("disk volume {volume} has another copy of this job already");
+            refused.get_or_insert((statuses.one_volume, reason));
+            continue;
+        }
         let state = view.volumes.get(volume).cloned().unwrap_or_default();
         let stale = |interval: u64| state.polled.is_none_or(|at| at + interval <= view.now);
         if view.config.globals.poll_interval.is_some_and(stale) {
@@ -206,7 +214,8 @@ fn availability(view: &View<'_>, demand: &Demand<'_>, unit: &Unit) -> Availabili
                     busy.get_or_insert(format!("limit of {limit} I/O streams of disk volume {volume}"));
                     continue;
                 }
-                let jobs = view.usage.of_unit.get(unit.label.as_str()).copied().unwrap_or_default();
+                let mut jobs = view.usage.of_unit.get(unit.label.as_str()).copied().unwrap_or_default();
+                jobs += demand.taken.iter().map(|(taken, _)| u32::from(*taken == unit.label)).sum::<u32>();
                 if jobs >= unit.max_concurrent_jobs {
                     let limit = unit.max_concurrent_jobs;
                     return Availability::Busy(format!(

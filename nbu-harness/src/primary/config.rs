@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::emm::Selection as UnitSelection;
-use crate::nbu::{HeaderOrder, Installation, ScheduleType, Source};
+use crate::nbu::{HeaderOrder, Installation, OnCopyFailure, ScheduleType, Source};
 
 /// A NetBackup domain as its administrator set it up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -105,11 +105,20 @@ pub struct AllocationStatuses {
     pub media_server_down: i32,
     /// There is no such storage unit.
     pub no_unit: i32,
+    /// Two copies of one backup would go to one disk volume.
+    pub one_volume: i32,
 }
 
 impl Default for AllocationStatuses {
     fn default() -> Self {
-        Self { full: 129, volume_down: 2074, server_down: 2106, media_server_down: 2027, no_unit: 213 }
+        Self {
+            full: 129,
+            volume_down: 2074,
+            server_down: 2106,
+            media_server_down: 2027,
+            no_unit: 213,
+            one_volume: 2086,
+        }
     }
 }
 
@@ -208,11 +217,20 @@ pub struct Policy {
     pub client: String,
     /// Label of a storage unit or group.
     pub storage: String,
+    /// Where further copies go that are made at the same time (inline copies): labels of units or groups, copy 2 first.
+    #[serde(default)]
+    pub further_copies: Vec<String>,
+    /// What becomes of the other copies when one fails.
+    #[serde(default)]
+    pub on_copy_failure: OnCopyFailure,
     /// What each data stream reads.
     pub streams: Vec<Source>,
     /// Where the header image comes.
     #[serde(default)]
     pub header: HeaderOrder,
+    /// `Collect true image restore information`: on the storage too.
+    #[serde(default)]
+    pub collect_tir: bool,
     /// Schedules.
     pub schedules: Vec<Schedule>,
     /// `Limit jobs per policy`; 0 = no limit.

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::broker::{Decision, Demand, Grant, Usage, View, VolumeState, Writes, decide};
+use super::broker::{Decision, Demand, Grant, Usage, View, VolumeState, Writes};
 use super::config::Config;
-use super::job::{Job, NOT_RETRIED, Operation, Submission, Try};
+use super::copies::decide_all;
+use super::job::{Job, NOT_RETRIED, Operation, Place, Submission, Try};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{ExpireRequest, JobState, StorageUnit};
 
@@ -116,7 +117,8 @@ pub(crate) struct Core {
     media_down: BTreeSet<String>,
     grants: u64,
     last_grant: BTreeMap<String, u64>,
-    committed: BTreeMap<u64, u64>,
+    /// Bytes set aside for each copy of an active job.
+    committed: BTreeMap<u64, Vec<u64>>,
     polling: BTreeSet<String>,
     /// What the operator wants of an active job.
     stopping: BTreeMap<u64, JobOrder>,
@@ -380,7 +382,7 @@ impl Core {
         (job.timer, job.reason) = (None, None);
         effects.push(Effect::Changed(id));
         let parent = job.parent;
-        if let Some(cleanup) = self.cleanup_of(id, status) {
+        for cleanup in self.cleanups_of(id, status).unwrap_or_default() {
             self.submit(vec![cleanup], effects);
         }
         let Some(parent) = parent else { return self.backup_done(id, status) };
@@ -395,15 +397,15 @@ impl Core {
         }
     }
 
-    /// An image cleanup job for a backup that failed, when one of its tries could not clean up after itself.
-    fn cleanup_of(&self, id: u64, status: i32) -> Option<Submission> {
+    /// Image cleanup jobs for a backup that failed, one for each copy, when one of its tries could not clean up after itself.
+    fn cleanups_of(&self, id: u64, status: i32) -> Option<Vec<Submission>> {
         let job = self.jobs.get(&id)?;
         let asked = job.submission.as_ref().filter(|_| status > 1)?;
         let at_checkpoint = |one: &&Try| job.checkpoint && !one.media_server.is_empty();
         let lost = job.tries.iter().rfind(|one| !one.reported && !one.media_server.is_empty());
         let lost = lost.or_else(|| job.tries.iter().rfind(at_checkpoint))?;
         let JobRequest::Backup(backup) = &asked.request else { return None };
-        Some(Submission {
+        let cleanup = |(unit, _): (&str, &str)| Submission {
             request: JobRequest::Expire(ExpireRequest {
                 job_id: 0,
                 backup_id: job.backup_id.clone(),
@@ -412,13 +414,15 @@ impl Core {
                 leftovers_of: Some(backup.backup_time),
             }),
             schedule: String::new(),
-            storage: lost.unit.clone(),
+            storage: unit.to_owned(),
+            further_copies: Vec::new(),
             media_server: None,
             name: job.backup_id.clone(),
             tries: self.config.globals.tries,
             window_closes: None,
             ..asked.clone()
-        })
+        };
+        Some(lost.places().map(cleanup).collect())
     }
 
     fn polled(&mut self, polled: Polled) {
@@ -454,7 +458,7 @@ impl Core {
         waiting.sort_unstable();
         for (_, id) in waiting {
             match self.consider(id) {
-                Some(Decision::Grant(grant)) => self.grant(id, grant, effects),
+                Some(Decision::Grant(grants)) => self.grant(id, grants, effects),
                 Some(Decision::Poll(volumes)) => {
                     for (volume, media_server) in volumes {
                         if self.polling.insert(volume.clone()) {
@@ -495,6 +499,7 @@ impl Core {
             },
             media_server: asked.media_server.as_deref(),
             avoid: failed.collect(),
+            taken: Vec::new(),
         };
         let view = View {
             config: &self.config,
@@ -504,62 +509,71 @@ impl Core {
             media_down: &self.media_down,
             last_grant: &self.last_grant,
         };
-        Some(decide(&view, &demand))
+        Some(decide_all(&view, &demand, &asked.further_copies))
     }
 
     fn usage(&self) -> Usage<'_> {
         let mut usage = Usage::default();
         for job in self.jobs.values() {
             let (Some(active), Some(asked)) = (job.active_try(), &job.submission) else { continue };
-            *usage.of_unit.entry(&active.unit).or_default() += 1;
             *usage.of_media_server.entry(&active.media_server).or_default() += 1;
             *usage.of_policy.entry(&asked.policy).or_default() += 1;
             *usage.of_client.entry(&asked.client).or_default() += 1;
-            *usage.streams.entry(&active.volume).or_default() += asked.io_streams;
-            *usage.committed.entry(&active.volume).or_default() +=
-                self.committed.get(&job.id).copied().unwrap_or_default();
+            let committed = self.committed.get(&job.id).into_iter().flatten().copied();
+            for ((unit, volume), committed) in active.places().zip(committed.chain(std::iter::repeat(0))) {
+                *usage.of_unit.entry(unit).or_default() += 1;
+                *usage.streams.entry(volume).or_default() += asked.io_streams;
+                *usage.committed.entry(volume).or_default() += committed;
+            }
         }
         usage
     }
 
-    fn grant(&mut self, id: u64, grant: Grant, effects: &mut Vec<Effect>) {
-        let unit = self.config.unit(&grant.unit);
-        let volume = self.config.volumes.get(&grant.volume);
-        let (Some(unit), Some(volume)) = (unit, volume) else {
+    /// The storage of a grant, with its credentials.
+    fn storage(&self, grant: &Grant) -> Option<StorageUnit> {
+        let unit = self.config.unit(&grant.unit)?;
+        let volume = self.config.volumes.get(&grant.volume)?;
+        let (server, lsu) = (volume.server.as_str(), volume.lsu.as_str());
+        let storage = StorageUnit::new(server, volume.user.as_str(), volume.password.as_str(), lsu);
+        let capabilities = volume.capabilities.clone();
+        Some(StorageUnit { max_fragment_size: unit.max_fragment, capabilities, ..storage })
+    }
+
+    /// Starts a try of a job with what it got for each of its copies, copy 1 first.
+    fn grant(&mut self, id: u64, grants: Vec<Grant>, effects: &mut Vec<Effect>) {
+        let storage: Option<Vec<StorageUnit>> = grants.iter().map(|grant| self.storage(grant)).collect();
+        let mut grants = grants.into_iter();
+        let (Some(mut storage), Some(first)) = (storage.filter(|all| !all.is_empty()), grants.next()) else {
             let status = self.config.allocation.no_unit;
-            return self.refused(id, status, format!("there is no disk volume {}", grant.volume), effects);
+            return self.refused(id, status, "a disk volume of the pool is not there".to_owned(), effects);
         };
-        let mut storage = StorageUnit::new(
-            volume.server.as_str(),
-            volume.user.as_str(),
-            volume.password.as_str(),
-            volume.lsu.as_str(),
-        );
-        storage.max_fragment_size = unit.max_fragment;
-        storage.capabilities.clone_from(&volume.capabilities);
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(submission) = &job.submission else { return };
         let mut request = submission.request.clone();
-        request.assign(id, storage, u32::try_from(job.tries.len()).unwrap_or(u32::MAX), job.checkpoint);
+        let tried = u32::try_from(job.tries.len()).unwrap_or(u32::MAX);
+        request.assign(id, storage.remove(0), tried, job.checkpoint);
+        request.assign_copies(storage);
         job.backup_id = request.backup_id();
         job.operation = request.operation();
         (job.state, job.reason) = (JobState::Active, None);
         self.grants += 1;
-        self.last_grant.insert(grant.unit.clone(), self.grants);
-        self.committed.insert(id, grant.committed);
+        let (mut further_copies, mut committed) = (Vec::new(), vec![first.committed]);
+        self.last_grant.insert(first.unit.clone(), self.grants);
+        for Grant { unit, volume, committed: bytes, .. } in grants {
+            self.last_grant.insert(unit.clone(), self.grants);
+            committed.push(bytes);
+            further_copies.push(Place { unit, volume });
+        }
+        self.committed.insert(id, committed);
         job.tries.push(Try {
-            started: self.now,
-            ended: None,
-            status: None,
-            unit: grant.unit,
-            volume: grant.volume,
-            media_server: grant.media_server.clone(),
-            kbytes: 0,
-            files: 0,
-            reported: false,
+            unit: first.unit,
+            volume: first.volume,
+            further_copies,
+            media_server: first.media_server.clone(),
+            ..Try::begun(self.now)
         });
         effects.push(Effect::Changed(id));
-        effects.push(Effect::Start { job: id, media_server: grant.media_server, request: Box::new(request) });
+        effects.push(Effect::Start { job: id, media_server: first.media_server, request: Box::new(request) });
     }
 
     /// No storage: as good as a try that failed at once.
@@ -567,17 +581,7 @@ impl Core {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let storage = job.submission.as_ref().map(|asked| asked.storage.clone()).unwrap_or_default();
         job.state = JobState::Active;
-        job.tries.push(Try {
-            started: self.now,
-            ended: None,
-            status: None,
-            unit: storage,
-            volume: String::new(),
-            media_server: String::new(),
-            kbytes: 0,
-            files: 0,
-            reported: false,
-        });
+        job.tries.push(Try { unit: storage, ..Try::begun(self.now) });
         self.ended(id, &Ended { status, kbytes: 0, files: 0, checkpoint: false, reported: false }, effects);
         if let Some(job) = self.jobs.get_mut(&id) {
             job.reason = Some(reason);

@@ -5,7 +5,7 @@ use super::core::Core;
 use super::job::Submission;
 use super::scheduler::next_due;
 use crate::nbu::order::JobRequest;
-use crate::nbu::{BackupRequest, StorageUnit};
+use crate::nbu::{BackupRequest, InlineCopies, StorageUnit};
 
 impl Core {
     /// When the next schedule of any policy is due. A policy that has a backup which is not done is not, also when it is
@@ -89,6 +89,8 @@ pub(crate) fn submissions(
     tries: u32,
     window_closes: Option<u64>,
 ) -> Vec<Submission> {
+    let inline = (!policy.further_copies.is_empty())
+        .then(|| InlineCopies { storage_units: Vec::new(), on_failure: policy.on_copy_failure });
     let streams = policy.streams.iter().zip(1..);
     streams
         .map(|(source, stream)| Submission {
@@ -104,11 +106,13 @@ pub(crate) fn submissions(
                 storage_unit: StorageUnit::new("", "", "", ""),
                 header_order: policy.header,
                 accelerator: None,
-                checkpoint_bytes: None,
+                checkpoint: None,
                 resume: false,
                 suspend: false,
                 worm_seconds: None,
                 abort_after: None,
+                inline: inline.clone(),
+                collect_tir: policy.collect_tir,
                 earlier_tries: 0,
             }),
             policy: policy.name.clone(),
@@ -116,6 +120,7 @@ pub(crate) fn submissions(
             schedule: schedule.name.clone(),
             schedule_type: schedule.kind,
             storage: policy.storage.clone(),
+            further_copies: policy.further_copies.clone(),
             media_server: None,
             name: format!("{} stream {stream}", policy.name),
             stream,

@@ -20,6 +20,9 @@ pub struct Try {
     pub unit: String,
     /// Disk volume.
     pub volume: String,
+    /// Where further copies go that are made at the same time, copy 2 first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_copies: Vec<Place>,
     /// Media server.
     pub media_server: String,
     /// KiB moved.
@@ -28,6 +31,39 @@ pub struct Try {
     pub files: u64,
     /// Whether its processes reported a result.
     pub reported: bool,
+}
+
+/// A place on storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Storage unit.
+    pub unit: String,
+    /// Disk volume.
+    pub volume: String,
+}
+
+impl Try {
+    /// One that begins now, without a place.
+    pub(crate) const fn begun(started: u64) -> Self {
+        Self {
+            started,
+            ended: None,
+            status: None,
+            unit: String::new(),
+            volume: String::new(),
+            further_copies: Vec::new(),
+            media_server: String::new(),
+            kbytes: 0,
+            files: 0,
+            reported: false,
+        }
+    }
+
+    /// Storage unit and disk volume of every copy that it makes, copy 1 first.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &str)> {
+        let further = self.further_copies.iter().map(|place| (place.unit.as_str(), place.volume.as_str()));
+        std::iter::once((self.unit.as_str(), self.volume.as_str())).chain(further)
+    }
 }
 
 /// What is asked of nbjm.
@@ -45,6 +81,9 @@ pub struct Submission {
     pub schedule_type: ScheduleType,
     /// Label of a storage unit or group.
     pub storage: String,
+    /// The same for further copies that are made at the same time, copy 2 first.
+    #[serde(default)]
+    pub further_copies: Vec<String>,
     /// The media server it has to run on; none = whichever is free.
     pub media_server: Option<String>,
     /// What it is about, for people.

@@ -2,7 +2,7 @@
 //!
 //! * [`config`]: what it is configured with;
 //! * `scheduler` and `due` (nbpem): what is due when;
-//! * `broker` (nbrb): what storage a job gets;
+//! * `broker` and `copies` (nbrb): what storage a job gets, and each of its copies;
 //! * `core` (nbjm): the table of jobs and what happens to it, as a pure state machine;
 //! * `journal`: every input of the core on disk, before it counts: what makes a killed primary come back as it was;
 //! * `bpjobd`: the jobs database, kept up with that table;
@@ -17,6 +17,7 @@ mod bpjobd;
 mod broker;
 mod client;
 pub mod config;
+mod copies;
 mod core;
 mod due;
 mod job;

@@ -2,7 +2,7 @@
 
 use super::flows::{MediaServerWrites, StepDetails};
 use super::values::{Comparison, Milliseconds};
-use crate::nbu::JobState;
+use crate::nbu::{JobState, Operation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,8 @@ pub struct Expectations {
     pub data: DataExpectation,
     /// How much the media server may write in the jobs of some steps: what tells optimized flows from others.
     pub media_server_writes: Vec<MediaServerWrites>,
+    /// How much the media server may read in the jobs of some steps.
+    pub media_server_reads: Vec<MediaServerWrites>,
     /// Whether wait and delay counters are there and fit each other and the elapsed time.
     pub counters: Option<Consistent>,
     /// Largest resident size of any bptm.
@@ -90,6 +92,9 @@ pub struct JobExpectation {
     /// The storage unit of their last try; none: any.
     #[serde(default)]
     pub unit: Option<String>,
+    /// The operations that their last try went through, in order; none: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Vec<Operation>>,
     /// State that they are in; none: done.
     #[serde(default)]
     pub state: Option<JobState>,

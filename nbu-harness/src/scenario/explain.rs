@@ -5,7 +5,7 @@ use super::{
     Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, KillStep, Milliseconds,
     RestoreSelection, Scenario, SetUp, Step, StreamSource, Victim, VolumeState, WindowSpec,
 };
-use super::{flows, media_server, target};
+use super::{checkpoint, flows, media_server, target};
 use crate::nbu::ScheduleType;
 use crate::primary::config::UnitSelection;
 use crate::primary::{JobOrder, PRIMARY};
@@ -45,6 +45,9 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
     if scenario.globals.set_up == SetUp::Commands {
         lines.push("NetBackup's commands set it all up, as an administrator does.".to_owned());
     }
+    if !scenario.needs.is_empty() {
+        lines.push(format!("Without {} it is skipped.", scenario.needs.join(", ")));
+    }
     if !server.disable.is_empty() {
         lines.push(format!("Its capabilities {} are switched off.", server.disable.join(", ")));
     }
@@ -78,9 +81,16 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
         format!("Storage unit group {} of {}: {how}.", group.label, group.units.join(", "))
     }));
     lines.push(format!(
-        "Policy {} for client {}, schedule {}, to {}.",
-        scenario.policy, scenario.client, scenario.schedule, scenario.policy_storage
+        "Policy {} for client {}, schedule {}, to {}{}.",
+        scenario.policy,
+        scenario.client,
+        scenario.schedule,
+        scenario.policy_storage,
+        scenario.copies.words()
     ));
+    if scenario.collect_tir {
+        lines.push("What the client had is kept on the storage with each backup (TIR).".to_owned());
+    }
     for schedule in scenario.schedules.iter().filter(|schedule| !schedule.windows.is_empty()) {
         let windows: Vec<String> = schedule.windows.iter().map(window).collect();
         let every = duration(schedule.frequency);
@@ -132,6 +142,8 @@ fn source(source: &StreamSource) -> String {
                 None => format!("{} KiB", data.kb_size),
                 Some((smallest, largest)) => format!("{smallest} to {largest} KiB"),
             };
+            let pace = data.kb_per_second.map(|kb| format!(", at most {kb} KiB in a second"));
+            let pace = pace.unwrap_or_default();
             let (ratio, again) = (data.compress_ratio, data.dedup_percent);
             let shape = match (ratio, again) {
                 (1, 0) => String::new(),
@@ -140,7 +152,7 @@ fn source(source: &StreamSource) -> String {
                 ),
             };
             format!(
-                "{} synthetic files of {size}, {} % of them random{shape}{moves_on}",
+                "{} synthetic files of {size}, {} % of them random{pace}{shape}{moves_on}",
                 data.max_files, data.percent_random
             )
         }
@@ -163,8 +175,9 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             let cancelled = backup.abort_after.map_or_else(String::new, |bytes| {
                 format!(" The operator cancels each job when {bytes} of its stream are written.")
             });
-            let checkpoints = backup.checkpoint.map_or_else(String::new, |bytes| {
-                format!(" A checkpoint ends the fragment at the first end of a file after each {bytes}.")
+            let checkpoints = backup.checkpoint.map_or_else(String::new, |every| {
+                let every = checkpoint::words(every);
+                format!(" A checkpoint ends the fragment at the first end of a file after each {every}.")
             });
             let suspended = backup.suspend_after.map_or_else(String::new, |bytes| {
                 format!(" The operator suspends each job when {bytes} of its stream are written.")
@@ -196,8 +209,9 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
             let domain = restore.domain.words();
             format!(
                 "Restore {what}, of {copy}{images}{domain}, to a new place{}: bptm reads through the plug-in in new \
-                 processes, tar writes the files.",
-                restore.media.as_ref().map(|name| format!(", on media server {name}")).unwrap_or_default()
+                 processes, tar writes the files.{}",
+                restore.media.as_ref().map(|name| format!(", on media server {name}")).unwrap_or_default(),
+                checkpoint::tell_restore(restore)
             )
         }
         Step::Verify(verify) => {
@@ -356,8 +370,13 @@ fn expected(expect: &Expectations) -> Vec<String> {
         let media = job.media.as_ref().map(|name| format!(", at last on {name}")).unwrap_or_default();
         let unit = job.unit.as_ref().map(|label| format!(", to {label}")).unwrap_or_default();
         let state = job.state.map(|state| format!(", in state {state:?}")).unwrap_or_default();
+        let operations = job.operations.as_ref().map(|all| {
+            let all: Vec<&str> = all.iter().map(|operation| operation.words()).collect();
+            format!(", by way of {}", all.join(", "))
+        });
+        let operations = operations.unwrap_or_default();
         lines.push(format!(
-            "jobs of type {kind} that end with status {}{tries}{statuses}{media}{unit}{state}: {count}",
+            "jobs of type {kind} that end with status {}{tries}{statuses}{media}{unit}{state}{operations}: {count}",
             job.status
         ));
     }
@@ -388,6 +407,9 @@ fn expected(expect: &Expectations) -> Vec<String> {
         (expect.faults_fired.then(|| "all that was to go wrong went wrong".to_owned())),
     ];
     lines.extend(told.into_iter().flatten());
+    lines.extend(expect.media_server_reads.iter().map(|limit| {
+        format!("bytes that the media server read in each job of step {}: {}", limit.step, limit.bytes)
+    }));
     lines.extend(expect.media_server_writes.iter().map(|limit| {
         format!("bytes that the media server wrote in each job of step {}: {}", limit.step, limit.bytes)
     }));

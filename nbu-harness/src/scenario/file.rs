@@ -1,5 +1,6 @@
 //! The keys of a scenario file, exactly as they may be written. Unknown keys are errors everywhere.
 
+use super::checkpoint::CheckpointFile;
 use super::domain::{
     Attempts, AttributeSource, GlobalAttributes, GroupSpec, PoolSpec, ProcessName, ScheduleSpec, SetUp,
     VolumeStep,
@@ -14,7 +15,7 @@ use super::plugin_fault::PluginFaultFile;
 use super::spec::{EmbeddedCluster, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer};
 use super::target::TargetFile;
 use super::values::{ByteSize, Milliseconds};
-use crate::nbu::{ForkPoint, HeaderOrder, ScheduleType};
+use crate::nbu::{ForkPoint, HeaderOrder, OnCopyFailure, ScheduleType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -31,6 +32,11 @@ pub(super) struct ScenarioFile {
     /// Decides everything that is generated or picked.
     #[serde(default)]
     pub(super) seed: u64,
+    /// What the storage server must be able to do: flags of `nbdevquery -liststs` such as `OptimizedImage`, or capabilities.
+    /// Without it the scenario is skipped.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) needs: Vec<Spanned<String>>,
     /// NetBackup's own settings.
     #[serde(default)]
     pub(super) nbu: Nbu,
@@ -232,12 +238,21 @@ pub(super) struct Policy {
     /// Name of the schedule that backups by hand belong to; default: the first of `schedules`, or `full`.
     #[schemars(with = "Option<String>")]
     pub(super) schedule: Option<Spanned<String>>,
-    /// Label of the storage unit or group that it writes to.
-    #[schemars(with = "String")]
-    pub(super) storage: Spanned<String>,
+    /// Label of the storage unit or group that it writes to. Give this or `copies`.
+    #[schemars(with = "Option<String>")]
+    pub(super) storage: Option<Spanned<String>>,
+    /// Inline copies: labels of 2 to 4 storage units or groups that each backup is written to at the same time.
+    #[schemars(with = "Option<Vec<String>>", length(min = 2, max = 4))]
+    pub(super) copies: Option<Spanned<Vec<Spanned<String>>>>,
+    /// What becomes of the other copies when one fails; default: they are made, and the job ends with 1.
+    #[schemars(with = "Option<OnCopyFailure>")]
+    pub(super) on_copy_failure: Option<Spanned<OnCopyFailure>>,
     /// Where the header image comes.
     #[serde(default)]
     pub(super) header: HeaderOrder,
+    /// `Collect true image restore information`: an image on the storage too, so that an import has it.
+    #[serde(default)]
+    pub(super) collect_tir: bool,
     #[serde(default)]
     #[schemars(with = "Vec<ScheduleSpec>")]
     pub(super) schedules: Vec<Spanned<ScheduleSpec>>,
@@ -338,6 +353,11 @@ pub(super) struct RestoreFile {
     pub(super) images: ImageChoice,
     /// The domain that restores.
     pub(super) domain: Domain,
+    /// How far apart checkpoints are; default: a minute. Bytes are those of the files' content.
+    pub(super) checkpoint: Option<CheckpointFile>,
+    /// The operator suspends each job when this many bytes of the stream have been read.
+    #[schemars(with = "Option<ByteSize>")]
+    pub(super) suspend_after: Option<Spanned<ByteSize>>,
     /// This many files of each backup, each in a job of its own: 1 to 1000, picked by the seed, first and last included.
     #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     pub(super) single_files: Option<Spanned<u32>>,
@@ -357,8 +377,8 @@ pub(super) struct BackupFile {
     pub(super) schedule: ScheduleType,
     pub(super) accelerator: bool,
     pub(super) forced_rescan: bool,
-    /// Takes a checkpoint at the first end of a file after so many bytes.
-    pub(super) checkpoint: Option<ByteSize>,
+    /// Takes checkpoints at ends of files, so far apart.
+    pub(super) checkpoint: Option<CheckpointFile>,
     /// The operator suspends each job when this many bytes of its stream have been written.
     pub(super) suspend_after: Option<ByteSize>,
     /// How long its images are locked (WORM), by the storage unit's retention.

@@ -181,13 +181,13 @@ pub(super) struct DuplicateFile {
     extent: Option<Spanned<ByteSize>>,
 }
 
-/// How much the jobs of a step may have written through the media server.
+/// How much the jobs of a step may have moved through the media server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MediaServerWrites {
     /// Number of the step, from 1.
     pub step: usize,
-    /// Bytes that bptm or bpdm gave to the plug-in in write calls, in each successful job of it.
+    /// Bytes that bptm or bpdm gave to the plug-in in write calls, or got in read calls, in each successful job of it.
     pub bytes: Comparison,
 }
 
@@ -221,7 +221,10 @@ pub(super) fn backup(place: Location, step: BackupStep) -> Result<BackupStep, Pr
         return wrong("a job cannot be suspended and cancelled", "leave one of the two out");
     }
     if suspend_after.is_some() && checkpoint.is_none() {
-        return wrong("a job without checkpoints cannot be suspended", "add `checkpoint: 4m`");
+        return wrong(
+            "a job without checkpoints cannot be suspended",
+            "add `checkpoint: 4m` or `checkpoint: {every: 15m}`",
+        );
     }
     Ok(step)
 }
@@ -306,7 +309,7 @@ pub(super) fn tell_resume(step: ResumeStep) -> String {
     let with = step.size_data_buffers_disk.map(|size| format!(" with buffers of {size}")).unwrap_or_default();
     format!(
         "Resume{with} every job that can be, under its job id: bpbkar goes on behind the file of the last checkpoint, bptm \
-         with the next fragment."
+         with the next fragment; a restore at the file of its last checkpoint."
     )
 }
 

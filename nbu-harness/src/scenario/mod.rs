@@ -3,13 +3,16 @@
 //! A file is YAML. `file` has its keys exactly as they may be written, `spec` is the same with every default filled
 //! in and every reference resolved, and `diagnostic` says what is wrong with one, where, and what would be right.
 
+mod checkpoint;
 mod diagnostic;
 mod domain;
 mod expect;
 mod explain;
 mod file;
 mod flows;
+mod inline;
 mod media_server;
+mod needs;
 mod plugin_fault;
 mod resolve;
 mod schema;
@@ -33,7 +36,9 @@ pub use flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
     MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
 };
+pub use inline::Copies;
 pub use media_server::{ClockOffset, PluginSpec, ThreadModel};
+pub(crate) use needs::not_claimed;
 pub use schema::schema;
 pub use spec::{
     BackupStep, Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation,

@@ -8,12 +8,11 @@ use super::file::{
 };
 use super::flows::ChangeStep;
 use super::spec::{
-    Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
-    StorageUnitSpec,
+    Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, Scenario, Step, StorageUnitSpec,
 };
 use super::topology::Domain;
 use super::values::Milliseconds;
-use super::{flows, media_server, plugin_fault, selections, target};
+use super::{checkpoint, flows, inline, media_server, needs, plugin_fault, selections, target};
 use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
@@ -44,6 +43,7 @@ impl Problem {
 
 pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
     let id = scenario_id(file.scenario)?;
+    let needs = needs::resolve(file.needs, &file.storage.server.disable)?;
     let cluster =
         file.storage.cluster.map_or_else(|| Ok(Cluster::Embedded(EmbeddedCluster::default())), cluster)?;
     let lsus = lsus(file.storage.lsus)?;
@@ -68,12 +68,15 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
     })?;
     set_up(&file.nbu, &domain.units, &replication)?;
     let place = file.run.referenced;
+    let policy_storage = inline::first(&file.policy)?;
+    let policy = (policy_storage.referenced, domain.policy_unit);
+    let policy_storage = policy_storage.value.clone();
     let run = steps(file.run, &Known { lsus: &lsus, cluster: &cluster, domain: &domain })?;
-    let policy = (file.policy.storage.referenced, domain.policy_unit);
     target::used_rightly(target.as_ref(), &domain.units, policy, (place, &run))?;
     Ok(Scenario {
         id,
         title: file.title,
+        needs,
         seed: file.seed,
         buffers: buffers(file.nbu.buffers)?,
         fork: file.nbu.fork,
@@ -88,8 +91,9 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         schedules: domain.schedules,
         limit_jobs: file.policy.limit_jobs,
         priority: file.policy.priority,
-        policy_storage: file.policy.storage.value,
+        policy_storage,
         policy_unit: domain.policy_unit,
+        copies: domain.copies,
         timeouts: timeouts(file.nbu.timeouts)?,
         cluster,
         server: file.storage.server,
@@ -99,6 +103,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         policy: file.policy.name.value,
         client: file.policy.client,
         header: file.policy.header,
+        collect_tir: file.policy.collect_tir,
         streams,
         run,
         expect: file.expect,
@@ -289,12 +294,13 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
     Ok(match step {
         StepFile::Backup(step) => {
             let place = step.referenced;
-            Step::Backup(flows::backup(place, Domain::backup(step.value)?)?)
+            let step = flows::backup(place, Domain::backup(step.value)?)?;
+            known.domain.copies.allow(place, &step)?;
+            Step::Backup(step)
         }
         StepFile::Restore(step) => {
             let media = step.media.as_ref().map(|name| known.domain.media_server(name)).transpose()?;
-            let (copy, images, domain) = (step.copy, step.images, step.domain);
-            Step::Restore(RestoreStep { media, copy, images, domain, selection: restore_selection(step)? })
+            Step::Restore(checkpoint::restore(step, media)?)
         }
         StepFile::Advance(time) => Step::Advance(time),
         StepFile::Pause(step) => Step::Pause(known.domain.pause(&step, true)?),
@@ -356,7 +362,7 @@ const fn order(order: JobOrder, step: &OrderFile) -> Step {
     Step::Order(OrderStep { order, fragment: step.fragment })
 }
 
-fn restore_selection(step: RestoreFile) -> Result<RestoreSelection, Problem> {
+pub(super) fn restore_selection(step: RestoreFile) -> Result<RestoreSelection, Problem> {
     match (step.single_files, step.files) {
         (None, None) => Ok(RestoreSelection::All),
         (Some(count), None) if (1..=1000).contains(&count.value) => {

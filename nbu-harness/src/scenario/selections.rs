@@ -10,6 +10,7 @@
 //! | `GEN_CHANGE_PERCENT`, `GEN_DELETE_PERCENT` | (ours) share of the synthetic files that change or go with each generation |
 //! | `GEN_COMPRESS_RATIO`, `GEN_DEDUP_PERCENT` | (ours) how often random content compresses, and the share of it that is there again |
 //! | `GEN_FILE_SIZES=4k-16m` | (ours) sizes of the synthetic files, instead of one |
+//! | `GEN_KB_PER_SECOND=n` | (ours) the client reads synthetic files no faster than this |
 //! | `GEN_TREE` | (ours) a generated tree; `GEN_TREE_FILES`, `GEN_TREE_BYTES`, `GEN_TREE_CHANGING` (0 or 1) describe it |
 //! | `RUST_SYSROOT`, `RUST_SYSROOT=i/n` | (ours) the Rust toolchain's directory, or the i-th of n parts of it |
 
@@ -33,6 +34,7 @@ pub(super) const DIRECTIVES: &[&str] = &[
     "GEN_COMPRESS_RATIO",
     "GEN_DEDUP_PERCENT",
     "GEN_FILE_SIZES",
+    "GEN_KB_PER_SECOND",
     "GEN_TREE",
     "GEN_TREE_FILES",
     "GEN_TREE_BYTES",
@@ -143,6 +145,7 @@ impl Builder {
             }
             "GEN_COMPRESS_RATIO" => (1..=64, "1 to 64"),
             "GEN_STREAMS" => (1..=MAX_STREAMS, "1 to 1024"),
+            "GEN_KB_PER_SECOND" => (1..=u64::MAX >> 10, "KiB in a second, at least 1"),
             "GEN_FILE_SIZES" => (1..=u64::MAX, "two sizes of 1k to 1t, such as 4k-16m"),
             "GEN_TREE_FILES" => (0..=MAX_TREE_FILES, "a number of files, at most 1000000"),
             "GEN_TREE_BYTES" => (0..=MAX_TREE_BYTES, "a size, at most 1t"),
@@ -229,6 +232,7 @@ impl Builder {
                     delete_percent: percent("GEN_DELETE_PERCENT", default.delete_percent),
                     compress_ratio: percent("GEN_COMPRESS_RATIO", default.compress_ratio),
                     dedup_percent: percent("GEN_DEDUP_PERCENT", default.dedup_percent),
+                    kb_per_second: given("GEN_KB_PER_SECOND"),
                     file_sizes: given("GEN_FILE_SIZES").map(|both| (both >> 32, both & 0xffff_ffff)),
                     generation: 0,
                     filename_offset: given("GEN_FILENAME_OFFSET").unwrap_or(default.filename_offset),

@@ -8,11 +8,12 @@ use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep, Replication,
     ResumeStep, SyntheticStep, WormLimits,
 };
+use super::inline::Copies;
 use super::media_server::{ClockOffset, PluginSpec};
 use super::target::TargetCluster;
 use super::values::{ByteSize, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
-use crate::nbu::{DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
+use crate::nbu::{CheckpointEvery, DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
 use crate::primary::JobOrder;
 use nbu_trace::orders::FaultOrder;
 use schemars::JsonSchema;
@@ -27,6 +28,9 @@ pub struct Scenario {
     pub id: String,
     /// One line for people.
     pub title: String,
+    /// What the storage server must be able to do: flags of `nbdevquery -liststs`, or capabilities.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// Decides everything that is generated or picked.
     pub seed: u64,
     /// NetBackup's buffer settings.
@@ -79,8 +83,14 @@ pub struct Scenario {
     pub policy_storage: String,
     /// Index in `units` of that unit, or of the group's first one.
     pub policy_unit: usize,
+    /// The copies that each backup makes beside its first one.
+    #[serde(skip_serializing_if = "Copies::is_one")]
+    pub copies: Copies,
     /// Where the header image comes.
     pub header: HeaderOrder,
+    /// Whether the true image restore information becomes an image on the storage.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub collect_tir: bool,
     /// Data streams of the policy's file list.
     pub streams: Vec<Stream>,
     /// What to do, in order.
@@ -432,8 +442,8 @@ impl Step {
 pub struct BackupStep {
     /// What is backed up: everything, or what changed since an earlier backup.
     pub schedule: ScheduleType,
-    /// Takes a checkpoint at the first end of a file after so many bytes.
-    pub checkpoint: Option<ByteSize>,
+    /// Takes checkpoints at ends of files, so far apart.
+    pub checkpoint: Option<CheckpointEvery>,
     /// The operator suspends each job when this many bytes of its stream have been written.
     pub suspend_after: Option<ByteSize>,
     /// How long its images are locked (WORM), by the storage unit's retention.
@@ -477,7 +487,7 @@ pub enum RestoreSelection {
 }
 
 /// A restore.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RestoreStep {
     /// Which files.
     pub selection: RestoreSelection,
@@ -485,6 +495,11 @@ pub struct RestoreStep {
     pub media: Option<String>,
     /// Which copy; none: the primary one.
     pub copy: Option<u32>,
+    /// How far apart checkpoints are.
+    pub checkpoint: CheckpointEvery,
+    /// The operator suspends each job when this many bytes of the stream have been read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend_after: Option<ByteSize>,
     /// In which domain.
     pub domain: Domain,
     /// Which backups. Incremental ones are never among them: they are no whole.

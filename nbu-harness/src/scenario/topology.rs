@@ -6,10 +6,12 @@ use super::domain::{
     GlobalAttributes, GroupSpec, KillStep, PauseStep, PoolSpec, ScheduleSpec, Victim, VolumeStep,
 };
 use super::file::{BackupFile, KillFile, Nbu, PauseFile, Policy, Unit};
+use super::inline::{self, Copies};
 use super::media_server::{self, ClockOffset, MediaServers, PluginSpec};
 use super::resolve::{Problem, twice};
 use super::spec::{BackupStep, StorageUnitSpec};
 use super::values::ByteSize;
+use crate::nbu::CheckpointEvery;
 use crate::primary::PRIMARY;
 use serde_saphyr::{Location, Spanned};
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ pub(super) struct Domain {
     pub(super) schedule: String,
     pub(super) schedules: Vec<ScheduleSpec>,
     pub(super) policy_unit: usize,
+    pub(super) copies: Copies,
 }
 
 pub(super) fn resolve(
@@ -69,6 +72,7 @@ pub(super) fn resolve(
         schedule: String::new(),
         schedules: Vec::new(),
         policy_unit: 0,
+        copies: Copies::default(),
     };
     for pool in pools {
         domain.add_pool(pool)?;
@@ -79,7 +83,8 @@ pub(super) fn resolve(
     for group in groups {
         domain.add_group(group)?;
     }
-    domain.policy_unit = domain.policy_unit(&policy.storage)?;
+    domain.policy_unit = domain.policy_unit(inline::first(policy)?)?;
+    domain.copies = inline::further(policy, |label| domain.policy_unit(label).map(drop))?;
     domain.add_schedules(policy)?;
     Ok(domain)
 }
@@ -273,7 +278,7 @@ impl Domain {
             schedule: step.schedule,
             accelerator: step.accelerator,
             forced_rescan: step.forced_rescan,
-            checkpoint: step.checkpoint,
+            checkpoint: step.checkpoint.map(|checkpoint| checkpoint.every(CheckpointEvery::BACKUP)),
             suspend_after: step.suspend_after,
             worm: step.worm,
             abort_after: step.abort_after,

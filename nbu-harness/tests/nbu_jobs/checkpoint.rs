@@ -3,7 +3,9 @@
 use std::fs;
 
 use nbu_harness::data::{GenData, TreeSpec};
-use nbu_harness::nbu::{BackupRequest, JobControl, JobEvent, JobState, Selection, Source, backup};
+use nbu_harness::nbu::{
+    BackupRequest, CheckpointEvery, JobControl, JobEvent, JobState, Selection, Source, backup,
+};
 use nbu_harness::oracle::{CompareOptions, Snapshot, compare};
 
 use crate::failure::kill;
@@ -15,7 +17,7 @@ fn rig() -> (Rig, BackupRequest) {
     let root = rig.path("tree");
     TreeSpec { seed: 6, files: 300, bytes: 6 << 20, changing: false }.generate(&root).unwrap();
     let mut request = rig.request(1, Source::Directory(root));
-    request.checkpoint_bytes = Some(1 << 20);
+    request.checkpoint = Some(CheckpointEvery::Bytes(1 << 20));
     (rig, request)
 }
 
@@ -59,7 +61,7 @@ fn generated_data_goes_on_too_and_more_than_once() {
     let mut rig = Rig::new();
     let data = GenData { kb_size: 300, max_files: 20, ..GenData::with_seed(3) };
     let mut request = rig.request(1, Source::Synthetic(data));
-    request.checkpoint_bytes = Some(700_000);
+    request.checkpoint = Some(CheckpointEvery::Bytes(700_000));
     rig.plugin_env("FAKE_OST_NOSPACE_AFTER", 2 << 20);
     assert_eq!(rig.backup(&request).state, JobState::Incomplete);
     assert_eq!(rig.backup(&resumed(&request)).state, JobState::Incomplete, "it fails again, further on");
@@ -135,7 +137,7 @@ fn a_cancelled_resume_leaves_nothing_of_any_attempt() {
 #[test]
 fn before_the_first_checkpoint_a_failed_backup_leaves_nothing() {
     let (mut rig, mut request) = rig();
-    request.checkpoint_bytes = Some(64 << 20);
+    request.checkpoint = Some(CheckpointEvery::Bytes(64 << 20));
     rig.plugin_env("FAKE_OST_NOSPACE_AFTER", 4 << 20);
     let failed = rig.backup(&request);
     assert_status(&failed, 129);

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use nbu_harness::nbu::{
-    BackupRequest, JobControl, JobEvent, JobResult, Place, RestoreRequest, Selection, Source, StatusRule,
-    backup, restore,
+    BackupRequest, CheckpointEvery, JobControl, JobEvent, JobResult, Place, RestoreRequest, Selection,
+    Source, StatusRule, backup, restore,
 };
 
 use crate::c_plugin::c_plugin;
@@ -289,6 +289,9 @@ fn a_killed_restore_ends_with_a_status() {
             storage_unit: rig.unit.clone(),
             destination: rig.path("x"),
             selection: Selection::All,
+            checkpoint: CheckpointEvery::RESTORE,
+            suspend_after: None,
+            resume: false,
         };
         let result = restore(&rig.installation, &request, &mut |event| {
             if let JobEvent::ProcessStarted { name, pid: started } = event

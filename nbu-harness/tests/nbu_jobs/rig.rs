@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::c_plugin::c_plugin;
 use nbu_harness::data::GenData;
 use nbu_harness::nbu::{
-    BackupRequest, Catalog, ExpireRequest, HeaderOrder, Installation, JobControl, JobEvent, JobResult,
-    RestoreRequest, ScheduleType, Selection, Source, StorageUnit, VerifyRequest, backup, expire, restore,
-    verify,
+    BackupRequest, Catalog, CheckpointEvery, ExpireRequest, HeaderOrder, Installation, JobControl, JobEvent,
+    JobResult, RestoreRequest, ScheduleType, Selection, Source, StorageUnit, VerifyRequest, backup, expire,
+    restore, verify,
 };
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
@@ -52,12 +52,14 @@ impl Rig {
             source,
             storage_unit: self.unit.clone(),
             header_order: HeaderOrder::Last,
-            checkpoint_bytes: None,
+            checkpoint: None,
             resume: false,
             suspend: false,
             worm_seconds: None,
             accelerator: None,
             abort_after: None,
+            inline: None,
+            collect_tir: false,
             earlier_tries: 0,
         }
     }
@@ -74,6 +76,9 @@ impl Rig {
             storage_unit: self.unit.clone(),
             destination: destination.into(),
             selection,
+            checkpoint: CheckpointEvery::RESTORE,
+            suspend_after: None,
+            resume: false,
         };
         restore(&self.installation, &request, &mut go_on)
     }

@@ -87,6 +87,8 @@ pub enum Own {
     LeavesThreads,
     /// Includes ranges that begin a block before those that it is told.
     IncludesElsewhere,
+    /// Lists images of true image restore information under other names.
+    RenamesTir,
     /// Says that every LSU has a replication target.
     ClaimsATarget,
 }
@@ -270,6 +272,11 @@ pub const DEFECTS: &[Defect] = &[
     own("loses-a-block-of-copies", "DUP-003", "data.restore", Own::LosesABlock),
     defect("copies-what-is-disabled", "DUP-004", "(Duplicate", Deed::Configured(&[("disable", "")])),
     defect("keeps-half-copies", "DUP-005", "storage.no_orphans", PRETENDS_TO_DELETE),
+    own("loses-a-block-of-both-copies", "INL-001", "data.restore", Own::LosesABlock),
+    defect("keeps-the-copy-without-room", "INL-002", "storage.empty", PRETENDS_TO_DELETE),
+    defect("keeps-what-was-to-fail", "INL-003", "storage.no_orphans", PRETENDS_TO_DELETE),
+    defect("keeps-the-killed-copy", "INL-004", "storage.empty", PRETENDS_TO_DELETE),
+    defect("reads-wrong-of-two-volumes", "INL-005", "data.restore", READS_WRONG),
     own("includes-elsewhere", "SYN-001", "data.restore", Own::IncludesElsewhere),
     defect("reads-wrong-components", "SYN-002", "data.restore", READS_WRONG),
     defect(
@@ -322,6 +329,9 @@ pub const DEFECTS: &[Defect] = &[
     defect("reads-wrong-of-another-cluster", "AIR-004", "data.restore", READS_WRONG),
     own("loses-a-block-before-a-checkpoint", "CKP-001", "data.restore", Own::LosesABlock),
     defect("reads-wrong-after-resume", "CKP-002", "data.restore", READS_WRONG),
+    own("loses-a-block-before-a-timed-checkpoint", "CKP-003", "data.restore", Own::LosesABlock),
+    defect("reads-wrong-behind-a-suspend", "CKP-004", "data.restore", READS_WRONG),
+    own("renames-true-image-restore-information", "TIR-001", "status 136", Own::RenamesTir),
     own("loses-a-block-of-generations", "GEN-001", "data.restore", Own::LosesABlock),
     defect("keeps-after-write-error", "ABI-001", "storage.no_orphans", PRETENDS_TO_DELETE),
     own("says-all-written", "ABI-002", "status 84", Own::SaysAllWritten),
@@ -351,6 +361,12 @@ pub const DEFECTS: &[Defect] = &[
     defect("keeps-cancelled-of-operator", "JOB-007", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-after-pause", "JOB-008", "data.restore", READS_WRONG),
     defect("keeps-after-the-only-try", "JOB-009", "storage.empty", PRETENDS_TO_DELETE),
+    defect(
+        "writes-and-does-not-come-to-the-catalogue",
+        "OPS-001",
+        "operations: Connecting, Writing",
+        once("stspi_create_image", STS_EACCESS, 0),
+    ),
     defect("reads-wrong-of-many", "CON-001", "data.restore", READS_WRONG),
     own("leaves-descriptors", "RES-001", "job ", Own::LeavesDescriptors),
     own("leaves-threads", "RES-002", "job ", Own::LeavesThreads),

@@ -83,4 +83,12 @@ pub(super) const CHECKS: &[Check] = &[
         "256 streams at once",
         "as many processes with a copy of the plug-in each, and every stream restores byte-identical",
     ),
+    whole(
+        "OPS-001",
+        "jobs",
+        "NBU-OPS-001",
+        false,
+        "Jobs pass through NetBackup's operations",
+        "a backup connects, writes and catalogues; a synthetic one queries, organizes readers and processes extents before",
+    ),
 ];

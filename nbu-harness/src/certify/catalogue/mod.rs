@@ -5,6 +5,7 @@ mod answers;
 mod copies;
 mod flows;
 mod imports;
+mod inline;
 mod jobs;
 mod resources;
 mod setup;
@@ -52,6 +53,11 @@ embedded!(
     "NBU-DUP-003",
     "NBU-DUP-004",
     "NBU-DUP-005",
+    "NBU-INL-001",
+    "NBU-INL-002",
+    "NBU-INL-003",
+    "NBU-INL-004",
+    "NBU-INL-005",
     "NBU-SYN-001",
     "NBU-SYN-002",
     "NBU-SYN-003",
@@ -69,6 +75,9 @@ embedded!(
     "NBU-AIR-004",
     "NBU-CKP-001",
     "NBU-CKP-002",
+    "NBU-CKP-003",
+    "NBU-CKP-004",
+    "NBU-TIR-001",
     "NBU-GEN-001",
     "NBU-ABI-001",
     "NBU-ABI-002",
@@ -93,6 +102,7 @@ embedded!(
     "NBU-SET-003",
     "NBU-SET-004",
     "NBU-SET-005",
+    "NBU-OPS-001",
     "NBU-CON-001",
 );
 
@@ -162,6 +172,7 @@ pub fn catalogue() -> &'static [Check] {
             answers::CHECKS,
             flows::CHECKS,
             copies::CHECKS,
+            inline::CHECKS,
             imports::CHECKS,
             abi::CHECKS,
             setup::CHECKS,
@@ -244,6 +255,24 @@ mod tests {
             .collect();
         let all: Vec<_> = ost_abi::STS_CAPABILITIES.iter().map(|row| row.name).collect();
         assert_eq!(claimed, all);
+    }
+
+    #[test]
+    fn a_check_whose_scenario_needs_something_is_one_of_that_claim() {
+        let mut needy = 0;
+        for check in catalogue() {
+            let Proof::Scenario { id, .. } = check.proof else { continue };
+            let (_, text) = embedded_scenarios().iter().find(|(known, _)| *known == id).unwrap();
+            let needs = crate::scenario::parse(id, text).unwrap().needs;
+            let claimed = match check.requirement {
+                Requirement::Claimed(name) => vec![name.to_owned()],
+                Requirement::Mandatory => Vec::new(),
+            };
+            assert!(crate::scenario::not_claimed(&needs, &claimed).is_empty(), "{}: {needs:?}", check.id);
+            assert_eq!(needs.is_empty(), claimed.is_empty(), "{}", check.id);
+            needy += needs.len();
+        }
+        assert!(needy > 5, "{needy}");
     }
 
     #[test]

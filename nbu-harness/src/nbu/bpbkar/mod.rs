@@ -14,6 +14,7 @@ use self::earlier::Earlier;
 use self::outlet::{Outlet, SendError};
 use self::track::{BlockSum, NO_BASE, Track};
 use super::catalog::FileRecord;
+use super::interval::CheckpointClock;
 use super::path_bytes::PathBytes;
 use super::process::Inherited;
 use super::process::link::Link;
@@ -45,7 +46,8 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         earlier: None,
         track: None,
         checkpoints: None,
-        last_checkpoint: 0,
+        clock: None,
+        resumed_at: 0,
     };
     let sent = records
         .compare_with(reference.as_ref())
@@ -89,7 +91,7 @@ impl From<SendError> for Failure {
 
 fn send(source: &Source, timeout: Duration, data: UnixStream, records: &mut Records) -> Result<u64, Failure> {
     let framed = records.track.is_some() || records.checkpoints.is_some();
-    let mut outlet = Outlet::new(data, framed, records.last_checkpoint, timeout)?;
+    let mut outlet = Outlet::new(data, framed, records.resumed_at, timeout)?;
     match source {
         Source::Directory(root) => walk::send_tree(root, &mut outlet, records)?,
         Source::Synthetic(directives) => synthetic::send(directives, &mut outlet, records)?,
@@ -110,8 +112,10 @@ struct Records {
     earlier: Option<Earlier>,
     track: Option<Track>,
     checkpoints: Option<CheckpointOrder>,
-    /// Position in the stream of the last checkpoint.
-    last_checkpoint: u64,
+    /// When the next checkpoint is due.
+    clock: Option<CheckpointClock>,
+    /// Position in the stream that a resumed backup goes on at.
+    resumed_at: u64,
 }
 
 impl Records {
@@ -136,8 +140,9 @@ impl Records {
     fn begin_checkpoints(&mut self, order: Option<CheckpointOrder>) {
         if let Some(ResumePoint { files, bytes, .. }) = order.as_ref().and_then(|order| order.resume.as_ref())
         {
-            (self.files, self.last_checkpoint) = (*files, *bytes);
+            (self.files, self.resumed_at) = (*files, *bytes);
         }
+        self.clock = order.as_ref().map(|order| CheckpointClock::new(order.every, self.resumed_at));
         self.checkpoints = order;
     }
 
@@ -150,11 +155,9 @@ impl Records {
 
     /// Takes a checkpoint, if one is due. To be called at the end of a file.
     fn checkpoint(&mut self, outlet: &mut Outlet) -> Result<(), Failure> {
-        let Some(order) = &self.checkpoints else { return Ok(()) };
-        if outlet.position() - self.last_checkpoint < order.every {
+        if !self.clock.as_mut().is_some_and(|clock| clock.is_due(outlet.position())) {
             return Ok(());
         }
-        self.last_checkpoint = outlet.position();
         // bpbrm gets the records before bptm gets the mark.
         self.flush()?;
         Ok(outlet.checkpoint(self.files)?)

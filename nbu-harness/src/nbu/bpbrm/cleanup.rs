@@ -1,8 +1,8 @@
 //! Deleting images through bpdm: an image cleanup job, and what is left of a failed backup.
 
-use super::backup::catalogue_cause;
 use super::checkpoint;
 use super::course::{Conduct, Course};
+use super::entry::catalogue_cause;
 use super::owner::{Cause, Owner, Wish};
 use super::{Found, Work};
 use crate::nbu::catalog::Catalog;
@@ -144,7 +144,7 @@ impl Conduct for Alone {
         Err(Cause::new(code::HANDSHAKE, format!("{message:?} came out of turn")))
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 

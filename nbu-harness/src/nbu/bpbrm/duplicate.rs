@@ -12,6 +12,7 @@ use crate::nbu::process::message::{
     ClientReport, CopyTask, Extent, FromClient, FromMover, MoverReport, MoverTask, Piece, ToMover, WriteTask,
 };
 use crate::nbu::request::{DuplicateMethod, DuplicateRequest, FallBack};
+use crate::nbu::result::Operation;
 use crate::nbu::status::{Place, code};
 
 /// Runs a duplication.
@@ -73,6 +74,7 @@ pub(super) fn not_offered(cause: &Cause) -> bool {
 
 /// Puts the copy into the catalogue.
 fn enter(owner: &mut Owner, found: &Found, copy: CopyRecord) -> Result<(), Cause> {
+    owner.operation(Operation::Catalog);
     let (id, number) = (&found.image.backup_id, copy.number);
     let (fragments, images) = (copy.fragments.clone(), copy.image_names());
     let mut taken = false;
@@ -133,6 +135,8 @@ fn normal(
         source: image.source.clone(),
         copy: number,
         header_order: found.copy.header_order,
+        // The list of the catalogue is what a read of the image would give.
+        tir: found.copy.tir.as_ref().map(|_| (&*found.catalog.list_path(image)).into()),
         resume: None,
         worm_seconds: None,
         framed: false,
@@ -142,6 +146,7 @@ fn normal(
     let writer = target.start(owner, "bptm", Some(writer_end), write)?;
     let extent = Extent { offset: 0, length: image.stream_bytes };
     let read = MoverTask::Read {
+        stop_after: None,
         images: vec![image.stored(&found.copy)],
         pieces: vec![Piece { image: 0, extent }],
         zeros: 0,
@@ -179,6 +184,8 @@ fn follow(
 /// A stream from one bptm to another: both have to agree on its length before images may be completed.
 #[derive(Debug, Default)]
 pub(super) struct Transfer {
+    /// What the job does once the first image is made, if that is something else.
+    writing: Option<Operation>,
     /// Images that may exist.
     pub(super) created: Vec<String>,
     sent: Option<u64>,
@@ -186,6 +193,11 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
+    /// One whose job is writing as soon as there is an image.
+    pub(super) fn that_writes() -> Self {
+        Self { writing: Some(Operation::Write), ..Self::default() }
+    }
+
     fn decide(&self) -> Result<Option<ToMover>, Cause> {
         match (self.sent, self.received) {
             (Some(sent), Some(received)) if sent == received => Ok(Some(ToMover::Finish)),
@@ -203,9 +215,12 @@ impl Conduct for Transfer {
         Err(Cause::new(code::HANDSHAKE, format!("{message:?} came out of turn")))
     }
 
-    fn mover_says(&mut self, _: &mut Owner, message: FromMover) -> Result<Option<ToMover>, Cause> {
+    fn mover_says(&mut self, owner: &mut Owner, message: FromMover) -> Result<Option<ToMover>, Cause> {
         match message {
             FromMover::Creating(name) => {
+                if let Some(operation) = self.writing.take() {
+                    owner.operation(operation);
+                }
                 self.created.push(name);
                 Ok(None)
             }
@@ -217,7 +232,7 @@ impl Conduct for Transfer {
         }
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 

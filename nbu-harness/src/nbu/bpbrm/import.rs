@@ -84,7 +84,7 @@ fn record(found: FoundCopy, list: &NewImage) -> ImageRecord {
         backup_time: found.backup_time,
         job_id: 0,
         not_imported: true,
-        tir_pruned: found.schedule_type != ScheduleType::Full,
+        tir_pruned: found.schedule_type != ScheduleType::Full && found.copy.tir.is_none(),
         stream_bytes: found.stream_bytes,
         files: 0,
         status: code::OK,
@@ -121,7 +121,7 @@ impl Conduct for Headers {
         Ok(None)
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 
@@ -143,7 +143,11 @@ fn phase_two(owner: &mut Owner, request: &ImportRequest, backup_id: &str) -> Res
     let mut course = Course::new(None, process, Some(found.image.stream_bytes));
     course.run(owner, &mut conduct).map_err(|cause| wrapped(owner, cause))?;
     let files = conduct.list.files();
-    let replaced = conduct.list.replace(backup_id, |image| image.not_imported = false);
+    let tir = course.mover_report().is_some_and(|report| report.tir.is_some());
+    let replaced = conduct.list.replace(backup_id, |image| {
+        image.not_imported = false;
+        image.tir_pruned = image.schedule_type != ScheduleType::Full && !tir;
+    });
     if replaced.map_err(catalogue_cause)?.is_none() {
         return Err(Cause::new(code::NO_ENTITY, format!("{backup_id} was expired meanwhile")));
     }
@@ -170,7 +174,7 @@ impl Conduct for Files {
         }
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 

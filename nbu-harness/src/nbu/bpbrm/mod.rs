@@ -4,20 +4,24 @@
 mod backup;
 mod checkpoint;
 mod cleanup;
+mod copies;
 mod course;
 mod duplicate;
 mod earlier;
+mod entry;
 mod import;
+mod made;
 mod owner;
 mod replicate;
 mod restore;
+mod restore_point;
 mod selection;
 mod synthetic;
 mod verify;
 
 use std::os::unix::net::UnixStream;
 
-use self::backup::catalogue_cause;
+use self::entry::catalogue_cause;
 use self::owner::{Cause, Owner};
 use super::catalog::{Catalog, CopyRecord, ImageRecord};
 use super::install::StorageUnit;
@@ -50,6 +54,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
             return code::SYSTEM_CALL;
         }
     };
+    owner.operation(order.request.operation());
     let outcome = match order.request {
         JobRequest::Backup(request) => backup::run(&mut owner, &request),
         JobRequest::Restore(request) => restore::run(&mut owner, &request),

@@ -1,6 +1,6 @@
 //! The job as its owner keeps it: connection to nbjm, wishes of the operator, log, warnings, and the result.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::nbu::process::Process;
 use crate::nbu::process::link::Link;
 use crate::nbu::process::message::{FromOwner, MoverReport, ToOwner};
 use crate::nbu::process::os::{termination_signals, timespec};
-use crate::nbu::result::{JobEvent, JobKind, JobResult, JobState, StsFailure, Warning};
+use crate::nbu::result::{JobEvent, JobKind, JobResult, JobState, Operation, StsFailure, Warning};
 use crate::nbu::status::{code, status_text};
 
 /// Log lines and warnings kept in the result.
@@ -102,6 +102,11 @@ impl Owner {
         Ok(owner)
     }
 
+    /// Descriptors that a forked half of this process has no use for.
+    pub(super) fn descriptors(&self) -> [RawFd; 2] {
+        [self.caller.raw_fd(), self.signals.as_raw_fd()]
+    }
+
     /// Starts a process of the job.
     pub(super) fn start(&mut self, name: &str, data: Option<UnixStream>) -> Result<Process, Cause> {
         let process = Process::start(&self.installation, name, self.result.job_id, data)
@@ -129,6 +134,14 @@ impl Owner {
             self.result.warnings.push(warning.clone());
         }
         self.event(JobEvent::Warning(warning));
+    }
+
+    /// The job does something else now.
+    pub(super) fn operation(&mut self, operation: Operation) {
+        if self.result.operations.last() != Some(&operation) {
+            self.result.operations.push(operation);
+            self.event(JobEvent::Operation(operation));
+        }
     }
 
     pub(super) fn event(&mut self, event: JobEvent) {

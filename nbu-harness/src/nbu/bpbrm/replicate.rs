@@ -125,7 +125,7 @@ impl Conduct for Told {
         Ok(None)
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 
@@ -234,7 +234,7 @@ impl Conduct for Replicas<'_> {
         Ok(None)
     }
 
-    fn client_ended(&mut self, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+    fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
     }
 
@@ -279,6 +279,7 @@ mod tests {
             header: format!("{id}_C1_HDR"),
             header_order: HeaderOrder::Last,
             fragments: Vec::new(),
+            tir: None,
             catalog_image: None,
             unlock_time: None,
             lock_wanted: None,

@@ -39,6 +39,57 @@ pub(super) fn plan(
     }
 }
 
+/// What is left of a plan behind a checkpoint.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rest {
+    pub(super) plan: Plan,
+    /// Members that are restored once more: the last one before the checkpoint, and every directory before it, whose
+    /// attributes come last.
+    pub(super) again: u64,
+}
+
+/// Cuts a plan behind a checkpoint: what was restored before its last member is left out.
+pub(super) fn rest_of(
+    catalog: &Catalog,
+    image: &ImageRecord,
+    plan: Plan,
+    last: &PathBytes,
+) -> Result<Rest, CatalogError> {
+    rest(plan, last, || catalog.files(&image.backup_id))
+}
+
+fn rest<I>(
+    plan: Plan,
+    last: &PathBytes,
+    files: impl Fn() -> Result<I, CatalogError>,
+) -> Result<Rest, CatalogError>
+where
+    I: Iterator<Item = Result<FileRecord, CatalogError>>,
+{
+    let mut at = None;
+    for record in files()? {
+        let record = record?;
+        if record.path == *last {
+            at = Some(record.start);
+            break;
+        }
+    }
+    // A checkpoint behind a file that the backup does not have is none.
+    let Some(at) = at else { return Ok(Rest { plan, again: 0 }) };
+    let (mut extents, mut again) = (Vec::new(), 0);
+    for record in files()? {
+        let record = record?;
+        let next = plan.extents.partition_point(|extent| extent.offset <= record.start);
+        let before = next.checked_sub(1).and_then(|index| plan.extents.get(index));
+        let planned = before.is_some_and(|extent| record.start < extent.offset + extent.length);
+        if planned && (record.start >= at || record.kind == FileKind::Directory) {
+            extents.push(Extent { offset: record.start, length: record.end() - record.start });
+            again += u64::from(record.start <= at);
+        }
+    }
+    Ok(Rest { plan: Plan { extents: merged(extents), ..plan }, again })
+}
+
 fn plan_files<I>(
     paths: &[PathBytes],
     files: impl Fn() -> Result<I, CatalogError>,
@@ -181,6 +232,29 @@ mod tests {
         assert_eq!(extents(&plan), [(1024, 1024)]);
         let outputs = vec!["a/link".into(), "b".into()];
         assert_eq!(plan.placements, [Placement { member: "ab".into(), outputs }]);
+    }
+
+    #[test]
+    fn behind_a_checkpoint_are_its_last_file_what_follows_and_all_directories() {
+        let files = [
+            record(".", FileKind::Directory, 0, 0, None),
+            record("a", FileKind::File, 512, 10, None),
+            record("b", FileKind::Directory, 1536, 0, None),
+            record("b/c", FileKind::File, 2048, 10, None),
+            record("d", FileKind::HardLink, 3072, 0, Some("a")),
+        ];
+        let rest_from = |plan: Plan, last: &str| {
+            rest(plan, &last.into(), || Ok(files.clone().into_iter().map(Ok))).unwrap()
+        };
+        let all = || Plan { extents: vec![Extent { offset: 0, length: 4608 }], ..Plan::default() };
+        let behind = rest_from(all(), "b/c");
+        // The trailer is left out: the stream may end behind any member.
+        assert_eq!((extents(&behind.plan), behind.again), (vec![(0, 512), (1536, 2048)], 3));
+        let behind = rest_from(all(), "a");
+        assert_eq!((extents(&behind.plan), behind.again), (vec![(0, 3584)], 2));
+        let some = Plan { extents: vec![Extent { offset: 2048, length: 1536 }], ..Plan::default() };
+        assert_eq!(rest_from(some, "d").plan.extents, [Extent { offset: 3072, length: 512 }]);
+        assert_eq!(rest_from(all(), "nowhere"), Rest { plan: all(), again: 0 });
     }
 
     #[test]

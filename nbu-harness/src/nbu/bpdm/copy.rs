@@ -74,6 +74,11 @@ impl Copying<'_> {
             mover.link.send(&FromMover::Progress { bytes: report.bytes })?;
             copies.push(FragmentRecord { name, ..fragment.clone() });
         }
+        if let Some(tir) = &source.copy.tir {
+            let name = format!("{id}_C{copy}_TIR");
+            self.image(mover, tir, &name, report)?;
+            report.tir = Some(name);
+        }
         let name = format!("{id}_C{copy}_HDR");
         self.image(mover, header, &name, report)?;
         (report.header, report.buffer_size, report.fragments) = (name, *buffer_size, copies);

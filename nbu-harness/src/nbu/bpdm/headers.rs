@@ -16,6 +16,8 @@ struct Images {
     header: Option<ListedImage>,
     /// The catalogue entry of a copy that was replicated.
     catalog: Option<ListedImage>,
+    /// True image restore information.
+    tir: Option<ListedImage>,
     /// By number.
     fragments: BTreeMap<u32, ListedImage>,
 }
@@ -25,6 +27,7 @@ struct Images {
 enum Part {
     Header,
     Catalog,
+    Tir,
     Fragment(u32),
 }
 
@@ -36,6 +39,7 @@ fn parse(name: &str) -> Option<(&str, u32, Part)> {
         Some(number) => Part::Fragment(number.parse().ok()?),
         None if part == "HDR" => Part::Header,
         None if part == "IM" => Part::Catalog,
+        None if part == "TIR" => Part::Tir,
         None => return None,
     };
     Some((id, copy.parse().ok()?, part))
@@ -60,6 +64,7 @@ pub(super) fn read_headers(mover: &mut Mover) -> Result<(), Failure> {
         match part {
             Part::Header => images.header = Some(image),
             Part::Catalog => images.catalog = Some(image),
+            Part::Tir => images.tir = Some(image),
             Part::Fragment(number) => {
                 images.fragments.insert(number, image);
             }
@@ -144,6 +149,7 @@ impl Reading<'_> {
                 header: listed.name.clone(),
                 header_order,
                 fragments,
+                tir: images.tir.as_ref().map(|image| image.name.clone()),
                 catalog_image: images.catalog.as_ref().map(|image| image.name.clone()),
                 unlock_time: None,
                 lock_wanted: None,
@@ -181,7 +187,8 @@ mod tests {
         assert_eq!(parse("my_C2_client_1588173008_C1_F12"), Some((id, 1, Part::Fragment(12))));
         assert_eq!(parse("my_C2_client_1588173008_C2_HDR"), Some((id, 2, Part::Header)));
         assert_eq!(parse("my_C2_client_1588173008_C1_IM"), Some((id, 1, Part::Catalog)));
-        for foreign in ["", "BEOST_SInf.img", "a_1_C1_TIR", "a_1_Cx_F1", "a_1_C1_Fx"] {
+        assert_eq!(parse("my_C2_client_1588173008_C1_TIR"), Some((id, 1, Part::Tir)));
+        for foreign in ["", "BEOST_SInf.img", "a_1_C1_MAP", "a_1_Cx_F1", "a_1_C1_Fx"] {
             assert_eq!(parse(foreign), None, "{foreign}");
         }
     }

@@ -78,7 +78,8 @@ fn run(
     };
     let data = stored.copy.fragments.iter().map(|fragment| (fragment.name.as_str(), 0));
     let told = [(stored.copy.header.as_str(), 0), (&*catalog_image, STS_EVF_INCLUDE | STS_EVF_TRIGGER)];
-    for (name, flags) in data.chain(told) {
+    let tir = stored.copy.tir.iter().map(|name| (name.as_str(), 0));
+    for (name, flags) in data.chain(tir).chain(told) {
         mover.check()?;
         let begun = server.begin_replication(&stored.image_id(name), &backup, flags);
         let operation = begun.map_err(|sts| mover.failed(Some(plugin), sts))?;

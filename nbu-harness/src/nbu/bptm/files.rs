@@ -4,7 +4,9 @@ use std::io::BufReader;
 
 use super::fragments::{FragmentReader, StreamReader};
 use super::session::{Failure, Mover};
+use super::tir;
 use crate::nbu::catalog::{FileRecord, StoredCopy};
+use crate::nbu::plugin::{Plugin, Server};
 use crate::nbu::process::message::{FromMover, MoverReport};
 use crate::nbu::status::code;
 use crate::nbu::tar_stream::{Member, MemberReader};
@@ -21,11 +23,40 @@ pub(super) fn read_files(
     let plugin = mover.load()?;
     let server = mover.open(&plugin)?;
     let mut fragments = FragmentReader::new(&plugin, &server, stored);
-    let result = fragments.check_header(mover).and_then(|()| walk(mover, &mut fragments, stored, report));
+    let walked = fragments.check_header(mover).and_then(|()| walk(mover, &mut fragments, stored, report));
     report.bytes_read = fragments.bytes_read;
-    let result = result.and_then(|()| fragments.close(mover));
+    let closed = walked.and_then(|records| fragments.close(mover).map(|()| records));
+    let records = closed.and_then(|records| with_tir(mover, &plugin, &server, stored, records, report));
     mover.pass_log(&plugin);
-    result
+    for batch in records?.chunks(RECORDS_PER_MESSAGE) {
+        mover.link.send(&FromMover::Files(batch.to_vec()))?;
+    }
+    Ok(())
+}
+
+/// What the copy's true image restore information says, if that is there and fits what is in the stream; else what is in
+/// the stream.
+fn with_tir(
+    mover: &mut Mover,
+    plugin: &Plugin,
+    server: &Server<'_>,
+    stored: &StoredCopy,
+    walked: Vec<FileRecord>,
+    report: &mut MoverReport,
+) -> Result<Vec<FileRecord>, Failure> {
+    let why = match tir::read(mover, plugin, server, stored, report) {
+        Ok(None) => return Ok(walked),
+        Ok(Some(known)) if known.iter().filter(|record| !record.tir_only).eq(&walked) => {
+            report.tir.clone_from(&stored.copy.tir);
+            return Ok(known);
+        }
+        Ok(Some(_)) => "it does not fit the stream".to_owned(),
+        // The backup is whole without it.
+        Err(failure) if failure.sts.is_some() || failure.status == code::INCONSISTENT => failure.text,
+        Err(failure) => return Err(failure),
+    };
+    mover.info(format!("the true image restore information of {} is of no use: {why}", stored.backup_id));
+    Ok(walked)
 }
 
 fn walk(
@@ -33,19 +64,16 @@ fn walk(
     fragments: &mut FragmentReader<'_>,
     stored: &StoredCopy,
     report: &mut MoverReport,
-) -> Result<(), Failure> {
+) -> Result<Vec<FileRecord>, Failure> {
     let size = usize::try_from(stored.copy.buffer_size).unwrap_or(1 << 18);
     let mut input = StreamReader::new(fragments, mover);
     let mut reader = MemberReader::new(BufReader::with_capacity(size, &mut input));
-    let mut batches = vec![Vec::new()];
+    let mut records = Vec::new();
     let outcome = loop {
         match reader.next() {
             Ok(Some(member)) => {
                 report.files += 1;
-                match batches.last_mut() {
-                    Some(batch) if batch.len() < RECORDS_PER_MESSAGE => batch.push(record(member)),
-                    _ => batches.push(vec![record(member)]),
-                }
+                records.push(record(member));
             }
             Ok(None) => break Ok(()),
             Err(error) => break Err(error),
@@ -57,10 +85,7 @@ fn walk(
         return Err(failure);
     }
     outcome.map_err(|e| Failure::new(code::NOT_TAR, e))?;
-    for batch in batches {
-        mover.link.send(&FromMover::Files(batch))?;
-    }
-    Ok(())
+    Ok(records)
 }
 
 fn record(member: Member) -> FileRecord {

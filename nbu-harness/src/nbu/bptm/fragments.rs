@@ -168,6 +168,7 @@ mod tests {
             header: "H".into(),
             header_order: HeaderOrder::Last,
             fragments: vec![fragment(1, 0, 1024), fragment(2, 1024, 1024), fragment(3, 2048, 452)],
+            tir: None,
             catalog_image: None,
             unlock_time: None,
             lock_wanted: None,

@@ -11,6 +11,7 @@ mod pair;
 mod read;
 mod ring;
 pub(crate) mod session;
+mod tir;
 mod verify;
 mod write;
 
@@ -34,8 +35,8 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
     mover.log(4, "INITIATING");
     let result = match task {
         MoverTask::Write(task) => write::write_backup(&mut mover, data, &task, &mut report),
-        MoverTask::Read { images, pieces, zeros } => {
-            let wanted = Wanted { images: &images, pieces: &pieces, zeros };
+        MoverTask::Read { images, pieces, zeros, stop_after } => {
+            let wanted = Wanted { images: &images, pieces: &pieces, zeros, stop_after };
             read::read_backup(&mut mover, data, &wanted, &mut report)
         }
         MoverTask::Compose(task) => compose::compose_backup(&mut mover, &task, &mut report),

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::header::BackupHeader;
 use super::session::{Failure, Mover, image_id};
+use super::tir;
 use super::write::per_second;
 use crate::nbu::catalog::{FragmentRecord, StoredCopy};
 use crate::nbu::plugin::{ImageWriter, Plugin, Server};
@@ -105,6 +106,10 @@ impl<'s> Output<'s> {
             return Err(Failure::new(code::NO_DATA, "the stream was empty"));
         }
         self.close_fragment(mover)?;
+        if let Some(list) = &self.task.tir {
+            let (copy, list) = (self.task.copy, list.as_path());
+            report.tir = Some(tir::write(mover, self.plugin, self.server, copy, list, report)?);
+        }
         if self.task.header_order == HeaderOrder::Last {
             self.write_header(mover, report)?;
         }

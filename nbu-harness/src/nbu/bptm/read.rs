@@ -23,6 +23,8 @@ pub(super) struct Wanted<'a> {
     pub(super) pieces: &'a [Piece],
     /// Zeros behind the last piece.
     pub(super) zeros: u64,
+    /// Bytes after which the stream ends early.
+    pub(super) stop_after: Option<u64>,
 }
 
 /// Sends what is wanted to whoever has the other end of the socket: tar, or a bptm that writes.
@@ -76,7 +78,8 @@ fn send_pieces(
 ) -> Result<(), Failure> {
     let timeout = mover.timeouts().client_read();
     let mut reported = Instant::now();
-    for Piece { image, extent } in wanted.pieces {
+    let mut stopped = false;
+    'pieces: for Piece { image, extent } in wanted.pieces {
         let Some(reader) = readers.get_mut(*image) else {
             return Err(Failure::new(code::INVALID_PARAMETER, format!("there is no backup {image} to read")));
         };
@@ -94,13 +97,18 @@ fn send_pieces(
             buffer.publish(count);
             done += count as u64;
             report.bytes += count as u64;
+            if wanted.stop_after.is_some_and(|after| report.bytes >= after) {
+                stopped = true;
+                mover.link.send(&FromMover::Held { bytes: report.bytes })?;
+                break 'pieces;
+            }
             if reported.elapsed() >= PROGRESS_EVERY {
                 reported = Instant::now();
                 mover.link.send(&FromMover::Progress { bytes: report.bytes })?;
             }
         }
     }
-    let mut zeros = wanted.zeros;
+    let mut zeros = if stopped { 0 } else { wanted.zeros };
     while zeros > 0 {
         let mut buffer = producer.empty(timeout, &mut || mover.check_pair(child))?;
         let count = usize::try_from(zeros).unwrap_or(usize::MAX).min(buffer.len());

@@ -251,6 +251,14 @@ impl NewImage {
         Ok(())
     }
 
+    /// Where the file list is, and from where it can be read up to here.
+    pub(crate) fn flushed(&mut self) -> Result<&Path, CatalogError> {
+        if let Some(out) = &mut self.out {
+            out.flush().map_err(at(&self.path))?;
+        }
+        Ok(&self.path)
+    }
+
     /// Gives the file list up: what was added so far is in the file at this path, which is the caller's now.
     pub(crate) fn into_list(mut self) -> Result<PathBuf, CatalogError> {
         self.sync()?;

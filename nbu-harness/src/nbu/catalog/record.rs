@@ -112,6 +112,9 @@ pub struct CopyRecord {
     pub header_order: HeaderOrder,
     /// Data fragments in order.
     pub fragments: Vec<FragmentRecord>,
+    /// Base name of the image of the true image restore information, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tir: Option<String>,
     /// Base name of the image that holds this catalogue entry for another domain; there is one once the copy was
     /// replicated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,10 +128,11 @@ pub struct CopyRecord {
 }
 
 impl CopyRecord {
-    /// Names of all images of the copy: the fragments, the header, and the catalogue image if there is one.
+    /// Names of all images of the copy: the fragments, the header, and those of the true image restore information and the
+    /// catalogue entry, where there are any.
     pub fn image_names(&self) -> Vec<String> {
         let data = self.fragments.iter().map(|f| f.name.clone());
-        data.chain([self.header.clone()]).chain(self.catalog_image.clone()).collect()
+        data.chain([self.header.clone()]).chain(self.tir.clone()).chain(self.catalog_image.clone()).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::nbu::catalog::{CopyRecord, FileRecord, FragmentRecord, ImageRecord};
 use crate::nbu::held::Footprint;
 use crate::nbu::install::{Installation, StorageUnit};
+use crate::nbu::interval::CheckpointEvery;
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{
     BackupRequest, CleanupRequest, DuplicateRequest, ExpireRequest, HeaderOrder, ImportRequest,
@@ -90,8 +91,7 @@ pub(crate) struct Reference {
 /// Checkpoints at the client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CheckpointOrder {
-    /// Bytes between two checkpoints at least.
-    pub(crate) every: u64,
+    pub(crate) every: CheckpointEvery,
     /// Where to go on: everything up to this file is in the backup already.
     pub(crate) resume: Option<ResumePoint>,
 }
@@ -128,6 +128,7 @@ pub(crate) struct RestoreOrder {
     /// Where the stream comes from: generated files are checked and not created.
     pub(crate) source: Source,
     pub(crate) placements: Vec<Placement>,
+    pub(crate) checkpoint: CheckpointEvery,
     pub(crate) timeout_ms: u64,
 }
 
@@ -148,6 +149,11 @@ pub(crate) enum FromClient {
     Files(Vec<FileRecord>),
     /// tar: how many files have been restored.
     Restored(u64),
+    /// tar: a checkpoint. So many files have been restored, the last of them is that member of the stream.
+    RestoredTo {
+        files: u64,
+        path: PathBytes,
+    },
     /// Last.
     Done(ClientReport),
 }
@@ -258,6 +264,8 @@ pub(crate) struct MoverReport {
     pub(crate) buffer_size: u32,
     pub(crate) fragments: Vec<FragmentRecord>,
     pub(crate) header: String,
+    /// Image of the true image restore information that was written, or read.
+    pub(crate) tir: Option<String>,
     /// Until when the images are locked.
     pub(crate) unlock_time: Option<u64>,
     /// Until when they should be.
@@ -283,6 +291,7 @@ impl MoverReport {
             header: self.header.clone(),
             header_order,
             fragments: self.fragments.clone(),
+            tir: self.tir.clone(),
             catalog_image: None,
             unlock_time: self.unlock_time,
             lock_wanted: self.lock_wanted,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::nbu::catalog::{CopyRecord, FragmentRecord, ImageRecord, StoredCopy};
+use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{DuplicateMethod, HeaderOrder, ScheduleType, Source};
 
 /// A checkpoint as bptm made it: what is on the storage, complete.
@@ -31,6 +32,8 @@ pub(crate) enum MoverTask {
         images: Vec<StoredCopy>,
         pieces: Vec<Piece>,
         zeros: u64,
+        /// Bytes after which the stream ends early: the operator suspends the job there.
+        stop_after: Option<u64>,
     },
     Verify {
         image: Box<ImageRecord>,
@@ -82,6 +85,9 @@ pub(crate) struct WriteTask {
     /// Number of the copy that is written.
     pub(crate) copy: u32,
     pub(crate) header_order: HeaderOrder,
+    /// The file list that becomes the true image restore information on the storage; it is whole when the stream is. None:
+    /// there is none there.
+    pub(crate) tir: Option<PathBytes>,
     /// Goes on behind this checkpoint.
     pub(crate) resume: Option<Checkpoint>,
     /// How long the images are locked afterwards, in seconds.

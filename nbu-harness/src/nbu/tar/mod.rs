@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use self::extract::{ExtractError, Extractor};
 use self::place::Destination;
+use super::interval::CheckpointClock;
 use super::path_bytes::PathBytes;
 use super::process::Inherited;
 use super::process::link::Link;
@@ -29,8 +30,13 @@ const MAX_WARNINGS: u64 = 10_000;
 pub(crate) fn run(mut inherited: Inherited) -> i32 {
     let Some(ToClient::Restore(order)) = inherited.order() else { return code::HANDSHAKE };
     let Inherited { link, data } = inherited;
-    let mut restore =
-        Restore { link, report: ClientReport::default(), warnings: 0, reported: Instant::now() };
+    let mut restore = Restore {
+        link,
+        report: ClientReport::default(),
+        warnings: 0,
+        reported: Instant::now(),
+        checkpoints: CheckpointClock::new(order.checkpoint, 0),
+    };
     if let Err(failure) = restore.run(order, data) {
         restore.report.status = failure.status;
         restore.report.text = failure.text;
@@ -75,6 +81,7 @@ struct Restore {
     report: ClientReport,
     warnings: u64,
     reported: Instant,
+    checkpoints: CheckpointClock,
 }
 
 impl Restore {
@@ -108,7 +115,10 @@ impl Restore {
             let path = member.path.clone();
             self.report.bytes += member.data_length;
             match extractor.extract(member, reader) {
-                Ok(files) => self.report.files += files,
+                Ok(files) => {
+                    self.report.files += files;
+                    self.checkpoint(&path);
+                }
                 Err(ExtractError::File(error)) => {
                     failed += 1;
                     self.warn(path, format!("not restored: {error}"));
@@ -138,6 +148,7 @@ impl Restore {
         while let Some(member) = reader.next()? {
             self.check_file(&member, reader, directives, &mut buffer)?;
             self.report.files += 1;
+            self.checkpoint(&member.path);
             self.progress();
         }
         if !self.report.bad_ranges.is_empty() {
@@ -194,6 +205,14 @@ impl Restore {
         if self.warnings <= MAX_WARNINGS {
             // A broken connection shows when the report is sent.
             let _ = self.link.send(&FromClient::Warning(Warning { path, text }));
+        }
+    }
+
+    /// Takes a checkpoint behind a member, if one is due.
+    fn checkpoint(&mut self, path: &PathBytes) {
+        if self.checkpoints.is_due(self.report.bytes) {
+            // A broken connection shows when the report is sent.
+            let _ = self.link.send(&FromClient::RestoredTo { files: self.report.files, path: path.clone() });
         }
     }
 

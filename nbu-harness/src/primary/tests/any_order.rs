@@ -31,6 +31,7 @@ fn verify(storage: &str) -> Submission {
         io_streams: 1,
         tries: 1,
         priority: 7,
+        further_copies: Vec::new(),
         window_closes: None,
     }
 }

@@ -54,9 +54,14 @@ fn a_job_is_found_in_the_jobs_database_as_it_went() {
     let started = JobEvent::ProcessStarted { name: "bpbrm".into(), pid: 4711 };
     let other = JobEvent::ProcessStarted { name: "bptm".into(), pid: 4712 };
     let moved = JobEvent::Progress { bytes: 512 << 10, files: 0, total_bytes: Some(1 << 20) };
-    for event in [started, other, JobEvent::Log("begin writing".into()), moved] {
+    let operation = || JobsDb::open(home.path()).unwrap().job(id).unwrap().unwrap().operation;
+    assert_eq!(operation(), Some(Operation::Connect));
+    let writes = JobEvent::Operation(Operation::Write);
+    for event in [started, other, writes, JobEvent::Log("begin writing".into()), moved] {
         bpjobd.event(id, world.core.now(), &event).unwrap();
     }
+    // The table of jobs knows the first operation only, and takes nothing back.
+    tell_all(&bpjobd, &world);
     // Another process looks, as bpdbjobs does.
     let seen = JobsDb::open(home.path()).unwrap().job(id).unwrap().unwrap();
     assert_eq!((seen.state, seen.operation), (Known::Active, Some(Operation::Write)));
@@ -77,8 +82,9 @@ fn a_job_is_found_in_the_jobs_database_as_it_went() {
     tell_changed(&bpjobd, &mut world);
     // Nothing that comes too late changes a job that is done, or is an error.
     bpjobd.event(id, world.core.now(), &JobEvent::Log("too late".into())).unwrap();
+    bpjobd.event(id, world.core.now(), &JobEvent::Operation(Operation::Catalog)).unwrap();
     let seen = JobsDb::open(home.path()).unwrap().job(id).unwrap().unwrap();
-    assert_eq!((seen.state, seen.status), (Known::Done, Some(0)));
+    assert_eq!((seen.state, seen.status, seen.operation), (Known::Done, Some(0), None));
     assert_eq!(seen.tries.iter().map(|one| one.status).collect::<Vec<_>>(), [Some(84), Some(0)]);
     assert!(seen.request.controls.restartable && !seen.request.controls.killable);
     says_the_same(&bpjobd, &world);

@@ -2,11 +2,12 @@
 
 mod any_order;
 mod bpjobd;
+mod copies;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::data::GenData;
-use crate::nbu::{HeaderOrder, Installation, JobState, ScheduleType, Source};
+use crate::nbu::{HeaderOrder, Installation, JobState, OnCopyFailure, ScheduleType, Source};
 use crate::primary::config::{
     Config, Globals, Group, Policy, Pool, Schedule, Unit, UnitSelection, Volume, Window,
 };
@@ -31,8 +32,11 @@ fn policy(name: &str, storage: &str, streams: usize) -> Policy {
         name: name.into(),
         client: format!("client-of-{name}"),
         storage: storage.into(),
+        further_copies: Vec::new(),
+        on_copy_failure: OnCopyFailure::Continue,
         streams: (0..streams as u64).map(|seed| Source::Synthetic(GenData::with_seed(seed))).collect(),
         header: HeaderOrder::Last,
+        collect_tir: false,
         schedules: vec![
             schedule("full", ScheduleType::Full, 7 * DAY),
             schedule("diff", ScheduleType::Differential, DAY),

@@ -13,8 +13,10 @@ use super::duplicate::{Transfer, not_offered};
 use super::owner::{Cause, Owner};
 use super::{Work, catalogue_cause};
 use crate::nbu::catalog::{Catalog, CopyRecord, ImageRecord, NewImage, StoredCopy};
+use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::process::message::{ComposeTask, MoverReport, MoverTask, WriteTask};
 use crate::nbu::request::{FallBack, HeaderOrder, ScheduleType, SyntheticRequest, backup_id};
+use crate::nbu::result::Operation;
 use crate::nbu::status::code;
 use crate::nbu::tar_stream::TRAILER;
 
@@ -32,9 +34,9 @@ pub(super) fn run(owner: &mut Owner, request: &SyntheticRequest) -> Result<(), C
     let names: Vec<&str> = components.iter().map(|image| image.backup_id.as_str()).collect();
     owner.info("bpsynth", pid, format!("{id} is made of {}", names.join(", ")));
     let mut new_image = catalog.begin(&id, request.job_id).map_err(catalogue_cause)?;
-    owner.info("bpsynth", pid, "process extents");
     let plan = plan(&catalog, &components, &mut new_image)?;
-    let job = Job { request, components: &components, plan: &plan, backup_time };
+    let list = new_image.flushed().map_err(catalogue_cause)?.into();
+    let job = Job { request, components: &components, plan: &plan, backup_time, list };
     let work =
         Work { storage_unit: request.storage_unit.clone(), backup_time, policy: request.policy.clone() };
     let mut made = None;
@@ -97,6 +99,8 @@ struct Job<'a> {
     components: &'a [ImageRecord],
     plan: &'a Plan,
     backup_time: u64,
+    /// File list of the new backup.
+    list: PathBytes,
 }
 
 impl Job<'_> {
@@ -106,6 +110,11 @@ impl Job<'_> {
 
     fn header_order(&self) -> HeaderOrder {
         self.newest().and_then(|image| image.copy(None)).map_or(HeaderOrder::Last, |copy| copy.header_order)
+    }
+
+    /// Whether its true image restore information becomes an image: as that of its newest component did.
+    fn keeps_tir(&self) -> bool {
+        self.newest().is_some_and(|image| image.copies.iter().any(|copy| copy.tir.is_some()))
     }
 
     /// The copy of each component that is read: the one on the LSU that is written to, where there is one.
@@ -130,6 +139,7 @@ impl Job<'_> {
             source: newest.source.clone(),
             copy: FIRST_COPY,
             header_order: self.header_order(),
+            tir: self.keeps_tir().then(|| self.list.clone()),
             resume: None,
             worm_seconds: None,
             framed: false,
@@ -140,6 +150,7 @@ impl Job<'_> {
 
     /// The storage composes the image.
     fn optimized(&self, owner: &mut Owner, work: &Work) -> Result<MoverReport, Cause> {
+        owner.operation(Operation::OrganizeReaders);
         let task = MoverTask::Compose(ComposeTask {
             write: self.write_task()?,
             images: self.sources()?,
@@ -152,10 +163,12 @@ impl Job<'_> {
 
     /// One bptm reads the pieces, another writes.
     fn normal(&self, owner: &mut Owner, work: &Work) -> Result<MoverReport, Cause> {
+        owner.operation(Operation::OrganizeReaders);
         owner.info("bpsynth", std::process::id(), "organize readers");
         let (reader_end, writer_end) = UnixStream::pair().map_err(|e| Cause::new(code::SYSTEM_CALL, e))?;
         let writer = work.start(owner, "bptm", Some(writer_end), MoverTask::Write(self.write_task()?))?;
         let read = MoverTask::Read {
+            stop_after: None,
             images: self.sources()?,
             pieces: self.plan.pieces.clone(),
             zeros: TRAILER.len() as u64,
@@ -167,7 +180,9 @@ impl Job<'_> {
 
     /// Follows the processes; what they made is deleted when they fail.
     fn follow(&self, owner: &mut Owner, mut course: Course, work: &Work) -> Result<MoverReport, Cause> {
-        let mut conduct = Transfer::default();
+        owner.operation(Operation::ProcessExtents);
+        owner.info("bpsynth", std::process::id(), "process extents");
+        let mut conduct = Transfer::that_writes();
         let outcome = course.run(owner, &mut conduct);
         let report = course.mover_report();
         let expected = self.plan.bytes;
@@ -188,6 +203,7 @@ impl Job<'_> {
         id: &str,
         report: &MoverReport,
     ) -> Result<(), Cause> {
+        owner.operation(Operation::Catalog);
         let newest = self.newest().ok_or_else(|| nothing(self.request))?;
         let copy = report.copy_record(FIRST_COPY, &self.request.storage_unit, self.header_order());
         let image = ImageRecord {

@@ -1,10 +1,16 @@
 //! The course of a job: bpbrm listens to its processes until all have ended, stops them when something goes wrong, and
 //! decides afterwards what the real cause was.
 
+mod hand;
+mod stop;
+
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+pub(super) use self::hand::CopyEnd;
+use self::hand::{Hand, Rank, Side};
+use self::stop::give_up;
 use super::owner::{Cause, Owner, Wish};
 use crate::nbu::process::Process;
 use crate::nbu::process::message::{ClientReport, FromClient, FromMover, MoverReport, ToMover};
@@ -16,27 +22,23 @@ const REAP: Duration = Duration::from_secs(5);
 /// Longest wait between two looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How much a cause explains: the first in this order is the job's, the others are its consequences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    Operator,
-    MoverKilled,
-    Mover,
-    ClientDied,
-    Client,
-    Silence,
-    /// A connection broke, most likely because its other end failed.
-    Connection,
-}
-
 /// What a job does with the messages that only it gets.
 pub(super) trait Conduct {
     /// A message of the client's process, other than logs, warnings and its end.
     fn client_says(&mut self, owner: &mut Owner, message: FromClient) -> Result<(), Cause>;
     /// A message of bptm or bpdm, other than logs, warnings, progress and its end. May return an answer.
     fn mover_says(&mut self, owner: &mut Owner, message: FromMover) -> Result<Option<ToMover>, Cause>;
-    /// Called when the client's process has ended well; may return an answer for bptm.
-    fn client_ended(&mut self, report: &ClientReport) -> Result<Option<ToMover>, Cause>;
+    /// The same, of the bptm that writes a certain one of several copies, counted from 0.
+    fn copy_says(
+        &mut self,
+        owner: &mut Owner,
+        _copy: usize,
+        message: FromMover,
+    ) -> Result<Option<ToMover>, Cause> {
+        self.mover_says(owner, message)
+    }
+    /// Called when the client's process has ended well, for each bptm that writes; may return an answer for it.
+    fn client_ended(&mut self, copy: usize, report: &ClientReport) -> Result<Option<ToMover>, Cause>;
     /// Called when the bptm that reads has ended well; may return an answer for the one that writes.
     fn reader_ended(&mut self, _: &MoverReport) -> Result<Option<ToMover>, Cause> {
         Ok(None)
@@ -45,28 +47,16 @@ pub(super) trait Conduct {
     fn files(&self) -> u64;
 }
 
-/// A bptm or bpdm of the job, and what it reported.
-#[derive(Debug, Default)]
-struct Hand {
-    process: Option<Process>,
-    report: Option<MoverReport>,
-}
-
-/// Which of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Mover,
-    Reader,
-}
-
 /// Processes of a job while they run, and what is known of their end.
 pub(super) struct Course {
     client: Option<Process>,
-    /// bptm or bpdm that writes, or works alone.
-    mover: Hand,
+    /// bptm or bpdm that writes, or works alone; one for each copy that is written at once.
+    movers: Vec<Hand>,
     /// bptm that reads what the other one writes.
     reader: Hand,
     pub(super) client_report: Option<ClientReport>,
+    /// Whether the job goes on with the other copies when one fails.
+    spares: bool,
     causes: Vec<(Rank, Cause)>,
     /// When stopping has to be over.
     stopping: Option<Instant>,
@@ -85,9 +75,10 @@ impl Course {
     pub(super) fn new(client: Option<Process>, mover: Process, total_bytes: Option<u64>) -> Self {
         Self {
             client,
-            mover: Hand { process: Some(mover), report: None },
+            movers: vec![Hand::of(mover)],
             reader: Hand::default(),
             client_report: None,
+            spares: false,
             causes: Vec::new(),
             stopping: None,
             mover_put_down: false,
@@ -105,20 +96,26 @@ impl Course {
     }
 
     /// What the bptm or bpdm that writes or works alone reported.
-    pub(super) const fn mover_report(&mut self) -> Option<MoverReport> {
-        self.mover.report.take()
+    pub(super) fn mover_report(&mut self) -> Option<MoverReport> {
+        self.movers.first_mut()?.report.take()
     }
 
-    const fn hand(&mut self, side: Side) -> &mut Hand {
+    fn hand(&mut self, side: Side) -> &mut Hand {
         match side {
-            Side::Mover => &mut self.mover,
+            Side::Mover(index) => &mut self.movers[index],
             Side::Reader => &mut self.reader,
         }
     }
 
+    /// All of the job's bptm and bpdm.
+    fn sides(&self) -> impl Iterator<Item = Side> + use<> {
+        (0..self.movers.len()).map(Side::Mover).chain([Side::Reader])
+    }
+
     /// The processes that still run.
     fn running(&self) -> impl Iterator<Item = &Process> {
-        self.client.iter().chain(&self.mover.process).chain(&self.reader.process)
+        let hands = self.movers.iter().chain([&self.reader]);
+        self.client.iter().chain(hands.filter_map(|hand| hand.process.as_ref()))
     }
 
     /// Work that no cancel interrupts.
@@ -131,8 +128,9 @@ impl Course {
     pub(super) fn run(&mut self, owner: &mut Owner, conduct: &mut dyn Conduct) -> Result<(), Cause> {
         while self.running().next().is_some() {
             self.hear_client(owner, conduct);
-            self.hear_hand(Side::Mover, owner, conduct);
-            self.hear_hand(Side::Reader, owner, conduct);
+            for side in self.sides() {
+                self.hear_hand(side, owner, conduct);
+            }
             self.heed_operator(owner);
             self.mind_the_clock(owner);
             let open: Vec<&Process> = self.running().collect();
@@ -185,17 +183,30 @@ impl Course {
             FromClient::Warning(warning) => owner.warn(warning),
             FromClient::Done(report) => {
                 let good = matches!(report.status, code::OK | code::PARTIAL);
-                let answer = if good { conduct.client_ended(&report)? } else { None };
-                if !good {
+                if good {
+                    self.client_ended(owner, conduct, &report);
+                } else {
                     let cause = Cause { status: report.status, text: report.text.clone(), sts: None };
                     self.fail(owner, connection_or(Rank::Client, report.status), cause);
                 }
                 self.client_report = Some(report);
-                self.answer(answer);
             }
             message => conduct.client_says(owner, message)?,
         }
         Ok(())
+    }
+
+    /// Tells every bptm that writes what the end of the client means for it.
+    fn client_ended(&mut self, owner: &mut Owner, conduct: &mut dyn Conduct, report: &ClientReport) {
+        for copy in 0..self.movers.len() {
+            if !self.movers[copy].is_at_work() {
+                continue;
+            }
+            match conduct.client_ended(copy, report) {
+                Ok(answer) => self.answer(copy, answer),
+                Err(cause) => self.hand_failed(Side::Mover(copy), owner, Rank::Client, cause),
+            }
+        }
     }
 
     fn client_gone(&mut self, owner: &mut Owner) {
@@ -224,13 +235,13 @@ impl Course {
                 Err(error) => {
                     mover.signal(Signal::KILL);
                     let cause = Cause::new(code::CONNECTION_BROKEN, error);
-                    self.fail(owner, Rank::Connection, cause);
+                    self.hand_failed(side, owner, Rank::Connection, cause);
                     self.hand_gone(side, owner);
                     Ok(())
                 }
             };
             if let Err(cause) = said {
-                self.fail(owner, Rank::Mover, cause);
+                self.hand_failed(side, owner, Rank::Mover, cause);
             }
         }
     }
@@ -249,8 +260,8 @@ impl Course {
                 owner.info("bptm", pid, "started as child");
                 owner.event(JobEvent::ProcessStarted { name: "bptm child".into(), pid });
             }
-            // What is written counts.
-            FromMover::Progress { .. } if side == Side::Reader => {}
+            // What is written counts, and of several copies one.
+            FromMover::Progress { .. } if !self.leads(side) => {}
             FromMover::Progress { bytes } => {
                 let (files, total_bytes) = (conduct.files(), self.total_bytes);
                 owner.event(JobEvent::Progress { bytes, files, total_bytes });
@@ -263,7 +274,7 @@ impl Course {
                 }
             }
             FromMover::Done(report) => {
-                owner.take_report(&report, side == Side::Mover);
+                owner.take_report(&report, self.leads(side));
                 let answer = match (side, report.status) {
                     (Side::Reader, code::OK) => conduct.reader_ended(&report),
                     _ => Ok(None),
@@ -271,15 +282,21 @@ impl Course {
                 if report.status != code::OK {
                     let cause =
                         Cause { status: report.status, text: report.text.clone(), sts: report.sts.clone() };
-                    self.fail(owner, connection_or(Rank::Mover, report.status), cause);
+                    self.hand_failed(side, owner, connection_or(Rank::Mover, report.status), cause);
                 }
                 self.hand(side).report = Some(*report);
-                self.answer(answer?);
+                self.answer(0, answer?);
             }
-            message => {
-                let answer = conduct.mover_says(owner, message)?;
-                self.answer(answer);
-            }
+            message => match side {
+                Side::Mover(copy) => {
+                    let answer = conduct.copy_says(owner, copy, message)?;
+                    self.answer(copy, answer);
+                }
+                Side::Reader => {
+                    let answer = conduct.mover_says(owner, message)?;
+                    self.answer(0, answer);
+                }
+            },
         }
         Ok(())
     }
@@ -293,90 +310,18 @@ impl Course {
         if self.hand(side).report.is_none() {
             let status = if killed { code::MEDIA_MANAGER_KILLED } else { code::CONNECTION_BROKEN };
             let rank = if killed && !self.mover_put_down { Rank::MoverKilled } else { Rank::Connection };
-            self.fail(owner, rank, Cause::new(status, format!("{name} {ended}")));
+            self.hand_failed(side, owner, rank, Cause::new(status, format!("{name} {ended}")));
         }
     }
 
-    fn answer(&mut self, answer: Option<ToMover>) {
-        if let (Some(answer), Some(mover), None) = (answer, &mut self.mover.process, self.stopping) {
+    /// Answers a bptm that writes.
+    fn answer(&mut self, copy: usize, answer: Option<ToMover>) {
+        let Some(hand) = self.movers.get_mut(copy).filter(|hand| hand.lost.is_none()) else { return };
+        if let (Some(answer), Some(mover), None) = (answer, &mut hand.process, self.stopping) {
             // A mover that is gone is noticed when it is listened to.
             let _ = mover.link.send(&answer);
         }
     }
-
-    /// Follows the operator, who may cancel what is being suspended, and notices when nbjm goes, also while the job stops.
-    fn heed_operator(&mut self, owner: &mut Owner) {
-        let wish = owner.wish();
-        if wish == self.heeded || (self.unstoppable && wish != Wish::Abandoned) {
-            return;
-        }
-        let cause = match wish {
-            Wish::GoOn => return,
-            Wish::Cancel => Cause::new(code::CANCELLED, "cancelled"),
-            Wish::Suspend => Cause::new(code::SUSPENDED, "suspended"),
-            Wish::Abandoned => Cause::new(code::CONNECTION_BROKEN, "nbjm has gone"),
-        };
-        self.heeded = wish;
-        let before = self.causes.len();
-        self.causes.retain(|(rank, _)| *rank != Rank::Operator);
-        if self.causes.len() < before {
-            // It is stopping already; the last word is the job's.
-            owner.info("bpbrm", std::process::id(), &cause.text);
-            self.causes.push((Rank::Operator, cause));
-        } else {
-            self.fail(owner, Rank::Operator, cause);
-        }
-    }
-
-    fn mind_the_clock(&mut self, owner: &mut Owner) {
-        let timeout = owner.installation.timeouts.client_read();
-        match self.stopping {
-            Some(deadline) if Instant::now() >= deadline => {
-                // Its death is no news then: the job has ended for the reason that it was to stop for.
-                self.mover_put_down = self.mover.process.is_some() || self.reader.process.is_some();
-                for process in self.running() {
-                    owner.info(process.name(), process.id(), "did not stop in time and is killed");
-                    process.signal(Signal::KILL);
-                }
-                // Once is enough: a killed process closes its connection.
-                self.stopping = Some(Instant::now() + owner.installation.timeouts.stop().max(TICK));
-            }
-            None if self.heard.elapsed() >= timeout => {
-                let what = format!("no process of the job said anything for {} s", timeout.as_secs_f32());
-                self.fail(owner, Rank::Silence, Cause::new(code::TIMED_OUT, what));
-            }
-            _ => {}
-        }
-    }
-
-    /// Notes a cause and stops everything.
-    fn fail(&mut self, owner: &mut Owner, rank: Rank, cause: Cause) {
-        let line = cause.text.clone();
-        owner.info("bpbrm", std::process::id(), line);
-        // After the order to stop, its execution is no news.
-        if !(self.stopping.is_some() && cause.status == code::CANCELLED) {
-            self.causes.push((rank, cause));
-        }
-        if self.stopping.is_some() {
-            return;
-        }
-        self.stopping = Some(Instant::now() + owner.installation.timeouts.stop());
-        let order = give_up(owner);
-        for side in [Side::Mover, Side::Reader] {
-            let hand = self.hand(side);
-            if let (Some(process), None) = (&mut hand.process, &hand.report) {
-                let _ = process.link.send(&order);
-            }
-        }
-        if let Some(client) = self.client.as_mut().filter(|_| self.client_report.is_none()) {
-            client.signal(Signal::TERM);
-        }
-    }
-}
-
-/// How bptm is to give up: without nbjm the job may be tried again elsewhere already, under the same names.
-fn give_up(owner: &mut Owner) -> ToMover {
-    if owner.wish() == Wish::Abandoned { ToMover::Leave } else { ToMover::Abort }
 }
 
 /// Statuses that say no more than that a peer is gone.
