@@ -1,6 +1,7 @@
 //! The NetBackup domain of a run: a primary and media servers as processes, configured as the scenario says, and told
 //! what to do by this side as an operator would.
 
+use super::lifecycle;
 use super::pause::Paused;
 use super::record::{JobRecord, PauseOutcome};
 use super::setup::Storage;
@@ -9,9 +10,12 @@ use super::{Observer, SetupError, Stand};
 use crate::nbu::Installation;
 use crate::primary::config::{AllocationStatuses, Config, Globals, Policy, Schedule, Window};
 use crate::primary::{Job, JobOrder, Operator, PRIMARY, PrimaryError, Servers, Submission, Until, Watch};
-use crate::scenario::{GlobalAttributes, Milliseconds, PauseStep, Scenario, ScheduleSpec};
+use crate::scenario::{Domain as Side, GlobalAttributes, Milliseconds, PauseStep, Scenario, ScheduleSpec};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// Ids of the target domain's jobs begin here, so that those of both are told apart.
+const TARGET_JOBS: u64 = 10_001;
 
 /// A running domain.
 pub(super) struct Domain<'a> {
@@ -42,14 +46,14 @@ impl<'a> Domain<'a> {
         scenario: &Scenario,
         installation: &Installation,
         policy: Policy,
-        first_job_id: u64,
+        side: Side,
         storage: Storage,
         stand: &'a Stand,
         observer: &'a dyn Observer,
     ) -> Result<Self, SetupError> {
         let home = installation.work_dir.clone();
         std::fs::create_dir_all(&home).map_err(SetupError::io("create", &home))?;
-        let config = Config { first_job_id, ..configuration(scenario, installation, policy, storage) };
+        let config = configuration(scenario, installation, policy, storage, side);
         let servers = Servers::new(&installation.exe, &home);
         for name in &scenario.media_servers {
             servers.start(name)?;
@@ -266,11 +270,16 @@ fn configuration(
     installation: &Installation,
     policy: Policy,
     storage: Storage,
+    side: Side,
 ) -> Config {
     let media_servers = scenario.media_servers.iter().map(|name| (name.clone(), installation.clone()));
     let Storage { volumes, pools, units, groups } = storage;
+    let import_units = lifecycle::import_units(scenario, side, &pools, &units);
     Config {
-        first_job_id: 1,
+        first_job_id: match side {
+            Side::Source => 1,
+            Side::Target => TARGET_JOBS,
+        },
         clock_start: scenario.globals.clock_start,
         globals: globals(&scenario.globals),
         media_servers: media_servers.collect(),
@@ -280,6 +289,9 @@ fn configuration(
         groups,
         policies: vec![policy],
         allocation: AllocationStatuses::default(),
+        lifecycle_policies: lifecycle::policies(scenario, side),
+        lifecycle: lifecycle::parameters(&scenario.globals.slp),
+        import_units,
     }
 }
 

@@ -118,6 +118,7 @@ impl Jobs<'_> {
                 storage_unit: nowhere(),
                 master_server: "primary1".into(),
                 slp: self.scenario.policy.clone(),
+                source_copy: None,
             });
             let asked = self.asked(backup.unit.clone(), backup.stream, backup.backup_id.clone(), request);
             Submission { io_streams: 2, ..asked }
@@ -156,7 +157,7 @@ impl Jobs<'_> {
         step: ImportReplicasStep,
     ) -> Result<(), SetupError> {
         let unit = &self.scenario.units[step.unit];
-        let request = ReplicaImportRequest { job_id: 0, storage_unit: nowhere() };
+        let request = ReplicaImportRequest { job_id: 0, storage_unit: nowhere(), events: None, slp: None };
         let name = format!("events of LSU {}", unit.lsu);
         let job = self.asked(unit.label.clone(), 0, name, JobRequest::ImportReplicas(request));
         let results = self.run_in(Side::Target, step_index, vec![job])?;
@@ -181,6 +182,8 @@ impl Jobs<'_> {
                 method: step.method,
                 fall_back: step.fall_back,
                 extent_bytes: step.extent.0,
+                lifecycle_operation: None,
+                again: false,
             });
             // It reads and writes: two I/O streams.
             let asked = self.asked(to.clone(), backup.stream, backup.backup_id.clone(), request);
@@ -188,6 +191,11 @@ impl Jobs<'_> {
         });
         let results = self.run_in(Side::Source, step_index, jobs.collect())?;
         self.records.extend(results);
+        self.copies_of(backups)
+    }
+
+    /// How many copies each backup has.
+    pub(super) fn copies_of(&self, backups: &[Backup]) -> Result<Vec<(String, u64)>, SetupError> {
         let catalog = Catalog::open(&self.installation.work_dir)?;
         let mut copies = Vec::new();
         for backup in backups {

@@ -10,8 +10,8 @@ use super::{Observer, SetupError, Stand};
 use crate::data::{ChangingFile, Mutator};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{
-    Accelerator, Catalog, ExpireRequest, Installation, JobState, PathBytes, RestoreRequest, ScheduleType,
-    Selection, StorageUnit, VerifyRequest,
+    Accelerator, Catalog, ExpireRequest, Installation, JobKind, JobState, PathBytes, RestoreRequest,
+    ScheduleType, Selection, StorageUnit, VerifyRequest,
 };
 use crate::oracle::Comparison;
 use crate::primary::config::{Policy, Schedule};
@@ -23,9 +23,6 @@ use crate::scenario::{
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Ids of the target domain's jobs begin here, so that those of both are told apart.
-const TARGET_JOBS: u64 = 10_001;
 
 /// A backup that is in the catalogue.
 #[derive(Debug, Clone)]
@@ -64,8 +61,8 @@ pub(super) struct Jobs<'a> {
     /// Where backups can go, in both domains.
     storage: Storage,
     pub(super) domain: Domain<'a>,
-    /// The domain that backups are replicated to, once it is needed.
-    target: Option<Domain<'a>>,
+    /// The domain that backups are replicated to, once it is needed: from the start where it imports by itself.
+    pub(super) target: Option<Domain<'a>>,
     policy: Policy,
     pub(super) records: Vec<JobRecord>,
     pub(super) misfortunes: Misfortunes,
@@ -91,9 +88,9 @@ impl<'a> Jobs<'a> {
             priority: scenario.priority,
         };
         let (own, more) = (policy.clone(), storage.clone());
-        let domain = Domain::start(scenario, installation, own, 1, more, stand, observer)?;
+        let domain = Domain::start(scenario, installation, own, Side::Source, more, stand, observer)?;
         let (records, misfortunes) = (Vec::new(), Misfortunes::default());
-        Ok(Self {
+        let mut jobs = Self {
             scenario,
             installation,
             in_force: installation.clone(),
@@ -105,7 +102,11 @@ impl<'a> Jobs<'a> {
             policy,
             records,
             misfortunes,
-        })
+        };
+        if scenario.replicates_by_itself() {
+            jobs.target = Some(jobs.start_target()?);
+        }
+        Ok(jobs)
     }
 
     pub(super) fn into_records(self) -> Vec<JobRecord> {
@@ -122,23 +123,19 @@ impl<'a> Jobs<'a> {
         let ran = match (side, &mut self.target) {
             (Side::Source, _) => self.domain.run(step_index, jobs, Vec::new())?,
             (Side::Target, Some(target)) => target.run(step_index, jobs, Vec::new())?,
-            (Side::Target, target) => {
-                let installation = at_target(&self.in_force);
-                let policy = Policy { schedules: Vec::new(), ..self.policy.clone() };
-                let (storage, stand, observer) = (self.storage.clone(), self.stand, self.observer);
-                let new = Domain::start(
-                    self.scenario,
-                    &installation,
-                    policy,
-                    TARGET_JOBS,
-                    storage,
-                    stand,
-                    observer,
-                )?;
-                target.insert(new).run(step_index, jobs, Vec::new())?
+            (Side::Target, None) => {
+                let new = self.start_target()?;
+                self.target.insert(new).run(step_index, jobs, Vec::new())?
             }
         };
         Ok(self.taken(ran))
+    }
+
+    fn start_target(&self) -> Result<Domain<'a>, SetupError> {
+        let installation = at_target(&self.in_force);
+        let policy = Policy { schedules: Vec::new(), ..self.policy.clone() };
+        let (storage, stand, observer) = (self.storage.clone(), self.stand, self.observer);
+        Domain::start(self.scenario, &installation, policy, Side::Target, storage, stand, observer)
     }
 
     /// From now on the jobs of both domains find this on every media server.
@@ -217,7 +214,9 @@ impl<'a> Jobs<'a> {
     ) -> Result<BackupOutcome, SetupError> {
         let mutators = start_mutators(prepared)?;
         let ran = self.domain.advance(step_index, time, late)?;
-        self.backed_up(ran, mutators, prepared)
+        let outcome = self.backed_up(ran, mutators, prepared)?;
+        self.advance_target(step_index, time)?;
+        Ok(outcome)
     }
 
     /// Resumes the jobs that can be, possibly with another buffer size.
@@ -271,7 +270,8 @@ impl<'a> Jobs<'a> {
         }
         let catalog = Catalog::open(&self.installation.work_dir)?;
         let (mut made, mut images) = (Vec::new(), Vec::new());
-        for job in &results {
+        // Other jobs about a backup make none.
+        for job in results.iter().filter(|job| job.result.kind == JobKind::Backup) {
             if let Some(image) = catalog.image(&job.result.backup_id)? {
                 if let Some(stream) = prepared.iter().find(|stream| stream.facts.number == job.stream) {
                     made.push(Backup {
@@ -357,7 +357,7 @@ impl<'a> Jobs<'a> {
         let results = self.run_in(step.domain, step_index, jobs.collect())?;
         let catalog = self.catalog(step.domain)?;
         let mut gone = BTreeSet::new();
-        for job in &results {
+        for job in results.iter().filter(|job| job.result.kind == JobKind::ImageCleanup) {
             if catalog.image(&job.result.backup_id)?.is_none() {
                 gone.insert(job.result.backup_id.clone());
             }

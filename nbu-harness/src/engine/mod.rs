@@ -5,6 +5,7 @@ mod domain;
 mod expected;
 mod flows;
 mod jobs;
+mod lifecycle;
 mod pause;
 mod plugin_faults;
 mod record;

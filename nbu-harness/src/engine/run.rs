@@ -151,6 +151,10 @@ impl Runner<'_> {
                 let late = std::mem::take(&mut self.pending);
                 let outcome = self.jobs.advance(index, *time, &self.prepared, late)?;
                 self.backed_up(outcome, &mut record);
+                record.copies = self.jobs.copies_by_lifecycle(index, &self.backups)?;
+                if self.scenario.replicates_by_itself() {
+                    self.replicas = self.jobs.at_target(&self.backups, &self.replicas)?;
+                }
                 self.stand.advance(*time)?;
             }
             Step::Restore(step) => {

@@ -8,6 +8,7 @@ use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateFile, ImageChoice, ImportReplicasFile, ImportStep, Replication,
     ResumeStep, SyntheticStep,
 };
+use super::lifecycle::{SlpFile, SlpParameters};
 use super::plugin_fault::PluginFaultFile;
 use super::spec::{EmbeddedCluster, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer};
 use super::values::{ByteSize, Milliseconds};
@@ -64,6 +65,9 @@ pub(super) struct Nbu {
     pub(super) max_jobs_per_client: Option<u32>,
     #[schemars(with = "Option<Milliseconds>")]
     pub(super) disk_polling: Option<Spanned<Milliseconds>>,
+    /// Parameters of storage lifecycle policies.
+    #[schemars(with = "Option<SlpParameters>")]
+    pub(super) slp: Option<Spanned<SlpParameters>>,
     /// How the primary gets to know its storage: told directly (default), or by NetBackup's commands.
     #[schemars(with = "Option<SetUp>")]
     pub(super) set_up: Option<Spanned<SetUp>>,
@@ -84,6 +88,7 @@ impl Nbu {
             job_silence: self.job_silence.unwrap_or(default.job_silence),
             max_jobs_per_client: self.max_jobs_per_client.unwrap_or(default.max_jobs_per_client),
             disk_polling: self.disk_polling.as_ref().map(|interval| interval.value),
+            slp: self.slp.as_ref().map_or(default.slp, |given| given.value.clone()),
             set_up: self.set_up.as_ref().map_or(default.set_up, |set_up| set_up.value),
         }
     }
@@ -151,6 +156,9 @@ pub(super) struct Storage {
     #[serde(default)]
     #[schemars(with = "Vec<GroupSpec>")]
     pub(super) groups: Vec<Spanned<GroupSpec>>,
+    /// Storage lifecycle policies.
+    #[serde(default)]
+    pub(super) slps: Vec<SlpFile>,
 }
 
 /// The cluster behind the storage server.
@@ -216,7 +224,7 @@ pub(super) struct Policy {
     /// Name of the schedule that backups by hand belong to; default: the first of `schedules`, or `full`.
     #[schemars(with = "Option<String>")]
     pub(super) schedule: Option<Spanned<String>>,
-    /// Label of the storage unit or group that it writes to.
+    /// Label of the storage unit or group that it writes to, or name of its storage lifecycle policy.
     #[schemars(with = "String")]
     pub(super) storage: Spanned<String>,
     /// Where the header image comes.

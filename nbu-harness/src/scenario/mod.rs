@@ -9,6 +9,7 @@ mod expect;
 mod explain;
 mod file;
 mod flows;
+mod lifecycle;
 mod plugin_fault;
 mod resolve;
 mod schema;
@@ -31,6 +32,7 @@ pub use flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
     MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
 };
+pub use lifecycle::{SlpParameters, SlpSpec};
 pub use schema::schema;
 pub use spec::{
     BackupStep, Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation,

@@ -8,7 +8,6 @@ use super::file::{
 use super::flows::ChangeStep;
 use super::spec::{
     Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, RestoreStep, Scenario, Step,
-    StorageUnitSpec,
 };
 use super::topology::Domain;
 use super::{flows, plugin_fault, selections};
@@ -56,6 +55,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         file.storage.pools,
         file.storage.units,
         file.storage.groups,
+        file.storage.slps,
         &file.policy,
     )?;
     let lines: Vec<&str> = file.selections.iter().map(|line| line.value.as_str()).collect();
@@ -67,7 +67,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
             .map_or(file.run.referenced, |l| l.referenced);
         Problem { place, message, help }
     })?;
-    set_up(&file.nbu, &domain.units, &replication)?;
+    set_up(&file.nbu, &domain, &replication)?;
     let run = steps(file.run, &Known { lsus: &lsus, cluster: &cluster, domain: &domain })?;
     Ok(Scenario {
         id,
@@ -80,6 +80,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         pools: domain.pools,
         units: domain.units,
         groups: domain.groups,
+        slps: domain.slps,
         schedule: domain.schedule,
         schedules: domain.schedules,
         limit_jobs: file.policy.limit_jobs,
@@ -101,14 +102,17 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
 }
 
 /// What the commands cannot say, or not of both domains, is told directly.
-fn set_up(nbu: &Nbu, units: &[StorageUnitSpec], replication: &[flows::Replication]) -> Result<(), Problem> {
+fn set_up(nbu: &Nbu, domain: &Domain, replication: &[flows::Replication]) -> Result<(), Problem> {
     let Some(asked) = nbu.set_up.as_ref().filter(|asked| asked.value == SetUp::Commands) else {
         return Ok(());
     };
     let help = "leave `set_up` out, or take that away";
-    if let Some(unit) = units.iter().find(|unit| unit.max_fragment.0 % (1 << 20) != 0) {
+    if let Some(unit) = domain.units.iter().find(|unit| unit.max_fragment.0 % (1 << 20) != 0) {
         let message = format!("`bpstuadd -mfs` counts MiB, and {} has {}", unit.label, unit.max_fragment);
         return Err(Problem::new(asked.referenced, message, help));
+    }
+    if !domain.slps.is_empty() {
+        return Err(Problem::new(asked.referenced, "storage lifecycle policies are told directly", help));
     }
     if !replication.is_empty() {
         return Err(Problem::new(

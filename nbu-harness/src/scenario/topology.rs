@@ -6,6 +6,7 @@ use super::domain::{
     GlobalAttributes, GroupSpec, KillStep, PauseStep, PoolSpec, ScheduleSpec, Victim, VolumeStep,
 };
 use super::file::{BackupFile, KillFile, Nbu, PauseFile, Policy, Unit};
+use super::lifecycle::{self, SlpFile, SlpSpec};
 use super::resolve::{Problem, twice};
 use super::spec::{BackupStep, StorageUnitSpec};
 use super::values::ByteSize;
@@ -28,6 +29,7 @@ pub(super) struct Domain {
     pub(super) pools: Vec<PoolSpec>,
     pub(super) units: Vec<StorageUnitSpec>,
     pub(super) groups: Vec<GroupSpec>,
+    pub(super) slps: Vec<SlpSpec>,
     pub(super) schedule: String,
     pub(super) schedules: Vec<ScheduleSpec>,
     pub(super) policy_unit: usize,
@@ -39,6 +41,7 @@ pub(super) fn resolve(
     pools: Vec<Spanned<PoolSpec>>,
     units: Vec<Unit>,
     groups: Vec<Spanned<GroupSpec>>,
+    slps: Vec<SlpFile>,
     policy: &Policy,
 ) -> Result<Domain, Problem> {
     if let Some(interval) = nbu.disk_polling.as_ref().filter(|interval| interval.value.0 < 1000) {
@@ -54,6 +57,7 @@ pub(super) fn resolve(
         let help = "expected at least one try and at least 1s, such as {tries: 2, per: 12h}";
         return Err(Problem::new(attempts.referenced, "not a number of tries within a time", help));
     }
+    lifecycle::parameters(nbu.slp.as_ref())?;
     let mut names: Vec<String> = Vec::new();
     for name in media_servers {
         if names.contains(&name.value) {
@@ -70,6 +74,7 @@ pub(super) fn resolve(
         pools: Vec::new(),
         units: Vec::new(),
         groups: Vec::new(),
+        slps: Vec::new(),
         schedule: String::new(),
         schedules: Vec::new(),
         policy_unit: 0,
@@ -83,6 +88,7 @@ pub(super) fn resolve(
     for group in groups {
         domain.add_group(group)?;
     }
+    domain.slps = lifecycle::resolve(slps, &domain.units, &domain.groups)?;
     domain.policy_unit = domain.policy_unit(&policy.storage)?;
     domain.add_schedules(policy)?;
     Ok(domain)
@@ -204,12 +210,14 @@ impl Domain {
     }
 
     fn policy_unit(&self, storage: &Spanned<String>) -> Result<usize, Problem> {
-        let group = self.groups.iter().find(|group| group.label == storage.value);
-        let label = group.map_or(&storage.value, |group| &group.units[0]);
-        self.units.iter().position(|unit| unit.label == *label).ok_or_else(|| {
+        let backs_up_to = lifecycle::backs_up_to(&self.slps, &storage.value);
+        let group = self.groups.iter().find(|group| group.label == backs_up_to);
+        let label = group.map_or(backs_up_to, |group| &group.units[0]);
+        self.units.iter().position(|unit| unit.label == label).ok_or_else(|| {
             let units = self.units.iter().map(|unit| unit.label.as_str());
-            let labels: Vec<&str> =
-                units.chain(self.groups.iter().map(|group| group.label.as_str())).collect();
+            let groups = self.groups.iter().map(|group| group.label.as_str());
+            let slps = self.slps.iter().map(|slp| slp.policy.name.as_str());
+            let labels: Vec<&str> = units.chain(groups).chain(slps).collect();
             let message = format!("there is no storage unit `{}`", storage.value);
             Problem::new(storage.referenced, message, nearest("label", &storage.value, &labels))
         })

@@ -6,6 +6,7 @@ mod copies;
 mod flows;
 mod imports;
 mod jobs;
+mod lifecycle;
 mod resources;
 
 use super::check::{Check, Proof, Requirement};
@@ -86,6 +87,11 @@ embedded!(
     "NBU-JOB-007",
     "NBU-JOB-008",
     "NBU-JOB-009",
+    "NBU-SLP-001",
+    "NBU-SLP-002",
+    "NBU-SLP-003",
+    "NBU-SLP-004",
+    "NBU-SLP-005",
     "NBU-SET-001",
     "NBU-CON-001",
 );
@@ -159,6 +165,7 @@ pub fn catalogue() -> &'static [Check] {
             imports::CHECKS,
             abi::CHECKS,
             jobs::CHECKS,
+            lifecycle::CHECKS,
             resources::CHECKS,
         ]
         .concat()

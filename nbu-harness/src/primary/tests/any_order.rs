@@ -39,6 +39,7 @@ fn verify(storage: &str) -> Submission {
 enum Action {
     Backup(usize, usize, u32),
     Verify(usize),
+    Expire(usize),
     End(usize, i32, bool),
     Step,
     Order(usize, JobOrder),
@@ -59,8 +60,9 @@ fn action() -> impl Strategy<Value = Action> {
     let status =
         prop_oneof![4 => Just(0), 1 => Just(1), 2 => Just(84), 1 => Just(40), 1 => Just(150), 1 => Just(157)];
     prop_oneof![
-        3 => (0..2usize, 1..4usize, 1..4u32).prop_map(|(policy, streams, tries)| Action::Backup(policy, streams, tries)),
+        3 => (0..3usize, 1..4usize, 1..4u32).prop_map(|(policy, streams, tries)| Action::Backup(policy, streams, tries)),
         1 => (0..3usize).prop_map(Action::Verify),
+        1 => (0..4usize).prop_map(Action::Expire),
         6 => (0..8usize, status, any::<bool>()).prop_map(|(which, status, point)| Action::End(which, status, point)),
         4 => Just(Action::Step),
         2 => (0..12usize, order).prop_map(|(which, order)| Action::Order(which, order)),
@@ -136,7 +138,10 @@ proptest! {
         config.policies = vec![
             Policy { limit_jobs: 2, schedules: Vec::new(), ..policy("a", "group", 1) },
             Policy { schedules: Vec::new(), ..policy("b", "stu2", 1) },
+            Policy { schedules: Vec::new(), ..policy("c", "gold", 1) },
         ];
+        config.lifecycle_policies = vec![lifecycle::gold()];
+        config.lifecycle.max_batch_kbytes = 2048;
         let first = config.clone();
         let mut world = World::new(config);
         let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
@@ -145,15 +150,21 @@ proptest! {
         for action in actions {
             match action {
                 Action::Backup(which, streams, tries) => {
-                    let one = policy(["a", "b"][which], ["group", "stu2"][which], streams);
+                    let one = policy(["a", "b", "c"][which], ["group", "stu2", "gold"][which], streams);
                     world.submit(&one, tries);
                 }
                 Action::Verify(which) => {
                     world.apply(Input::Submit(vec![verify(["stu1", "stu2", "group"][which])]));
                 }
+                Action::Expire(which) => {
+                    let image = world.core.lifecycle_images().images.into_iter().nth(which);
+                    if let Some(image) = image {
+                        world.apply(Input::Submit(vec![lifecycle::expiry(&image.backup_id, "stu2")]));
+                    }
+                }
                 Action::End(which, status, checkpoint) => {
                     if let Some(id) = world.running.keys().copied().nth(which % 4) {
-                        world.apply(Input::Ended(id, Ended { status, kbytes: 1 << 10, files: 1, checkpoint, reported: true }));
+                        world.end_at(id, status, checkpoint);
                     }
                 }
                 Action::Step => {
@@ -181,10 +192,12 @@ proptest! {
                     tell_all(&late, &world);
                     (world.running, world.stopping) = Default::default();
                     world.polls.clear();
+                    world.lifecycle.lost();
                     world.apply(Input::Restarted);
                 }
             }
             check(&world);
+            world.lifecycle.check(&world.core);
             tell_changed(&followed, &mut world);
         }
         tell_all(&late, &world);
@@ -197,6 +210,7 @@ proptest! {
             again.apply(serde_json::from_slice(&line).unwrap());
         }
         prop_assert_eq!(table(&again), table(&world.core));
+        prop_assert_eq!(again.lifecycle_images(), world.core.lifecycle_images());
         // Healed, everything comes to an end.
         for (name, server) in names.iter().zip(media) {
             world.apply(Input::Volume { name: (*name).into(), up: true });
@@ -216,11 +230,13 @@ proptest! {
                 world.apply(Input::Order(id, JobOrder::Resume));
             }
             check(&world);
+            world.lifecycle.check(&world.core);
             if !world.step() && world.running.is_empty() && world.polls.is_empty() {
                 break;
             }
         }
         let open: Vec<&Job> = world.core.jobs().filter(|job| !job.is_done()).collect();
         prop_assert!(open.is_empty(), "{open:?}");
+        world.lifecycle.check_all_done(&world.core);
     }
 }
