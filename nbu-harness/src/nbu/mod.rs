@@ -2,7 +2,7 @@
 //!
 //! A job is one call. The call plays nbjm: it starts the job's owner as an operating-system process, follows its messages
 //! and returns a [`JobResult`] whatever happens. The owner is `bpbrm` for [`backup`] and [`restore`], `bpverify` for
-//! [`verify`], `bpduplicate` for [`duplicate`], `bpsynth` for [`synthesize`], `bpimport` for [`import`] and
+//! [`verify`], `bpduplicate` for [`duplicate`] and [`lifecycle`], `bpsynth` for [`synthesize`], `bpimport` for [`import`] and
 //! [`import_replicas`], `nbreplicate` for [`replicate`], and `nbdelete` for [`expire`] and [`cleanup`]. It starts the
 //! others: `bpbkar` and `bptm` for a backup, `bptm` and `tar` for a restore, `bpdm` for deletes, locks and what the storage
 //! copies, `nbrmms` for events. Every one of them is this program executed again, named so that `ps` shows NetBackup's
@@ -42,7 +42,8 @@ pub(crate) use held::Held;
 pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
 pub(crate) use job::run_on;
 pub use job::{
-    backup, cleanup, duplicate, expire, import, import_replicas, replicate, restore, synthesize, verify,
+    backup, cleanup, duplicate, expire, import, import_replicas, lifecycle, replicate, restore, synthesize,
+    verify,
 };
 pub use path_bytes::PathBytes;
 pub(crate) use plugin::{Library, library_file};

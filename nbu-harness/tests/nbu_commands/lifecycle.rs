@@ -7,7 +7,7 @@ use super::place::{PROGRAM, Place};
 fn what_storage_lifecycle_policies_did_and_did_not_is_listed() {
     let mut place = Place::new();
     for lsu in ["lsu0", "lsu1"] {
-        std::fs::create_dir_all(place.path(&format!("storage/{lsu}"))).unwrap();
+        std::fs::create_dir_all(place.path(format!("storage/{lsu}"))).unwrap();
     }
     place.set("FAKE_OST_DIR", &place.path("storage").display());
     // The plug-in does not replicate: the second operation fails at each try.

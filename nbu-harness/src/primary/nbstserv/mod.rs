@@ -21,7 +21,7 @@ pub use kept::LifecycleImages;
 pub(crate) use kept::{keep, kept};
 
 use super::config::LifecycleParameters;
-use crate::emm::{LifecyclePolicy, UseFor};
+use crate::emm::{LifecyclePolicy, Operation, UseFor};
 
 /// States of an image, and of one operation for it, with their numbers in `nbstlutil`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -178,66 +178,41 @@ impl Nbstserv {
     }
 
     /// Operations that wait for a job: the source's copy is there, and no job is at it.
-    fn open(&self) -> impl Iterator<Item = (&LifecycleImage, usize, &Work)> {
+    fn waiting(&self) -> impl Iterator<Item = Waiting<'_>> {
         self.images.values().flat_map(|image| {
-            let open = image.operations.iter().enumerate().filter(|(_, work)| work.is_open());
-            open.filter_map(move |(at, work)| {
-                let source = image.policy.operations.get(at)?.source?;
-                image.operations.get(source)?.done.then_some((image, at, work))
+            (0..image.operations.len()).filter_map(move |at| {
+                let (work, operation) = (image.operations.get(at)?, image.policy.operations.get(at)?);
+                let source = operation.source?;
+                let there = image.operations.get(source)?.done;
+                (work.is_open() && there).then_some(Waiting { image, at, work, operation, source })
             })
         })
     }
 
     /// When something is due next; none when nothing waits.
     pub(crate) fn next_due(&self) -> Option<u64> {
-        self.open().map(|(.., work)| work.not_before).min()
+        self.waiting().map(|one| one.work.not_before).min()
     }
 
     /// What is due, by policy and operation, which name source and target, in batches of limited size.
     pub(crate) fn batches(&self, now: u64, parameters: &LifecycleParameters) -> Vec<Batch> {
-        let mut due: Vec<(&LifecycleImage, usize)> = self
-            .open()
-            .filter(|(.., work)| work.not_before <= now)
-            .map(|(image, at, _)| (image, at))
-            .collect();
-        due.sort_by_key(|(image, at)| {
-            (&image.policy.name, image.policy.version, *at, image.entered, &image.backup_id)
-        });
-        let mut batches: Vec<(u32, u64, Batch)> = Vec::new();
-        for (image, at) in due {
-            let Some(operation) = image.policy.operations.get(at) else { continue };
-            let Some(source) =
-                operation.source.and_then(|source| Some((source, image.policy.operations.get(source)?)))
-            else {
-                continue;
+        let mut due: Vec<Waiting<'_>> = self.waiting().filter(|one| one.work.not_before <= now).collect();
+        due.sort_by_key(|one| (one.kind(), one.image.entered, &one.image.backup_id));
+        let mut batches = Vec::new();
+        let mut rest = due.as_slice();
+        while let Some(first) = rest.first() {
+            let mut kbytes = 0u64;
+            // A larger image has a batch of its own.
+            let fits = |one: &Waiting<'_>| {
+                kbytes = kbytes.saturating_add(one.image.kbytes);
+                one.kind() == first.kind() && kbytes <= parameters.max_batch_kbytes
             };
-            let (number, version) = (number(at), image.policy.version);
-            let again = image.operations.get(at).is_some_and(|work| work.failures > 0);
-            if let Some((of_version, kbytes, batch)) = batches.last_mut()
-                && (&batch.policy, *of_version, batch.operation) == (&image.policy.name, version, number)
-                && kbytes.saturating_add(image.kbytes) <= parameters.max_batch_kbytes
-            {
-                *kbytes += image.kbytes;
-                batch.backup_ids.push(image.backup_id.clone());
-                batch.again |= again;
-                continue;
-            }
-            let storage = match operation.use_for {
-                UseFor::Replication => &source.1.storage,
-                _ => &operation.storage,
-            };
-            let batch = Batch {
-                policy: image.policy.name.clone(),
-                operation: number,
-                source: self::number(source.0),
-                use_for: operation.use_for,
-                storage: storage.clone(),
-                backup_ids: vec![image.backup_id.clone()],
-                again,
-            };
-            batches.push((version, image.kbytes, batch));
+            let count = 1 + rest.iter().map(fits).skip(1).take_while(|fits| *fits).count();
+            let (together, others) = rest.split_at(count);
+            batches.push(first.batch(together));
+            rest = others;
         }
-        batches.into_iter().map(|(.., batch)| batch).collect()
+        batches
     }
 
     /// A job was submitted for a batch.
@@ -267,6 +242,42 @@ impl Nbstserv {
     fn work(&mut self, backup_id: &str, operation: u32) -> Option<&mut Work> {
         let at = usize::try_from(operation).ok()?.checked_sub(1)?;
         self.images.get_mut(backup_id)?.operations.get_mut(at)
+    }
+}
+
+/// An operation of an image that waits for a job.
+struct Waiting<'a> {
+    image: &'a LifecycleImage,
+    /// Its place in the policy.
+    at: usize,
+    work: &'a Work,
+    operation: &'a Operation,
+    /// The place of the operation whose copy it works from.
+    source: usize,
+}
+
+impl<'a> Waiting<'a> {
+    /// What goes together is of one version of one policy, and one operation of it.
+    fn kind(&self) -> (&'a str, u32, usize) {
+        (&self.image.policy.name, self.image.policy.version, self.at)
+    }
+
+    /// The batch of these, of which this is one.
+    fn batch(&self, together: &[Self]) -> Batch {
+        let policy = &self.image.policy;
+        let storage = match self.operation.use_for {
+            UseFor::Replication => policy.operations.get(self.source).map_or("", |source| &source.storage),
+            _ => &self.operation.storage,
+        };
+        Batch {
+            policy: policy.name.clone(),
+            operation: number(self.at),
+            source: number(self.source),
+            use_for: self.operation.use_for,
+            storage: storage.to_owned(),
+            backup_ids: together.iter().map(|one| one.image.backup_id.clone()).collect(),
+            again: together.iter().any(|one| one.work.failures > 0),
+        }
     }
 }
 

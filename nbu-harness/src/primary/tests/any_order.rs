@@ -11,6 +11,7 @@ use crate::nbu::{StorageUnit, VerifyRequest};
 use crate::primary::bpjobd::Bpjobd;
 use crate::primary::core::Polled;
 use crate::primary::job::Submission;
+use crate::primary::nbstserv::ToldEvent;
 
 fn verify(storage: &str) -> Submission {
     Submission {
@@ -47,6 +48,7 @@ enum Action {
     Volume(usize, bool),
     Polled(usize, bool, u64),
     NotPolled(usize),
+    Told(Option<u64>),
     Restarted,
 }
 
@@ -71,6 +73,7 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (0..2usize, prop_oneof![4 => Just(true), 1 => Just(false)], 0..1100u64)
             .prop_map(|(which, up, used)| Action::Polled(which, up, used << 20)),
         1 => (0..2usize).prop_map(Action::NotPolled),
+        3 => proptest::option::weighted(0.8, 1..6u64).prop_map(Action::Told),
         1 => Just(Action::Restarted),
     ]
 }
@@ -140,7 +143,8 @@ proptest! {
             Policy { schedules: Vec::new(), ..policy("b", "stu2", 1) },
             Policy { schedules: Vec::new(), ..policy("c", "gold", 1) },
         ];
-        config.lifecycle_policies = vec![lifecycle::gold()];
+        config.lifecycle_policies = vec![lifecycle::gold(), lifecycle::silver()];
+        config.import_units = vec!["stu2".into()];
         config.lifecycle.max_batch_kbytes = 2048;
         let first = config.clone();
         let mut world = World::new(config);
@@ -187,11 +191,21 @@ proptest! {
                         world.apply(Input::NotPolled(names[which].into()));
                     }
                 }
+                Action::Told(newest) => {
+                    if world.event_polls.remove("v2") {
+                        // One of them names a policy that is not there.
+                        let slp = |number| if number == 3 { "lost" } else { "silver" }.to_owned();
+                        let events = |newest| (1..=newest).map(|number| ToldEvent { number, slp: slp(number) });
+                        let events = newest.map(|newest| events(newest).collect());
+                        world.apply(Input::Told { volume: "v2".into(), events });
+                    }
+                }
                 Action::Restarted => {
                     // The jobs database was left behind here and there.
                     tell_all(&late, &world);
                     (world.running, world.stopping) = Default::default();
                     world.polls.clear();
+                    world.event_polls.clear();
                     world.lifecycle.lost();
                     world.apply(Input::Restarted);
                 }
@@ -204,7 +218,7 @@ proptest! {
         says_the_same(&followed, &world);
         says_the_same(&late, &world);
         // The inputs, written down and read again, give the same table.
-        let mut again = Core::new(first);
+        let mut again = Core::new(first.clone());
         for input in &world.inputs {
             let line = serde_json::to_vec(input).unwrap();
             again.apply(serde_json::from_slice(&line).unwrap());
@@ -216,6 +230,10 @@ proptest! {
             world.apply(Input::Volume { name: (*name).into(), up: true });
             world.apply(Input::MediaServer { name: server.into(), up: true });
         }
+        // No other domain has anything to tell any more: else there would be no end.
+        world.event_polls.clear();
+        world.apply(Input::Told { volume: "v2".into(), events: None });
+        world.apply(Input::Configure(Box::new(Config { import_units: Vec::new(), ..first })));
         for _ in 0..1000 {
             for name in std::mem::take(&mut world.polls) {
                 let polled = Polled { volume: name, server_up: true, lsu_up: true, space: Some((1 << 40, 0)) };
@@ -237,6 +255,6 @@ proptest! {
         }
         let open: Vec<&Job> = world.core.jobs().filter(|job| !job.is_done()).collect();
         prop_assert!(open.is_empty(), "{open:?}");
-        world.lifecycle.check_all_done(&world.core);
+        lifecycle::check_all_done(&world.core);
     }
 }

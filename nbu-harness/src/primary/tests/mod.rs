@@ -117,7 +117,7 @@ impl World {
         self.inputs.push(input.clone());
         if let Input::Ended(id, ended) = &input {
             self.running.remove(id);
-            self.lifecycle.ended(self.core.job(*id).unwrap(), ended);
+            self.lifecycle.ended(&self.core, self.core.job(*id).unwrap(), ended);
         }
         for effect in self.core.apply(input) {
             match effect {
@@ -148,7 +148,7 @@ impl World {
 
     /// Ends a try, at a checkpoint or not. A job about several images did what its status says.
     fn end_at(&mut self, job: u64, status: i32, checkpoint: bool) {
-        let processed = self.lifecycle.processed(self.core.job(job).unwrap(), status);
+        let processed = lifecycle::processed(self.core.job(job).unwrap(), status);
         let ended = Ended { status, kbytes: 1024, files: 1, checkpoint, reported: true, processed };
         self.apply(Input::Ended(job, ended));
     }
