@@ -289,6 +289,34 @@ fn an_operator_restarts_no_job_of_nbstserv_and_a_cancelled_one_comes_again() {
     assert_eq!(jobs_of_nbstserv(&world), [(job, 5), (job + 1, 10)]);
 }
 
+#[test]
+fn what_a_job_has_that_waits_no_other_job_gets() {
+    let mut world = target(vec![gold(), silver()]);
+    let ids = world.submit(&policy("a", "gold", 2), 1);
+    world.end(ids[0], 0);
+    world.end(ids[1], 0);
+    assert!(world.step());
+    let (copy, _) = jobs_of_nbstserv(&world)[0];
+    world.end(copy, 157);
+    told(&mut world, &[(1, "silver")]);
+    let [_, (import, 5)] = jobs_of_nbstserv(&world)[..] else { panic!("{:?}", jobs_of_nbstserv(&world)) };
+    world.end(import, 157);
+    assert_eq!((world.state(copy), world.state(import)), (JobState::Suspended, JobState::Suspended));
+    for _ in 0..30 {
+        assert!(world.step());
+        told(&mut world, &[(1, "silver")]);
+    }
+    assert_eq!(jobs_of_nbstserv(&world), [(copy, 5), (import, 5)]);
+    for id in [copy, import] {
+        world.apply(Input::Order(id, JobOrder::Resume));
+        world.end(id, 0);
+    }
+    assert!(world.step());
+    told(&mut world, &[]);
+    let kinds: Vec<JobKind> = world.running.keys().map(|id| world.core.job(*id).unwrap().kind).collect();
+    assert_eq!(kinds, [JobKind::Replication, JobKind::Duplicate], "what follows from each");
+}
+
 /// A target domain that stu2's LSU is replicated to.
 fn target(policies: Vec<LifecyclePolicy>) -> World {
     let mut config = config();
