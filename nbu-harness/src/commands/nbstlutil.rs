@@ -97,6 +97,11 @@ fn labels(image: &LifecycleImage) -> String {
         let storage = if operation.storage.is_empty() { "*NULL*" } else { &operation.storage };
         line("  Operation", &format!("{number} ({})", operation.use_for.words()));
         line("  Residence", storage);
+        let kept = operation.retention_seconds;
+        line(
+            "  Retention",
+            &kept.map_or("infinity".to_owned(), |seconds| format!("{} days", seconds / 86_400)),
+        );
         line("  State", &state(work.state()));
         attempts(&mut line, work);
     }

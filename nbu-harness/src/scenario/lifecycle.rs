@@ -244,7 +244,9 @@ pub(super) fn tell(scenario: &Scenario) -> impl Iterator<Item = String> {
                 use_for => format!("{} to {}", use_for.words().to_lowercase(), operation.storage),
             };
             let of = operation.source.map(|at| format!(" of {}", at + 1)).unwrap_or_default();
-            format!("{number} {what}{of}")
+            let kept = operation.retention_seconds;
+            let kept = kept.map(|seconds| format!(" for {} days", seconds / 86_400)).unwrap_or_default();
+            format!("{number} {what}{of}{kept}")
         });
         let operations = operations.collect::<Vec<_>>().join(", ");
         format!("Storage lifecycle policy {}{}: {operations}.", slp.policy.name, slp.domain.words())
@@ -269,6 +271,14 @@ mod tests {
         let slps = "[{name: gold, operations: [{backup: stu2, retention: 14d}, {duplicate: stu1}, {replicate: true}, \
                     {replicate: true, source: 2}]}]";
         let scenario = scenario(slps, "gold").unwrap();
+        let told: Vec<String> = super::tell(&scenario).collect();
+        assert_eq!(
+            told,
+            [
+                "Storage lifecycle policy gold: 1 backup to stu2 for 14 days, 2 duplication to stu1 of 1, 3 replication of 1, 4 \
+              replication of 2."
+            ]
+        );
         assert_eq!((scenario.unit().label.as_str(), scenario.policy_storage.as_str()), ("stu2", "gold"));
         let operations = &scenario.slps[0].policy.operations;
         let sources: Vec<_> = operations.iter().map(|operation| operation.source).collect();

@@ -16,7 +16,7 @@ fn what_storage_lifecycle_policies_did_and_did_not_is_listed() {
                     \x20 lsus: [{name: lsu0}, {name: lsu1}]\n\
                     \x20 units: [{label: stu1, lsu: lsu0}, {label: stu2, lsu: lsu1}]\n\
                     \x20 slps:\n    - name: gold\n\
-                    \x20     operations: [{backup: stu1}, {duplicate: stu2}, {replicate: true}]\n\
+                    \x20     operations: [{backup: stu1}, {duplicate: stu2, retention: 14d}, {replicate: true}]\n\
                     policy: {name: p1, client: client1, storage: gold}\n\
                     selections: [GEN_DATA, GEN_KBSIZE=512, GEN_MAXFILES=3]\n\
                     run: [{backup: {}}, {advance: 12m}]\n";
@@ -40,6 +40,7 @@ fn what_storage_lifecycle_policies_did_and_did_not_is_listed() {
     for line in [
         " Storage Lifecycle State   : 2 (IN_PROCESS)",
         "   Residence               : stu2",
+        "   Retention               : 14 days",
         "   State                   : 3 (COMPLETE)",
     ] {
         assert!(labels.lines().any(|printed| printed == line), "{line:?} in {labels}");
