@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code, reason = "calls through the plug-in's C interface")]
 
-use super::{Answer, LsuFacts, OpenQuery, PluginFacts, Query, ServerFacts};
+mod events;
+
+use super::{Answer, EventFacts, LsuFacts, OpenQuery, PluginFacts, Query, ServerFacts};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use ost_abi::{
     Api, STS_EOK, STS_LOG_INFO, STS_LSUF_WORM, STS_UNKNOWN, STSPI_INTERFACE_VERSION, bstsp_lsu_list_handle_s,
@@ -147,6 +149,9 @@ fn open_server(api: &Api, query: &OpenQuery, log: &RefCell<Vec<String>>, answer:
     for lsu in lsu_names(api, server, answer) {
         let facts = lsu_facts(api, server, &lsu);
         answer.lsus.push(facts);
+    }
+    if !query.events_of.is_empty() {
+        answer.events = events::events_of(api, server, &query.events_of);
     }
     if !query.unknown_lsu.is_empty() {
         answer.unknown_lsu_code = Some(lsu_facts(api, server, &query.unknown_lsu).code);

@@ -43,6 +43,9 @@ pub struct OpenQuery {
     pub password: String,
     /// An LSU that does not exist: what the plug-in says about it. Empty asks nothing.
     pub unknown_lsu: String,
+    /// An LSU whose events are read and left where they are. Empty asks nothing.
+    #[serde(default)]
+    pub events_of: String,
 }
 
 impl std::fmt::Debug for OpenQuery {
@@ -80,6 +83,9 @@ pub struct Answer {
     pub list_end_code: Option<i32>,
     /// Code for the properties of an LSU that does not exist.
     pub unknown_lsu_code: Option<i32>,
+    /// Events of the LSU that was asked for them; none when they could not be read.
+    #[serde(default)]
+    pub events: Option<Vec<EventFacts>>,
     /// Code of `stspi_close_server`.
     pub close_code: Option<i32>,
     /// What the plug-in logged, `severity text`.
@@ -141,6 +147,15 @@ pub struct LsuFacts {
     pub worm_min: Option<u64>,
     /// Longest lock of an image in seconds; `None` for any, and without locks.
     pub worm_max: Option<u64>,
+}
+
+/// An event of an LSU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventFacts {
+    /// Its number.
+    pub number: u64,
+    /// The storage lifecycle policy that its images were replicated by.
+    pub slp: String,
 }
 
 /// Runs this program as `bpstsinfo` if its arguments say so, and returns the exit code.

@@ -106,6 +106,7 @@ pub(crate) fn look(
                 user: unit.user.clone(),
                 password: password.into(),
                 unknown_lsu: "no-such-lsu".into(),
+                events_of: String::new(),
             }),
         };
         crate::bpstsinfo::ask(exe, stand.plugin_config(), environment, &query, PATIENCE)

@@ -26,7 +26,7 @@ const COMMANDS: &str = "NetBackup's commands, each with -help; they work on the 
 NBU_HARNESS_HOME, and exit with NetBackup statuses:
   nbemmcmd, nbdevconfig, tpconfig, bpstuadd, bpsturep, bpstudel, nbstl  set up media servers, storage, units
   nbdevquery, bpstulist, bpstsinfo                                      list them, and what a plug-in says
-  bpdbjobs, bpimagelist, bpflist                                        list jobs, backups and files";
+  bpdbjobs, bpimagelist, bpflist, nbstlutil                             list jobs, backups, files, copies to come";
 
 fn after_help() -> String {
     format!("{COMMANDS}\n\n{EXIT_CODES}")

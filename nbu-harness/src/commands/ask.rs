@@ -35,6 +35,7 @@ pub(super) fn answer(
             user: credentials.map(|held| held.user.clone()).unwrap_or_default(),
             password: credentials.map(|held| held.password.reveal().to_owned()).unwrap_or_default(),
             unknown_lsu: String::new(),
+            events_of: String::new(),
         }),
     };
     let patience = Duration::from_secs(settings.plugin_patience_seconds);

@@ -19,6 +19,7 @@ mod nbdevconfig;
 mod nbdevquery;
 mod nbemmcmd;
 mod nbstl;
+mod nbstlutil;
 mod options;
 mod tpconfig;
 mod units;
@@ -74,6 +75,11 @@ pub const COMMANDS: &[Command] = &[
     },
     Command { name: "nbemmcmd", about: "sets up media servers", verbs: nbemmcmd::VERBS },
     Command { name: "nbstl", about: "sets up and lists storage lifecycle policies", verbs: nbstl::VERBS },
+    Command {
+        name: "nbstlutil",
+        about: "lists the images of storage lifecycle policies and how far each is",
+        verbs: nbstlutil::VERBS,
+    },
     Command { name: "tpconfig", about: "sets up credentials for storage servers", verbs: tpconfig::VERBS },
 ];
 

@@ -144,9 +144,10 @@ pub(super) fn parse(verbs: &'static [Verb], args: &[String]) -> Result<(&'static
     }
 }
 
-/// The verb, and the other words. An operand may come before the verb.
+/// The verb, and the other words. An operand may come before the verb. Some commands have verbs without a dash.
 fn verb_of(verbs: &'static [Verb], args: &[String]) -> Result<(&'static Verb, Vec<String>), CommandError> {
-    let at = args.iter().position(|word| word.starts_with('-'));
+    let named = |word: &str| verbs.iter().any(|verb| !verb.name.is_empty() && verb.name == word);
+    let at = args.iter().position(|word| word.starts_with('-') || named(word));
     let word = at.and_then(|at| args.get(at));
     if let (Some(at), Some(verb)) =
         (at, verbs.iter().find(|verb| !verb.name.is_empty() && Some(verb.name) == word.map(String::as_str)))

@@ -1,6 +1,7 @@
 //! The NetBackup domain of a run: a primary and media servers as processes, configured as the scenario says, and told
 //! what to do by this side as an operator would.
 
+use super::lifecycle;
 use super::pause::Paused;
 use super::record::{JobRecord, PauseOutcome};
 use super::setup::Storage;
@@ -9,7 +10,7 @@ use super::{Observer, SetupError, Stand};
 use crate::nbu::Installation;
 use crate::primary::config::{AllocationStatuses, Config, Globals, Policy, Schedule, Window};
 use crate::primary::{Job, JobOrder, Operator, PRIMARY, PrimaryError, Servers, Submission, Until, Watch};
-use crate::scenario::{GlobalAttributes, Milliseconds, PauseStep, Scenario, ScheduleSpec};
+use crate::scenario::{Domain as Side, GlobalAttributes, Milliseconds, PauseStep, Scenario, ScheduleSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,9 @@ pub(super) struct Installed {
     /// What each media server has.
     pub(super) media_servers: BTreeMap<String, Installation>,
 }
+
+/// Ids of the target domain's jobs begin here, so that those of both are told apart.
+const TARGET_JOBS: u64 = 10_001;
 
 /// A running domain.
 pub(super) struct Domain<'a> {
@@ -54,14 +58,14 @@ impl<'a> Domain<'a> {
         scenario: &Scenario,
         installed: Installed,
         policy: Policy,
-        first_job_id: u64,
+        side: Side,
         storage: Storage,
         stand: &'a Stand,
         observer: &'a dyn Observer,
     ) -> Result<Self, SetupError> {
         let Installed { exe, home, media_servers } = installed;
         std::fs::create_dir_all(&home).map_err(SetupError::io("create", &home))?;
-        let config = Config { first_job_id, ..configuration(scenario, media_servers, policy, storage) };
+        let config = configuration(scenario, media_servers, policy, storage, side);
         let servers = Servers::new(&exe, &home);
         for name in &scenario.media_servers {
             servers.start(name)?;
@@ -289,10 +293,15 @@ fn configuration(
     media_servers: BTreeMap<String, Installation>,
     policy: Policy,
     storage: Storage,
+    side: Side,
 ) -> Config {
     let Storage { volumes, pools, units, groups } = storage;
+    let import_units = lifecycle::import_units(scenario, side, &pools, &units);
     Config {
-        first_job_id: 1,
+        first_job_id: match side {
+            Side::Source => 1,
+            Side::Target => TARGET_JOBS,
+        },
         clock_start: scenario.globals.clock_start,
         globals: globals(&scenario.globals),
         media_servers,
@@ -302,6 +311,9 @@ fn configuration(
         groups,
         policies: vec![policy],
         allocation: AllocationStatuses::default(),
+        lifecycle_policies: lifecycle::policies(scenario, side),
+        lifecycle: lifecycle::parameters(&scenario.globals.slp),
+        import_units,
     }
 }
 

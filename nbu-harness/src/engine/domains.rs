@@ -11,9 +11,6 @@ use crate::primary::config::Policy;
 use crate::scenario::Domain as Side;
 use std::path::PathBuf;
 
-/// Ids of the target domain's jobs begin here, so that those of both are told apart.
-const TARGET_JOBS: u64 = 10_001;
-
 /// A domain whose media servers have what `fleet` says, and otherwise `installation`.
 pub(super) fn installed(installation: &Installation, fleet: &Fleet) -> Result<Installed, SetupError> {
     Ok(Installed {
@@ -23,7 +20,7 @@ pub(super) fn installed(installation: &Installation, fleet: &Fleet) -> Result<In
     })
 }
 
-impl Jobs<'_> {
+impl<'a> Jobs<'a> {
     /// Runs jobs in a domain. The target domain has the same media servers, and a primary and a catalogue of its own.
     pub(super) fn run_in(
         &mut self,
@@ -34,21 +31,25 @@ impl Jobs<'_> {
         let ran = match (side, &mut self.target) {
             (Side::Source, _) => self.domain.run(step_index, jobs, Vec::new())?,
             (Side::Target, Some(target)) => target.run(step_index, jobs, Vec::new())?,
-            (Side::Target, target) => {
-                let installed = installed(&at_target(&self.in_force), &self.fleet)?;
-                let policy = Policy { schedules: Vec::new(), ..self.policy.clone() };
-                let (stand, observer) = (self.stand, self.observer);
-                let storage = self.storage.clone();
-                let storage = match stand.target_server() {
-                    Some(server) => storage.of_server(server),
-                    None => storage,
-                };
-                let new =
-                    Domain::start(self.scenario, installed, policy, TARGET_JOBS, storage, stand, observer)?;
-                target.insert(new).run(step_index, jobs, Vec::new())?
+            (Side::Target, None) => {
+                let new = self.start_target()?;
+                self.target.insert(new).run(step_index, jobs, Vec::new())?
             }
         };
         Ok(self.taken(ran))
+    }
+
+    /// Starts the target domain.
+    pub(super) fn start_target(&self) -> Result<Domain<'a>, SetupError> {
+        let installed = installed(&at_target(&self.in_force), &self.fleet)?;
+        let policy = Policy { schedules: Vec::new(), ..self.policy.clone() };
+        let (stand, observer) = (self.stand, self.observer);
+        let storage = self.storage.clone();
+        let storage = match stand.target_server() {
+            Some(server) => storage.of_server(server),
+            None => storage,
+        };
+        Domain::start(self.scenario, installed, policy, Side::Target, storage, stand, observer)
     }
 
     /// From now on the jobs of both domains find this on every media server.

@@ -118,6 +118,7 @@ impl Jobs<'_> {
                 storage_unit: nowhere(),
                 master_server: "primary1".into(),
                 slp: self.scenario.policy.clone(),
+                source_copy: None,
             });
             let asked = self.asked(backup.unit.clone(), backup.stream, backup.backup_id.clone(), request);
             Submission { io_streams: 2, ..asked }
@@ -131,13 +132,12 @@ impl Jobs<'_> {
     /// New ones are on the storage unit that they were imported with.
     pub(super) fn at_target(
         &self,
-        step: ImportReplicasStep,
+        unit: &str,
         made: &[Backup],
         had: &[Backup],
     ) -> Result<Vec<Backup>, SetupError> {
         let catalog = self.catalog(Side::Target)?;
-        let unit = &self.scenario.units[step.unit].label;
-        let made = made.iter().map(|backup| Backup { unit: unit.clone(), ..backup.clone() });
+        let made = made.iter().map(|backup| Backup { unit: unit.to_owned(), ..backup.clone() });
         let mut there: Vec<Backup> = Vec::new();
         for backup in had.iter().cloned().chain(made) {
             let listed = there.iter().any(|other| other.backup_id == backup.backup_id);
@@ -164,7 +164,7 @@ impl Jobs<'_> {
         step: ImportReplicasStep,
     ) -> Result<(), SetupError> {
         let unit = &self.scenario.units[step.unit];
-        let request = ReplicaImportRequest { job_id: 0, storage_unit: nowhere() };
+        let request = ReplicaImportRequest { job_id: 0, storage_unit: nowhere(), events: None, slp: None };
         let name = format!("events of LSU {}", unit.lsu);
         let job = self.asked(unit.label.clone(), 0, name, JobRequest::ImportReplicas(request));
         let results = self.run_in(Side::Target, step_index, vec![job])?;
@@ -189,6 +189,8 @@ impl Jobs<'_> {
                 method: step.method,
                 fall_back: step.fall_back,
                 extent_bytes: step.extent.0,
+                lifecycle_operation: None,
+                again: false,
             });
             // It reads and writes: two I/O streams.
             let asked = self.asked(to.clone(), backup.stream, backup.backup_id.clone(), request);
@@ -196,6 +198,11 @@ impl Jobs<'_> {
         });
         let results = self.run_in(Side::Source, step_index, jobs.collect())?;
         self.records.extend(results);
+        self.copies_of(backups)
+    }
+
+    /// How many copies each backup has.
+    pub(super) fn copies_of(&self, backups: &[Backup]) -> Result<Vec<(String, u64)>, SetupError> {
         let catalog = Catalog::open(&self.installation.work_dir)?;
         let mut copies = Vec::new();
         for backup in backups {

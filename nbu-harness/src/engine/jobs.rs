@@ -17,7 +17,9 @@ use crate::nbu::{
 };
 use crate::primary::config::{Policy, Schedule};
 use crate::primary::{Job, JobOrder, Submission, submissions};
-use crate::scenario::{BackupStep, CopyStep, ImageChoice, Milliseconds, ResumeStep, Scenario};
+use crate::scenario::{
+    BackupStep, CopyStep, Domain as Side, ImageChoice, Milliseconds, ResumeStep, Scenario,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -56,7 +58,7 @@ pub(super) struct Jobs<'a> {
     /// Where backups can go, in both domains.
     pub(super) storage: Storage,
     pub(super) domain: Domain<'a>,
-    /// The domain that backups are replicated to, once it is needed.
+    /// The domain that backups are replicated to, once it is needed: from the start where it imports by itself.
     pub(super) target: Option<Domain<'a>>,
     pub(super) policy: Policy,
     pub(super) records: Vec<JobRecord>,
@@ -88,10 +90,10 @@ impl<'a> Jobs<'a> {
             priority: scenario.priority,
         };
         let (own, more) = (policy.clone(), storage.clone());
-        let domain =
-            Domain::start(scenario, installed(installation, &fleet)?, own, 1, more, stand, observer)?;
+        let own_side = installed(installation, &fleet)?;
+        let domain = Domain::start(scenario, own_side, own, Side::Source, more, stand, observer)?;
         let (records, misfortunes) = (Vec::new(), Misfortunes::default());
-        Ok(Self {
+        let mut jobs = Self {
             scenario,
             installation,
             in_force: installation.clone(),
@@ -105,7 +107,11 @@ impl<'a> Jobs<'a> {
             records,
             misfortunes,
             unfinished: Vec::new(),
-        })
+        };
+        if scenario.replicates_by_itself() {
+            jobs.target = Some(jobs.start_target()?);
+        }
+        Ok(jobs)
     }
 
     pub(super) fn into_records(self) -> Vec<JobRecord> {
@@ -170,7 +176,9 @@ impl<'a> Jobs<'a> {
     ) -> Result<BackupOutcome, SetupError> {
         let mutators = start_mutators(prepared)?;
         let ran = self.domain.advance(step_index, time, late)?;
-        self.backed_up(ran, mutators, prepared)
+        let outcome = self.backed_up(ran, mutators, prepared)?;
+        self.advance_target(step_index, time)?;
+        Ok(outcome)
     }
 
     /// Resumes the jobs that can be, possibly with another buffer size.
@@ -225,6 +233,7 @@ impl<'a> Jobs<'a> {
         }
         let catalog = Catalog::open(&self.installation.work_dir)?;
         let (mut made, mut images) = (Vec::new(), Vec::new());
+        // Other jobs about a backup make none.
         for job in results.iter().filter(|job| job.result.kind == JobKind::Backup) {
             if let Some(image) = catalog.image(&job.result.backup_id)? {
                 if let Some(stream) = prepared.iter().find(|stream| stream.facts.number == job.stream) {
@@ -312,7 +321,7 @@ impl<'a> Jobs<'a> {
         let results = self.run_in(step.domain, step_index, jobs.collect())?;
         let catalog = self.catalog(step.domain)?;
         let mut gone = BTreeSet::new();
-        for job in &results {
+        for job in results.iter().filter(|job| job.result.kind == JobKind::ImageCleanup) {
             if catalog.image(&job.result.backup_id)?.is_none() {
                 gone.insert(job.result.backup_id.clone());
             }

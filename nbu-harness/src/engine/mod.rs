@@ -10,6 +10,7 @@ mod faults;
 mod flows;
 mod jobs;
 mod jump_clock;
+mod lifecycle;
 mod media_servers;
 mod pause;
 mod plugin_config;

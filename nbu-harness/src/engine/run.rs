@@ -1,6 +1,5 @@
 //! The steps of a scenario, one after the other.
 
-use super::attributes;
 use super::jobs::{Backup, BackupOutcome, Jobs};
 use super::media_servers::Fleet;
 use super::plugin_faults::PluginFaults;
@@ -9,6 +8,7 @@ use super::setup::{Administrator, Storage};
 use super::sources::{self, Prepared};
 use super::watch::{Late, never};
 use super::{Observer, SetupError, Stand};
+use super::{attributes, lifecycle};
 use crate::nbu::Installation;
 use crate::primary::JobOrder;
 use crate::scenario::{Domain, Scenario, SetUp, Step, Victim, VolumeState};
@@ -164,6 +164,10 @@ impl Runner<'_> {
                 let late = std::mem::take(&mut self.pending);
                 let outcome = self.jobs.advance(index, *time, &self.prepared, late)?;
                 self.backed_up(outcome, &mut record);
+                record.copies = self.jobs.copies_by_lifecycle(index, &self.backups)?;
+                if let Some(unit) = lifecycle::imports_to(self.scenario) {
+                    self.replicas = self.jobs.at_target(unit, &self.backups, &self.replicas)?;
+                }
                 self.stand.advance(*time)?;
             }
             Step::Restore(step) => {
@@ -186,7 +190,8 @@ impl Runner<'_> {
             Step::Replicate => self.jobs.replicate(index, &self.backups)?,
             Step::ImportReplicas(step) => {
                 self.jobs.import_replicas(index, *step)?;
-                self.replicas = self.jobs.at_target(*step, &self.backups, &self.replicas)?;
+                let unit = &self.scenario.units[step.unit].label;
+                self.replicas = self.jobs.at_target(unit, &self.backups, &self.replicas)?;
             }
             Step::Cleanup => self.jobs.cleanup(index)?,
             Step::LoseCatalog => {

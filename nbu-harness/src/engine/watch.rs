@@ -221,9 +221,10 @@ impl<'a> Watcher<'a> {
         (never(seen.late), seen.struck)
     }
 
-    /// Does what was waiting for this line of a job's details: the creation of a certain fragment.
+    /// Does what was waiting for this line of a job's details: the creation of a certain fragment, or its copy.
     fn strike(&self, id: u64, line: &str) {
-        let Some((_, image)) = line.split_once("created image ") else { return };
+        let copied = || line.split_once("copied ").and_then(|(_, images)| images.split_once(" to "));
+        let Some((_, image)) = line.split_once("created image ").or_else(copied) else { return };
         let made = image.trim_end().rsplit_once("_F").and_then(|(_, number)| number.parse::<u32>().ok());
         let due: Vec<Late> = {
             let mut seen = self.seen();

@@ -7,7 +7,7 @@ use crate::nbu::{JobResult, JobState};
 const NO_RAW_STATE: &str = "the raw state of an external cluster cannot be examined";
 
 /// Steps whose jobs write images.
-const WRITES: &[&str] = &["backup", "duplicate", "synthetic", "replicate"];
+const WRITES: &[&str] = &["backup", "duplicate", "synthetic", "replicate", "advance"];
 
 /// Whether a job may leave something: it succeeded, or it can go on with what it has.
 fn stays(result: &JobResult) -> bool {

@@ -59,6 +59,7 @@ fn job(step: usize, id: u64, kind: JobKind, status: i32) -> JobRecord {
             text: "text".into(),
             cause: None,
             backup_id: "client1_1".into(),
+            processed: Vec::new(),
             kbytes: 100,
             files: 10,
             elapsed_ms: 900,

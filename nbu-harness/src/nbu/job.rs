@@ -9,8 +9,8 @@ use super::process::Process;
 use super::process::link::{Link, LinkError};
 use super::process::message::{FromOwner, JobOrder, JobRequest, ToOwner};
 use super::request::{
-    BackupRequest, CleanupRequest, DuplicateRequest, ExpireRequest, ImportRequest, ReplicaImportRequest,
-    ReplicateRequest, RestoreRequest, SyntheticRequest, VerifyRequest,
+    BackupRequest, CleanupRequest, DuplicateRequest, ExpireRequest, ImportRequest, LifecycleRequest,
+    ReplicaImportRequest, ReplicateRequest, RestoreRequest, SyntheticRequest, VerifyRequest,
 };
 use super::result::{JobControl, JobEvent, JobKind, JobResult, JobState, ProcessRecord};
 use super::status::{code, status_text};
@@ -79,6 +79,21 @@ pub fn duplicate(
 ) -> JobResult {
     let result = JobResult::empty(JobKind::Duplicate, request.job_id, request.backup_id.clone());
     run(installation, JobRequest::Duplicate(request.clone()), "bpduplicate", result, progress)
+}
+
+/// Does one operation of a storage lifecycle policy for a batch of images. Blocks until the job is done; the result names
+/// the images that it is done for.
+///
+/// `progress` is called on this thread and can cancel the job.
+pub fn lifecycle(
+    installation: &Installation,
+    request: &LifecycleRequest,
+    progress: &mut dyn FnMut(&JobEvent) -> JobControl,
+) -> JobResult {
+    let job_id = request.job_id;
+    let request = JobRequest::Lifecycle(request.clone());
+    let (owner, result) = (request.owner(), JobResult::empty(request.kind(), job_id, request.backup_id()));
+    run(installation, request, owner, result, progress)
 }
 
 /// Makes a synthetic full backup of a stream's backups. Blocks until the job is done; the result names the new backup.

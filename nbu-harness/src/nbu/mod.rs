@@ -2,7 +2,7 @@
 //!
 //! A job is one call. The call plays nbjm: it starts the job's owner as an operating-system process, follows its messages
 //! and returns a [`JobResult`] whatever happens. The owner is `bpbrm` for [`backup`] and [`restore`], `bpverify` for
-//! [`verify`], `bpduplicate` for [`duplicate`], `bpsynth` for [`synthesize`], `bpimport` for [`import`] and
+//! [`verify`], `bpduplicate` for [`duplicate`] and [`lifecycle`], `bpsynth` for [`synthesize`], `bpimport` for [`import`] and
 //! [`import_replicas`], `nbreplicate` for [`replicate`], and `nbdelete` for [`expire`] and [`cleanup`]. It starts the
 //! others: `bpbkar` and `bptm` for a backup, `bptm` and `tar` for a restore, `bpdm` for deletes, locks and what the storage
 //! copies, `nbrmms` for events. Every one of them is this program executed again, named so that `ps` shows NetBackup's
@@ -46,7 +46,8 @@ pub use install::{DataBuffers, ForkPoint, Installation, StorageUnit, Timeouts};
 pub use interval::CheckpointEvery;
 pub(crate) use job::run_on;
 pub use job::{
-    backup, cleanup, duplicate, expire, import, import_replicas, replicate, restore, synthesize, verify,
+    backup, cleanup, duplicate, expire, import, import_replicas, lifecycle, replicate, restore, synthesize,
+    verify,
 };
 pub use path_bytes::PathBytes;
 pub(crate) use plugin::{Library, library_file};
@@ -56,8 +57,8 @@ pub(crate) use process::link::{Link, LinkError};
 pub(crate) use process::os::{die_with_starter, take_stdio, termination_signals, wait_readable};
 pub use request::{
     Accelerator, BackupRequest, CleanupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack,
-    HeaderOrder, ImportPhase, ImportRequest, ReplicaImportRequest, ReplicateRequest, RestoreRequest,
-    ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
+    HeaderOrder, ImportPhase, ImportRequest, LifecycleRequest, ReplicaImportRequest, ReplicateRequest,
+    RestoreRequest, ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest, backup_id,
 };
 pub use result::{
     BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, Operation, ProcessRecord,

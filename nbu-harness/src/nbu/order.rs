@@ -14,7 +14,8 @@ impl JobRequest {
             Self::Restore(_) => JobKind::Restore,
             Self::Verify(_) => JobKind::Verify,
             Self::Expire(_) | Self::Cleanup(_) => JobKind::ImageCleanup,
-            Self::Duplicate(_) => JobKind::Duplicate,
+            Self::Lifecycle(request) if request.replicates => JobKind::Replication,
+            Self::Duplicate(_) | Self::Lifecycle(_) => JobKind::Duplicate,
             Self::Import(_) => JobKind::Import,
             Self::Replicate(_) => JobKind::Replication,
             Self::ImportReplicas(_) => JobKind::ReplicationImport,
@@ -27,7 +28,8 @@ impl JobRequest {
             Self::Backup(_) | Self::Restore(_) => "bpbrm",
             Self::Verify(_) => "bpverify",
             Self::Expire(_) | Self::Cleanup(_) => "nbdelete",
-            Self::Duplicate(_) => "bpduplicate",
+            Self::Lifecycle(request) if request.replicates => "nbreplicate",
+            Self::Duplicate(_) | Self::Lifecycle(_) => "bpduplicate",
             Self::Import(_) | Self::ImportReplicas(_) => "bpimport",
             Self::Replicate(_) => "nbreplicate",
             Self::Synthetic(_) => "bpsynth",
@@ -40,10 +42,20 @@ impl JobRequest {
             Self::Backup(_) | Self::Restore(_) => Operation::Connect,
             Self::Verify(_) => Operation::Verify,
             Self::Expire(_) | Self::Cleanup(_) => Operation::Running,
-            Self::Duplicate(_) => Operation::Duplicate,
+            Self::Lifecycle(request) if request.replicates => Operation::DuplicateToRemote,
+            Self::Duplicate(_) | Self::Lifecycle(_) => Operation::Duplicate,
             Self::Import(_) | Self::ImportReplicas(_) => Operation::Import,
             Self::Replicate(_) => Operation::DuplicateToRemote,
             Self::Synthetic(_) => Operation::QueryDatabase,
+        }
+    }
+
+    /// Whether nbstserv asked for it.
+    pub(crate) const fn is_of_lifecycle(&self) -> bool {
+        match self {
+            Self::Lifecycle(_) => true,
+            Self::ImportReplicas(request) => request.slp.is_some(),
+            _ => false,
         }
     }
 
@@ -64,6 +76,11 @@ impl JobRequest {
             Self::Synthetic(_) | Self::ImportReplicas(_) | Self::Cleanup(_) => String::new(),
             Self::Import(request) => request.backup_id().to_owned(),
             Self::Replicate(request) => request.backup_id.clone(),
+            // A job of several backups is about none of them.
+            Self::Lifecycle(request) => match request.backup_ids.as_slice() {
+                [only] => only.clone(),
+                _ => String::new(),
+            },
         }
     }
 
@@ -109,6 +126,7 @@ impl JobRequest {
             Self::Replicate(request) => (&mut request.job_id, &mut request.storage_unit),
             Self::Cleanup(request) => (&mut request.job_id, &mut request.storage_unit),
             Self::ImportReplicas(request) => (&mut request.job_id, &mut request.storage_unit),
+            Self::Lifecycle(request) => (&mut request.job_id, &mut request.storage_unit),
         };
         (*job_id, *unit) = (id, storage);
     }

@@ -246,6 +246,13 @@ pub struct DuplicateRequest {
     /// Bytes that an extent copy asks for at a time (default 262 144, as NetBackup); a multiple of 512.
     #[serde(default = "DuplicateRequest::default_extent")]
     pub extent_bytes: u64,
+    /// Number of the operation of a storage lifecycle policy that asks for the copy, from 1: an image has one copy of
+    /// each.
+    #[serde(default)]
+    pub lifecycle_operation: Option<u32>,
+    /// Another job of that operation may have left something: it is deleted before anything is written.
+    #[serde(default)]
+    pub again: bool,
 }
 
 impl DuplicateRequest {
@@ -352,6 +359,9 @@ pub struct ReplicateRequest {
     pub master_server: String,
     /// Storage life-cycle policy, as the target is told.
     pub slp: String,
+    /// The copy that is replicated; the primary one by default.
+    #[serde(default)]
+    pub source_copy: Option<u32>,
 }
 
 /// The import job of a target domain: takes in what the events of an LSU tell of.
@@ -361,6 +371,35 @@ pub struct ReplicaImportRequest {
     pub job_id: u64,
     /// The LSU that backups were replicated to.
     pub storage_unit: StorageUnit,
+    /// Numbers of the events that it is about; none: all that there are.
+    #[serde(default)]
+    pub events: Option<Vec<u64>>,
+    /// The storage lifecycle policy that they name; none: nobody looks.
+    #[serde(default)]
+    pub slp: Option<String>,
+}
+
+/// A job of nbstserv: one operation of a storage lifecycle policy, done for a batch of images, one after the other.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LifecycleRequest {
+    /// Job id as the activity monitor shows it.
+    pub job_id: u64,
+    /// The storage lifecycle policy.
+    pub slp: String,
+    /// Number of the operation in it, from 1.
+    pub operation: u32,
+    /// Number of the operation whose copy it works from.
+    pub source: u32,
+    /// Whether the images are replicated to another domain; otherwise they are duplicated.
+    pub replicates: bool,
+    /// The images.
+    pub backup_ids: Vec<String>,
+    /// Another job has tried it for some of them before: what is left of that is deleted first.
+    pub again: bool,
+    /// Where copies go; of a replication a unit of the storage server that the images are on.
+    pub storage_unit: StorageUnit,
+    /// Master server of this domain, as the target of a replication is told.
+    pub master_server: String,
 }
 
 /// An image cleanup job that deletes nothing: it locks what could not be locked when it was written.

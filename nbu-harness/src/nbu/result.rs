@@ -164,6 +164,9 @@ pub struct JobResult {
     pub cause: Option<i32>,
     /// The backup concerned.
     pub backup_id: String,
+    /// Of a job about several backups: those that it was successful with. One that found its work done counts.
+    #[serde(default)]
+    pub processed: Vec<String>,
     /// KiB of the stream that were moved (backup: only what was kept).
     pub kbytes: u64,
     /// Files, directories and links that were backed up, restored, verified or expired.
@@ -228,6 +231,7 @@ impl JobResult {
             text: String::new(),
             cause: None,
             backup_id,
+            processed: Vec::new(),
             kbytes: 0,
             files: 0,
             elapsed_ms: 0,

@@ -114,7 +114,11 @@ const TEXTS: &[(i32, &str)] = &[
     (609, "synthetic image reader failed"),
     (647, "validation of synthetic image failed"),
     (671, "query for list of component images failed"),
+    // The words of these three are not verified.
+    (1532, "import failed because the storage lifecycle policy name does not exist"),
+    (1534, "import failed because the storage lifecycle policy has no import operation"),
     (1535, "backup id conflicts with an existing image"),
+    (1573, "the image was not expired because its storage lifecycle policy is not complete"),
     (2027, "media server not active"),
     (2030, "insufficient disk space or high water mark would be exceeded"),
     (2073, "Disk pool is down"),

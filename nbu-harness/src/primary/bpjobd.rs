@@ -124,11 +124,11 @@ const fn job_type(kind: JobKind) -> JobType {
 }
 
 /// What nbjm would do of what an operator can order.
-const fn controls(job: &Job) -> Controls {
+fn controls(job: &Job) -> Controls {
     Controls {
         suspendable: matches!(job.state, JobState::Active | JobState::Queued | JobState::Requeued),
         resumable: matches!(job.state, JobState::Suspended | JobState::Incomplete),
-        restartable: matches!(job.state, JobState::Done) && job.submission.is_some(),
+        restartable: matches!(job.state, JobState::Done) && job.can_be_restarted(),
         killable: !matches!(job.state, JobState::Done),
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::emm::Selection as UnitSelection;
+use crate::emm::{LifecyclePolicy, UseFor};
 use crate::nbu::{HeaderOrder, Installation, OnCopyFailure, ScheduleType, Source};
 
 /// A NetBackup domain as its administrator set it up.
@@ -37,6 +38,15 @@ pub struct Config {
     /// What a job that gets no storage ends with.
     #[serde(default)]
     pub allocation: AllocationStatuses,
+    /// Storage lifecycle policies.
+    #[serde(default)]
+    pub lifecycle_policies: Vec<LifecyclePolicy>,
+    /// Parameters of storage lifecycle policies.
+    #[serde(default)]
+    pub lifecycle: LifecycleParameters,
+    /// Labels of the storage units whose LSU other domains replicate to: nbrmms asks for its events.
+    #[serde(default)]
+    pub import_units: Vec<String>,
 }
 
 impl Config {
@@ -45,8 +55,18 @@ impl Config {
         self.units.iter().find(|unit| unit.label == label)
     }
 
-    /// The storage units that a label stands for, in order: one, or those of a group; with how one is chosen.
+    /// The storage lifecycle policy of a name.
+    pub fn lifecycle_policy(&self, name: &str) -> Option<&LifecyclePolicy> {
+        self.lifecycle_policies.iter().find(|policy| policy.name == name)
+    }
+
+    /// The storage units that a label stands for, in order: one, those of a group, or those that a storage lifecycle
+    /// policy backs up to; with how one is chosen.
     pub fn candidates(&self, label: &str) -> (UnitSelection, Vec<&Unit>) {
+        let backs_up_to = self.lifecycle_policy(label).and_then(|policy| {
+            policy.operations.iter().find(|operation| operation.use_for == UseFor::Backup)
+        });
+        let label = backs_up_to.map_or(label, |operation| &operation.storage);
         match self.groups.iter().find(|group| group.label == label) {
             Some(group) => {
                 (group.selection, group.units.iter().filter_map(|label| self.unit(label)).collect())
@@ -118,6 +138,45 @@ impl Default for AllocationStatuses {
             media_server_down: 2027,
             no_unit: 213,
             one_volume: 2086,
+        }
+    }
+}
+
+/// Parameters of storage lifecycle policies (`LIFECYCLE_PARAMETERS`), and the statuses that follow from them. The
+/// defaults are from memory of the product: not verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LifecycleParameters {
+    /// `Image processing interval`: time between two looks at what is to be copied, in seconds (default 5 min).
+    pub image_processing_interval: u64,
+    /// Tries of a copy that follow each other at the image processing interval (default 3) ...
+    pub fast_tries: u32,
+    /// ... and the time between the later ones, in seconds (`Extended image retry interval`, default 2 h).
+    pub extended_retry_interval: u64,
+    /// KiB of images that one job copies at most; a larger image has a job of its own (`Maximum size per duplication
+    /// job`, default 100 GiB).
+    pub max_batch_kbytes: u64,
+    /// How often nbrmms asks for the events of other domains, in seconds (default 5 min).
+    pub event_polling_interval: u64,
+    /// What the expiry of an image ends with whose storage lifecycle policy is not complete.
+    pub not_complete: i32,
+    /// What an import ends with whose storage lifecycle policy this domain does not have.
+    pub no_policy: i32,
+    /// What an import ends with whose storage lifecycle policy has no import operation here.
+    pub no_import: i32,
+}
+
+impl Default for LifecycleParameters {
+    fn default() -> Self {
+        Self {
+            image_processing_interval: 300,
+            fast_tries: 3,
+            extended_retry_interval: 2 * 3600,
+            max_batch_kbytes: 100 << 20,
+            event_polling_interval: 300,
+            not_complete: 1573,
+            no_policy: 1532,
+            no_import: 1534,
         }
     }
 }

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::broker::{Decision, Demand, Grant, Usage, View, VolumeState, Writes};
+use super::allocation::kind_of;
+use super::broker::{Decision, Grant, VolumeState};
 use super::config::Config;
-use super::copies::decide_all;
 use super::job::{Job, NOT_RETRIED, Operation, Place, Submission, Try};
+use super::nbstserv::{Nbstserv, ToldEvent};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{ExpireRequest, JobState, StorageUnit};
 
@@ -51,6 +52,9 @@ pub(crate) struct Ended {
     pub(crate) checkpoint: bool,
     /// Whether there is a job result of this try: not when no process was started, or nbjm lost it.
     pub(crate) reported: bool,
+    /// Backups that it was successful with, of a job that may be about several.
+    #[serde(default)]
+    pub(crate) processed: Vec<String>,
 }
 
 /// What a look at a disk volume showed.
@@ -83,6 +87,8 @@ pub(crate) enum Input {
     Polled(Polled),
     /// The media server that should have looked at a disk volume has gone: nothing is known of the volume.
     NotPolled(String),
+    /// A disk volume was asked for its events; none: there was no answer.
+    Told { volume: String, events: Option<Vec<ToldEvent>> },
     /// A media server came or went.
     MediaServer { name: String, up: bool },
     /// The administrator changed the state of a disk volume.
@@ -100,8 +106,12 @@ pub(crate) enum Effect {
     Stop { job: u64, suspend: bool },
     /// Look at a disk volume.
     Poll { volume: String, media_server: String },
+    /// Ask a disk volume for its events.
+    AskEvents { volume: String, media_server: String },
     /// A job changed.
     Changed(u64),
+    /// The images of storage lifecycle policies changed, or what is to be imported.
+    ImagesChanged,
 }
 
 /// The table of jobs, and what is known of the domain.
@@ -113,19 +123,25 @@ pub(crate) struct Core {
     next_id: u64,
     /// Backup times are unique: the last one given.
     last_backup_time: u64,
-    volumes: BTreeMap<String, VolumeState>,
-    media_down: BTreeSet<String>,
+    pub(super) volumes: BTreeMap<String, VolumeState>,
+    pub(super) media_down: BTreeSet<String>,
     grants: u64,
-    last_grant: BTreeMap<String, u64>,
+    pub(super) last_grant: BTreeMap<String, u64>,
     /// Bytes set aside for each copy of an active job.
-    committed: BTreeMap<u64, Vec<u64>>,
+    pub(super) committed: BTreeMap<u64, Vec<u64>>,
     polling: BTreeSet<String>,
     /// What the operator wants of an active job.
     stopping: BTreeMap<u64, JobOrder>,
     /// Per policy and schedule: when it may be due again at the earliest.
     pub(super) earliest: BTreeMap<(String, String), u64>,
     /// Per policy, schedule and stream: bytes of the last backup.
-    last_bytes: BTreeMap<(String, String, usize), u64>,
+    pub(super) last_bytes: BTreeMap<(String, String, usize), u64>,
+    pub(super) nbstserv: Nbstserv,
+    /// When nbstserv looked at its images last, and nbrmms for events.
+    pub(super) looked: (u64, u64),
+    /// Disk volumes that are being asked for their events.
+    pub(super) asked_events: BTreeSet<String>,
+    pub(super) images_changed: bool,
 }
 
 impl Core {
@@ -134,6 +150,7 @@ impl Core {
             now: config.clock_start,
             last_backup_time: config.clock_start.saturating_sub(BACKUP_SECONDS),
             next_id: config.first_job_id,
+            looked: (config.clock_start, config.clock_start),
             config,
             jobs: BTreeMap::new(),
             volumes: BTreeMap::new(),
@@ -145,6 +162,9 @@ impl Core {
             stopping: BTreeMap::new(),
             earliest: BTreeMap::new(),
             last_bytes: BTreeMap::new(),
+            nbstserv: Nbstserv::default(),
+            asked_events: BTreeSet::new(),
+            images_changed: false,
         }
     }
 
@@ -177,7 +197,9 @@ impl Core {
 
     /// Whether a data process or a look at a volume is under way: the virtual clock stands still then.
     pub(crate) fn is_active(&self) -> bool {
-        !self.polling.is_empty() || self.jobs.values().any(|job| job.active_try().is_some())
+        !self.polling.is_empty()
+            || !self.asked_events.is_empty()
+            || self.jobs.values().any(|job| job.active_try().is_some())
     }
 
     /// Applies an input; returns what is to be done.
@@ -193,6 +215,7 @@ impl Core {
             Input::NotPolled(volume) => {
                 self.polling.remove(&volume);
             }
+            Input::Told { volume, events } => self.told_events(&volume, events, &mut effects),
             Input::MediaServer { name, up } => {
                 if up {
                     self.media_down.remove(&name);
@@ -204,6 +227,9 @@ impl Core {
             Input::Restarted => self.restarted(&mut effects),
         }
         self.allocate(&mut effects);
+        if std::mem::take(&mut self.images_changed) {
+            effects.push(Effect::ImagesChanged);
+        }
         effects
     }
 
@@ -212,7 +238,7 @@ impl Core {
         let jobs = self.jobs.values().filter_map(|job| job.timer);
         let windows = self.jobs.values().filter(|job| job.state == JobState::Queued);
         let windows = windows.filter_map(|job| job.submission.as_ref()?.window_closes);
-        jobs.chain(windows).chain(self.next_schedule()).min()
+        jobs.chain(windows).chain(self.next_schedule()).chain(self.next_look()).min()
     }
 
     fn clock(&mut self, to: u64, effects: &mut Vec<Effect>) {
@@ -244,9 +270,15 @@ impl Core {
         for submissions in self.due_schedules() {
             self.submit(submissions, effects);
         }
+        self.look_after_images(effects);
     }
 
-    fn submit(&mut self, submissions: Vec<Submission>, effects: &mut Vec<Effect>) {
+    /// The id of the next job that is submitted without others.
+    pub(super) const fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    pub(super) fn submit(&mut self, submissions: Vec<Submission>, effects: &mut Vec<Effect>) {
         let Some(first) = submissions.first() else { return };
         let kind = first.request.kind();
         let mut parent = None;
@@ -317,7 +349,7 @@ impl Core {
                 (job.state, job.timer, job.reason) = (JobState::Queued, None, None);
                 effects.push(Effect::Changed(id));
             }
-            (JobOrder::Restart, JobState::Done) => {
+            (JobOrder::Restart, JobState::Done) if job.can_be_restarted() => {
                 if let Some(submission) = job.submission.clone() {
                     self.submit(vec![submission], effects);
                 }
@@ -328,6 +360,7 @@ impl Core {
     }
 
     fn ended(&mut self, id: u64, ended: &Ended, effects: &mut Vec<Effect>) {
+        self.lifecycle_try_over(id, ended);
         let Some(job) = self.jobs.get_mut(&id).filter(|job| job.state == JobState::Active) else { return };
         let Some(submission) = &job.submission else { return };
         self.committed.remove(&id);
@@ -382,6 +415,7 @@ impl Core {
         (job.timer, job.reason) = (None, None);
         effects.push(Effect::Changed(id));
         let parent = job.parent;
+        self.lifecycle_job_over(id, status);
         for cleanup in self.cleanups_of(id, status).unwrap_or_default() {
             self.submit(vec![cleanup], effects);
         }
@@ -434,6 +468,7 @@ impl Core {
 
     fn restarted(&mut self, effects: &mut Vec<Effect>) {
         self.polling.clear();
+        self.asked_events.clear();
         let lost: Vec<u64> =
             self.jobs.values().filter(|job| job.active_try().is_some()).map(|job| job.id).collect();
         for id in lost {
@@ -443,6 +478,7 @@ impl Core {
                 files: 0,
                 checkpoint: false,
                 reported: false,
+                processed: Vec::new(),
             };
             self.ended(id, &ended, effects);
         }
@@ -478,55 +514,6 @@ impl Core {
                 None => {}
             }
         }
-    }
-
-    fn consider(&self, id: u64) -> Option<Decision> {
-        let job = self.jobs.get(&id)?;
-        let asked = job.submission.as_ref()?;
-        let policy = self.config.policies.iter().find(|policy| policy.name == asked.policy);
-        let last = self.last_bytes.get(&kind_of(asked)).copied();
-        let failed = job.tries.iter().map(|one| one.media_server.as_str());
-        let demand = Demand {
-            storage: &asked.storage,
-            policy: &asked.policy,
-            policy_limit: policy.map_or(0, |policy| policy.limit_jobs),
-            client: &asked.client,
-            io_streams: asked.io_streams,
-            writes: match last {
-                _ if !asked.request.is_backup() => Writes::Nothing,
-                Some(bytes) => Writes::LikeLast(bytes),
-                None => Writes::Unknown,
-            },
-            media_server: asked.media_server.as_deref(),
-            avoid: failed.collect(),
-            taken: Vec::new(),
-        };
-        let view = View {
-            config: &self.config,
-            now: self.now,
-            usage: self.usage(),
-            volumes: &self.volumes,
-            media_down: &self.media_down,
-            last_grant: &self.last_grant,
-        };
-        Some(decide_all(&view, &demand, &asked.further_copies))
-    }
-
-    fn usage(&self) -> Usage<'_> {
-        let mut usage = Usage::default();
-        for job in self.jobs.values() {
-            let (Some(active), Some(asked)) = (job.active_try(), &job.submission) else { continue };
-            *usage.of_media_server.entry(&active.media_server).or_default() += 1;
-            *usage.of_policy.entry(&asked.policy).or_default() += 1;
-            *usage.of_client.entry(&asked.client).or_default() += 1;
-            let committed = self.committed.get(&job.id).into_iter().flatten().copied();
-            for ((unit, volume), committed) in active.places().zip(committed.chain(std::iter::repeat(0))) {
-                *usage.of_unit.entry(unit).or_default() += 1;
-                *usage.streams.entry(volume).or_default() += asked.io_streams;
-                *usage.committed.entry(volume).or_default() += committed;
-            }
-        }
-        usage
     }
 
     /// The storage of a grant, with its credentials.
@@ -582,14 +569,11 @@ impl Core {
         let storage = job.submission.as_ref().map(|asked| asked.storage.clone()).unwrap_or_default();
         job.state = JobState::Active;
         job.tries.push(Try { unit: storage, ..Try::begun(self.now) });
-        self.ended(id, &Ended { status, kbytes: 0, files: 0, checkpoint: false, reported: false }, effects);
+        let ended =
+            Ended { status, kbytes: 0, files: 0, checkpoint: false, reported: false, processed: Vec::new() };
+        self.ended(id, &ended, effects);
         if let Some(job) = self.jobs.get_mut(&id) {
             job.reason = Some(reason);
         }
     }
-}
-
-/// What makes backups alike, so that one will be about as large as the last.
-fn kind_of(asked: &Submission) -> (String, String, usize) {
-    (asked.policy.clone(), asked.schedule.clone(), asked.stream)
 }

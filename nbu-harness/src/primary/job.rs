@@ -144,6 +144,11 @@ impl Job {
         self.submission.as_ref().map_or("", |asked| &asked.policy)
     }
 
+    /// Whether it can run again as a new job. What nbstserv asked for it asks for again by itself.
+    pub fn can_be_restarted(&self) -> bool {
+        self.submission.as_ref().is_some_and(|asked| !asked.request.is_of_lifecycle())
+    }
+
     /// Whether it goes nowhere by itself.
     pub const fn is_settled(&self) -> bool {
         matches!(self.state, JobState::Done | JobState::Suspended | JobState::Incomplete)

@@ -1,6 +1,8 @@
 //! The primary's process: one thread owns the core and its journal; one for each connection and each active job bring
 //! it what happens.
 
+mod events;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -14,12 +16,15 @@ use super::bpjobd::Bpjobd;
 use super::core::{Core, Effect, Ended, Input, Polled};
 use super::job::Job;
 use super::journal::{Journal, JournalError};
+use super::nbstserv::{self, ToldEvent};
 use super::results;
 use super::wire::{News, Reached, Reply, Request, Until};
 use crate::bpstsinfo::{Answer, OpenQuery, Query};
 use crate::jobs_db::JobsDbError;
 use crate::nbu::media_server::{ask_plugin, listen, quiesce};
-use crate::nbu::{Installation, JobControl, JobEvent, JobResult, JobState, Link, order::JobRequest, run_on};
+use crate::nbu::{
+    Installation, JobControl, JobEvent, JobKind, JobResult, JobState, Link, order::JobRequest, run_on,
+};
 
 /// What an active job shall do.
 const GO_ON: u8 = 0;
@@ -68,6 +73,8 @@ enum Happened {
     TryEnded(u64, Box<JobResult>, bool),
     Polled(Polled),
     NotPolled(String),
+    /// What a disk volume's events are, if it answered.
+    Told(String, Option<Vec<ToldEvent>>),
     MediaServerLost(String),
     /// The jobs of an earlier primary on this media server have ended, or there is no such server any more.
     Quiet(String),
@@ -159,6 +166,7 @@ impl Server {
         for job in core.jobs() {
             self.bpjobd.keep(job, core.now(), core.kbytes_last(job))?;
         }
+        self.keep_images()?;
         for name in core.config().media_servers.keys().cloned().collect::<Vec<_>>() {
             self.unquiet.push(name.clone());
             let (socket, send) = (self.media_socket(&name), self.send.clone());
@@ -222,6 +230,7 @@ impl Server {
                     files: result.files,
                     checkpoint: matches!(result.state, JobState::Incomplete | JobState::Suspended),
                     reported,
+                    processed: processed(&result),
                 };
                 let number =
                     self.core.as_ref().and_then(|core| core.job(id)).map_or(0, |job| job.tries.len());
@@ -233,6 +242,7 @@ impl Server {
             Happened::Polled(polled) => self.apply(Input::Polled(polled))?,
             Happened::MediaServerLost(name) => self.apply(Input::MediaServer { name, up: false })?,
             Happened::NotPolled(volume) => self.apply(Input::NotPolled(volume))?,
+            Happened::Told(volume, events) => self.apply(Input::Told { volume, events })?,
             Happened::Quiet(name) => self.quiet(&name)?,
         }
         Ok(())
@@ -328,6 +338,8 @@ impl Server {
                 }
             }
             Effect::Poll { volume, media_server } => self.poll(volume, media_server),
+            Effect::AskEvents { volume, media_server } => self.ask_events(volume, media_server),
+            Effect::ImagesChanged => self.keep_images()?,
         }
         Ok(())
     }
@@ -376,6 +388,7 @@ impl Server {
                     user: at.user,
                     password: at.password,
                     unknown_lsu: "no-such-lsu".into(),
+                    events_of: String::new(),
                 }),
             };
             let answer = ask_plugin(&socket, &installation, query, POLL);
@@ -390,6 +403,13 @@ impl Server {
             };
             let _ = send.send(Happened::Polled(polled));
         });
+    }
+
+    /// Makes what is on disk of nbstserv what it knows.
+    fn keep_images(&self) -> Result<(), ServerError> {
+        let Some(core) = &self.core else { return Ok(()) };
+        let failed = |source| ServerError::Io { what: "the images of lifecycle policies".into(), source };
+        nbstserv::keep(&self.home, &core.lifecycle_images()).map_err(failed)
     }
 
     fn installation(&self, media_server: &str) -> Option<Installation> {
@@ -456,6 +476,14 @@ pub(super) fn primary_socket(home: &Path) -> PathBuf {
 /// Where a media server of the domain in `home` listens.
 pub(super) fn media_socket(home: &Path, name: &str) -> PathBuf {
     home.join("media").join(format!("{name}.sock"))
+}
+
+/// The backups that a job was successful with.
+fn processed(result: &JobResult) -> Vec<String> {
+    if result.kind == JobKind::Backup && result.is_successful() {
+        return vec![result.backup_id.clone()];
+    }
+    result.processed.clone()
 }
 
 /// What an answer says of a disk volume.

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::lifecycle::SlpParameters;
 use super::values::{Milliseconds, TimeOfDay};
 use crate::nbu::ScheduleType;
 use crate::primary::JobOrder;
@@ -31,6 +32,8 @@ pub struct GlobalAttributes {
     /// How old the known state of a disk volume may be before a job is given one; without it volumes are not polled and
     /// taken to be up.
     pub disk_polling: Option<Milliseconds>,
+    /// Parameters of storage lifecycle policies.
+    pub slp: SlpParameters,
     /// How the primary gets to know its storage.
     pub set_up: SetUp,
     /// Whose word counts for what a storage server can do.
@@ -70,6 +73,7 @@ impl Default for GlobalAttributes {
             job_silence: Milliseconds(2 * 3_600_000),
             max_jobs_per_client: 0,
             disk_polling: None,
+            slp: SlpParameters::default(),
             set_up: SetUp::Direct,
             attributes: AttributeSource::Recorded,
         }

@@ -80,6 +80,7 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
         };
         format!("Storage unit group {} of {}: {how}.", group.label, group.units.join(", "))
     }));
+    lines.extend(super::lifecycle::tell(scenario));
     lines.push(format!(
         "Policy {} for client {}, schedule {}, to {}{}.",
         scenario.policy,
@@ -246,8 +247,13 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
         Step::PluginFault(order) => plugin_fault::tell(order),
         Step::Heal => "Cluster and plug-in behave again.".to_owned(),
         Step::Advance(time) => format!(
-            "{} pass, by NetBackup's clock and on the cluster: nbpem starts what is due, as often as a try fails.",
-            duration(*time)
+            "{} pass, by NetBackup's clock and on the cluster: nbpem starts what is due, as often as a try fails{}.",
+            duration(*time),
+            if scenario.slps.is_empty() {
+                ""
+            } else {
+                ", and nbstserv what storage lifecycle policies ask for"
+            }
         ),
         Step::Kill(kill) => killed(kill),
         Step::Pause(pause) => {

@@ -10,6 +10,7 @@ use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateFile, ImageChoice, ImportReplicasFile, ImportStep, Replication,
     ResumeStep, SyntheticStep,
 };
+use super::lifecycle::{SlpFile, SlpParameters};
 use super::media_server;
 use super::plugin_fault::PluginFaultFile;
 use super::spec::{EmbeddedCluster, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer};
@@ -73,6 +74,9 @@ pub(super) struct Nbu {
     pub(super) max_jobs_per_client: Option<u32>,
     #[schemars(with = "Option<Milliseconds>")]
     pub(super) disk_polling: Option<Spanned<Milliseconds>>,
+    /// Parameters of storage lifecycle policies.
+    #[schemars(with = "Option<SlpParameters>")]
+    pub(super) slp: Option<Spanned<SlpParameters>>,
     /// How the primary gets to know its storage: told directly (default), or by NetBackup's commands.
     #[schemars(with = "Option<SetUp>")]
     pub(super) set_up: Option<Spanned<SetUp>>,
@@ -97,6 +101,7 @@ impl Nbu {
             job_silence: self.job_silence.unwrap_or(default.job_silence),
             max_jobs_per_client: self.max_jobs_per_client.unwrap_or(default.max_jobs_per_client),
             disk_polling: self.disk_polling.as_ref().map(|interval| interval.value),
+            slp: self.slp.as_ref().map_or(default.slp, |given| given.value.clone()),
             set_up: self.set_up.as_ref().map_or(default.set_up, |set_up| set_up.value),
             attributes: self.attributes.as_ref().map_or(default.attributes, |given| given.value),
         }
@@ -173,6 +178,9 @@ pub(super) struct Storage {
     #[serde(default)]
     #[schemars(with = "Vec<GroupSpec>")]
     pub(super) groups: Vec<Spanned<GroupSpec>>,
+    /// Storage lifecycle policies.
+    #[serde(default)]
+    pub(super) slps: Vec<SlpFile>,
 }
 
 /// The cluster behind the storage server.
@@ -238,7 +246,7 @@ pub(super) struct Policy {
     /// Name of the schedule that backups by hand belong to; default: the first of `schedules`, or `full`.
     #[schemars(with = "Option<String>")]
     pub(super) schedule: Option<Spanned<String>>,
-    /// Label of the storage unit or group that it writes to. Give this or `copies`.
+    /// Label of the storage unit or group that it writes to, or name of its storage lifecycle policy. Give this or `copies`.
     #[schemars(with = "Option<String>")]
     pub(super) storage: Option<Spanned<String>>,
     /// Inline copies: labels of 2 to 4 storage units or groups that each backup is written to at the same time.

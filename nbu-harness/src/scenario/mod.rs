@@ -11,6 +11,7 @@ mod explain;
 mod file;
 mod flows;
 mod inline;
+mod lifecycle;
 mod media_server;
 mod needs;
 mod plugin_fault;
@@ -37,6 +38,7 @@ pub use flows::{
     MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
 };
 pub use inline::Copies;
+pub use lifecycle::{SlpParameters, SlpSpec};
 pub use media_server::{ClockOffset, PluginSpec, ThreadModel};
 pub(crate) use needs::not_claimed;
 pub use schema::schema;

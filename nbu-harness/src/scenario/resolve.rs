@@ -7,9 +7,7 @@ use super::file::{
     TimeoutsFile,
 };
 use super::flows::ChangeStep;
-use super::spec::{
-    Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, Scenario, Step, StorageUnitSpec,
-};
+use super::spec::{Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, Scenario, Step};
 use super::topology::Domain;
 use super::values::Milliseconds;
 use super::{checkpoint, flows, inline, media_server, needs, plugin_fault, selections, target};
@@ -55,6 +53,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         file.storage.pools,
         file.storage.units,
         file.storage.groups,
+        file.storage.slps,
         &file.policy,
     )?;
     let lines: Vec<&str> = file.selections.iter().map(|line| line.value.as_str()).collect();
@@ -66,7 +65,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
             .map_or(file.run.referenced, |l| l.referenced);
         Problem { place, message, help }
     })?;
-    set_up(&file.nbu, &domain.units, &replication)?;
+    set_up(&file.nbu, &domain, &replication)?;
     let place = file.run.referenced;
     let policy_storage = inline::first(&file.policy)?;
     let policy = (policy_storage.referenced, domain.policy_unit);
@@ -87,6 +86,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         pools: domain.pools,
         units: domain.units,
         groups: domain.groups,
+        slps: domain.slps,
         schedule: domain.schedule,
         schedules: domain.schedules,
         limit_jobs: file.policy.limit_jobs,
@@ -111,14 +111,17 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
 }
 
 /// What the commands cannot say, or not of both domains, is told directly.
-fn set_up(nbu: &Nbu, units: &[StorageUnitSpec], replication: &[flows::Replication]) -> Result<(), Problem> {
+fn set_up(nbu: &Nbu, domain: &Domain, replication: &[flows::Replication]) -> Result<(), Problem> {
     let Some(asked) = nbu.set_up.as_ref().filter(|asked| asked.value == SetUp::Commands) else {
         return Ok(());
     };
     let help = "leave `set_up` out, or take that away";
-    if let Some(unit) = units.iter().find(|unit| unit.max_fragment.0 % (1 << 20) != 0) {
+    if let Some(unit) = domain.units.iter().find(|unit| unit.max_fragment.0 % (1 << 20) != 0) {
         let message = format!("`bpstuadd -mfs` counts MiB, and {} has {}", unit.label, unit.max_fragment);
         return Err(Problem::new(asked.referenced, message, help));
+    }
+    if !domain.slps.is_empty() {
+        return Err(Problem::new(asked.referenced, "storage lifecycle policies are told directly", help));
     }
     if !replication.is_empty() {
         return Err(Problem::new(

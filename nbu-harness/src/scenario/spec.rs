@@ -9,10 +9,12 @@ use super::flows::{
     ResumeStep, SyntheticStep, WormLimits,
 };
 use super::inline::Copies;
+use super::lifecycle::SlpSpec;
 use super::media_server::{ClockOffset, PluginSpec};
 use super::target::TargetCluster;
 use super::values::{ByteSize, Milliseconds, Secret};
 use crate::data::{GenData, TreeSpec};
+use crate::emm::UseFor;
 use crate::nbu::{CheckpointEvery, DataBuffers, ForkPoint, HeaderOrder, ScheduleType, Timeouts};
 use crate::primary::JobOrder;
 use nbu_trace::orders::FaultOrder;
@@ -67,6 +69,9 @@ pub struct Scenario {
     pub units: Vec<StorageUnitSpec>,
     /// Storage unit groups.
     pub groups: Vec<GroupSpec>,
+    /// Storage lifecycle policies of both domains.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slps: Vec<SlpSpec>,
     /// The policy's name.
     pub policy: String,
     /// The client's name.
@@ -79,9 +84,9 @@ pub struct Scenario {
     pub limit_jobs: u32,
     /// Job priority.
     pub priority: u32,
-    /// Label of the unit or group that the policy writes to.
+    /// Label of the unit or group that the policy writes to, or name of its storage lifecycle policy.
     pub policy_storage: String,
-    /// Index in `units` of that unit, or of the group's first one.
+    /// Index in `units` of that unit, of the group's first one, or of the one that the lifecycle policy backs up to.
     pub policy_unit: usize,
     /// The copies that each backup makes beside its first one.
     #[serde(skip_serializing_if = "Copies::is_one")]
@@ -103,6 +108,13 @@ impl Scenario {
     /// The unit that the policy writes to.
     pub fn unit(&self) -> &StorageUnitSpec {
         &self.units[self.policy_unit]
+    }
+
+    /// Whether storage lifecycle policies bring backups to the target domain.
+    pub fn replicates_by_itself(&self) -> bool {
+        let operations = self.slps.iter().flat_map(|slp| &slp.policy.operations);
+        self.slps.iter().any(|slp| slp.domain == Domain::Target)
+            || operations.into_iter().any(|operation| operation.use_for == UseFor::Replication)
     }
 
     /// Gives every `GEN_DATA` stream this many bytes, in files as they were (the last bytes that do not fill a file

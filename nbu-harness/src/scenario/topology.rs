@@ -7,6 +7,7 @@ use super::domain::{
 };
 use super::file::{BackupFile, KillFile, Nbu, PauseFile, Policy, Unit};
 use super::inline::{self, Copies};
+use super::lifecycle::{self, SlpFile, SlpSpec};
 use super::media_server::{self, ClockOffset, MediaServers, PluginSpec};
 use super::resolve::{Problem, twice};
 use super::spec::{BackupStep, StorageUnitSpec};
@@ -32,6 +33,7 @@ pub(super) struct Domain {
     pub(super) pools: Vec<PoolSpec>,
     pub(super) units: Vec<StorageUnitSpec>,
     pub(super) groups: Vec<GroupSpec>,
+    pub(super) slps: Vec<SlpSpec>,
     pub(super) schedule: String,
     pub(super) schedules: Vec<ScheduleSpec>,
     pub(super) policy_unit: usize,
@@ -44,6 +46,7 @@ pub(super) fn resolve(
     pools: Vec<Spanned<PoolSpec>>,
     units: Vec<Unit>,
     groups: Vec<Spanned<GroupSpec>>,
+    slps: Vec<SlpFile>,
     policy: &Policy,
 ) -> Result<Domain, Problem> {
     if let Some(interval) = nbu.disk_polling.as_ref().filter(|interval| interval.value.0 < 1000) {
@@ -59,6 +62,7 @@ pub(super) fn resolve(
         let help = "expected at least one try and at least 1s, such as {tries: 2, per: 12h}";
         return Err(Problem::new(attempts.referenced, "not a number of tries within a time", help));
     }
+    lifecycle::parameters(nbu.slp.as_ref())?;
     media_server::attributes(nbu)?;
     let MediaServers { names, plugins, clocks } = media_server::resolve(media_servers)?;
     let mut domain = Domain {
@@ -69,6 +73,7 @@ pub(super) fn resolve(
         pools: Vec::new(),
         units: Vec::new(),
         groups: Vec::new(),
+        slps: Vec::new(),
         schedule: String::new(),
         schedules: Vec::new(),
         policy_unit: 0,
@@ -83,6 +88,7 @@ pub(super) fn resolve(
     for group in groups {
         domain.add_group(group)?;
     }
+    domain.slps = lifecycle::resolve(slps, &domain.units, &domain.groups)?;
     domain.policy_unit = domain.policy_unit(inline::first(policy)?)?;
     domain.copies = inline::further(policy, |label| domain.policy_unit(label).map(drop))?;
     domain.add_schedules(policy)?;
@@ -193,12 +199,14 @@ impl Domain {
     }
 
     fn policy_unit(&self, storage: &Spanned<String>) -> Result<usize, Problem> {
-        let group = self.groups.iter().find(|group| group.label == storage.value);
-        let label = group.map_or(&storage.value, |group| &group.units[0]);
-        self.units.iter().position(|unit| unit.label == *label).ok_or_else(|| {
+        let backs_up_to = lifecycle::backs_up_to(&self.slps, &storage.value);
+        let group = self.groups.iter().find(|group| group.label == backs_up_to);
+        let label = group.map_or(backs_up_to, |group| &group.units[0]);
+        self.units.iter().position(|unit| unit.label == label).ok_or_else(|| {
             let units = self.units.iter().map(|unit| unit.label.as_str());
-            let labels: Vec<&str> =
-                units.chain(self.groups.iter().map(|group| group.label.as_str())).collect();
+            let groups = self.groups.iter().map(|group| group.label.as_str());
+            let slps = self.slps.iter().map(|slp| slp.policy.name.as_str());
+            let labels: Vec<&str> = units.chain(groups).chain(slps).collect();
             let message = format!("there is no storage unit `{}`", storage.value);
             Problem::new(storage.referenced, message, nearest("label", &storage.value, &labels))
         })

@@ -7,4 +7,5 @@ mod c_plugin;
 mod documentation;
 mod fake;
 mod jobs;
+mod lifecycle;
 mod place;

@@ -26,6 +26,8 @@ fn request(backup_id: &str, target: &StorageUnit) -> DuplicateRequest {
         method: DuplicateMethod::Normal,
         fall_back: FallBack::NotOffered,
         extent_bytes: DuplicateRequest::default_extent(),
+        lifecycle_operation: None,
+        again: false,
     }
 }
 

@@ -11,6 +11,7 @@ mod duplicate;
 mod failure;
 mod import;
 mod leak;
+mod lifecycle;
 mod replay;
 mod restore;
 mod rig;

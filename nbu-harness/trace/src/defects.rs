@@ -91,6 +91,8 @@ pub enum Own {
     RenamesTir,
     /// Says that every LSU has a replication target.
     ClaimsATarget,
+    /// Tells of replicated images without the storage lifecycle policy that they are of.
+    ForgetsThePolicy,
 }
 
 /// A plug-in with one defect.
@@ -342,6 +344,21 @@ pub const DEFECTS: &[Defect] = &[
     defect("keeps-busy", "ABI-007", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-after-crash", "ABI-008", "data.restore", READS_WRONG),
     defect("keeps-after-stale-handle", "ABI-009", "storage.no_orphans", PRETENDS_TO_DELETE),
+    defect(
+        "pretends-to-copy-by-policy",
+        "SLP-001",
+        "jobs:",
+        always("stspi_copy_image", FaultEffect::Error(STS_EOK)),
+    ),
+    defect("keeps-half-copies-by-policy", "SLP-002", "storage.no_orphans", PRETENDS_TO_DELETE),
+    own("forgets-the-policy", "SLP-003", "ReplicationImport jobs with status 0: 0", Own::ForgetsThePolicy),
+    defect("keeps-copies-by-policy", "SLP-004", "storage.empty", PRETENDS_TO_DELETE),
+    defect(
+        "tells-no-event-by-policy",
+        "SLP-005",
+        "ReplicationImport jobs with status 1532: 0",
+        always("stspi_get_event", FaultEffect::Error(STS_ENOENT)),
+    ),
     defect("never-ends-the-list", "SET-001", "set_up", NEVER_ENDS_A_LIST_OF_THREE),
     defect("reads-wrong-of-the-other-version", "SET-002", "data.restore", READS_WRONG),
     own("claims-nothing-after-upgrade", "SET-003", "lacks the flag CopyImage", Own::ClaimsNothing),

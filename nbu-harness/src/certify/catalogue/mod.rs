@@ -7,6 +7,7 @@ mod flows;
 mod imports;
 mod inline;
 mod jobs;
+mod lifecycle;
 mod resources;
 mod setup;
 
@@ -97,6 +98,11 @@ embedded!(
     "NBU-JOB-007",
     "NBU-JOB-008",
     "NBU-JOB-009",
+    "NBU-SLP-001",
+    "NBU-SLP-002",
+    "NBU-SLP-003",
+    "NBU-SLP-004",
+    "NBU-SLP-005",
     "NBU-SET-001",
     "NBU-SET-002",
     "NBU-SET-003",
@@ -177,6 +183,7 @@ pub fn catalogue() -> &'static [Check] {
             abi::CHECKS,
             setup::CHECKS,
             jobs::CHECKS,
+            lifecycle::CHECKS,
             resources::CHECKS,
         ]
         .concat()

@@ -116,7 +116,7 @@ pub(super) fn discard_leftovers(owner: &mut Owner, work: &Work, keep: Vec<String
     if owner.wish() == Wish::Abandoned {
         return Err(Cause::new(code::CONNECTION_BROKEN, "nbjm has gone"));
     }
-    let process = work.start(owner, "bpdm", None, MoverTask::Discard { keep })?;
+    let process = work.start(owner, "bpdm", None, MoverTask::Discard { keep, copy: None })?;
     Course::new(None, process, None).run(owner, &mut Alone)
 }
 

@@ -3,11 +3,11 @@
 
 use std::os::unix::net::UnixStream;
 
-use super::cleanup::{delete_images, delete_made};
+use super::cleanup::{Alone, delete_images, delete_made};
 use super::course::{Conduct, Course};
 use super::owner::{Cause, Owner, Wish, wrapped};
 use super::{Found, Work, catalogue_cause};
-use crate::nbu::catalog::CopyRecord;
+use crate::nbu::catalog::{CopyRecord, ImageRecord};
 use crate::nbu::process::message::{
     ClientReport, CopyTask, Extent, FromClient, FromMover, MoverReport, MoverTask, Piece, ToMover, WriteTask,
 };
@@ -27,8 +27,21 @@ pub(super) fn run(owner: &mut Owner, request: &DuplicateRequest) -> Result<(), C
         let what = format!("extents of {} bytes: a multiple of 512 is needed", request.extent_bytes);
         return Err(Cause::new(code::INVALID_PARAMETER, what));
     }
-    let number = found.image.next_copy();
+    if let Some(operation) = request.lifecycle_operation
+        && let Some(copy) = found.image.copy_of_operation(operation)
+    {
+        // A job whose end nobody heard of made it.
+        let what = format!("{} has copy {} of operation {operation}", request.backup_id, copy.number);
+        owner.info("bpduplicate", std::process::id(), what);
+        return Ok(());
+    }
+    let number = copy_number(&found.image, request.lifecycle_operation);
     let target_work = Work { storage_unit: request.storage_unit.clone(), ..source_work.clone() };
+    if request.again {
+        let task = MoverTask::Discard { keep: Vec::new(), copy: Some(number) };
+        let process = target_work.start(owner, "bpdm", None, task)?;
+        Course::new(None, process, None).run(owner, &mut Alone)?;
+    }
     let mut outcome = None;
     if request.method != DuplicateMethod::Normal {
         let made = optimized(owner, request, &found, &target_work, number);
@@ -43,7 +56,8 @@ pub(super) fn run(owner: &mut Owner, request: &DuplicateRequest) -> Result<(), C
         }
     }
     let outcome = outcome.unwrap_or_else(|| normal(owner, &found, &source_work, &target_work, number));
-    let copy = outcome.map_err(|cause| wrapped(owner, cause))?;
+    let mut copy = outcome.map_err(|cause| wrapped(owner, cause))?;
+    copy.lifecycle_operation = request.lifecycle_operation;
     let images = copy.image_names();
     let entered = enter(owner, &found, copy);
     if entered.is_err() {
@@ -55,6 +69,12 @@ pub(super) fn run(owner: &mut Owner, request: &DuplicateRequest) -> Result<(), C
         }
     }
     entered
+}
+
+/// The number of the copy. Operations of a lifecycle policy run beside each other, so each has a number of its own: the
+/// operation's, unless somebody made a copy of that number by hand.
+fn copy_number(image: &ImageRecord, operation: Option<u32>) -> u32 {
+    operation.filter(|number| image.copy(Some(*number)).is_none()).unwrap_or_else(|| image.next_copy())
 }
 
 /// Whether a normal duplication is to follow an optimized one that ended so.
@@ -79,7 +99,11 @@ fn enter(owner: &mut Owner, found: &Found, copy: CopyRecord) -> Result<(), Cause
     let (fragments, images) = (copy.fragments.clone(), copy.image_names());
     let mut taken = false;
     let updated = found.catalog.update(id, |image| {
-        taken = image.copies.iter().any(|other| other.number == number);
+        let same = |other: &CopyRecord| {
+            let operation = copy.lifecycle_operation;
+            other.number == number || operation.is_some() && other.lifecycle_operation == operation
+        };
+        taken = image.copies.iter().any(same);
         if !taken {
             image.copies.push(copy);
         }

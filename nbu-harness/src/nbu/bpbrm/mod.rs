@@ -10,6 +10,7 @@ mod duplicate;
 mod earlier;
 mod entry;
 mod import;
+mod lifecycle;
 mod made;
 mod owner;
 mod replicate;
@@ -46,6 +47,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::ImportReplicas(r) => (JobKind::ReplicationImport, r.job_id, String::new()),
         JobRequest::Cleanup(r) => (JobKind::ImageCleanup, r.job_id, String::new()),
         JobRequest::Expire(r) => (JobKind::ImageCleanup, r.job_id, r.backup_id.clone()),
+        JobRequest::Lifecycle(r) => (order.request.kind(), r.job_id, order.request.backup_id()),
     };
     let mut owner = match Owner::new(inherited.link, order.installation, kind, job_id, id) {
         Ok(owner) => owner,
@@ -66,6 +68,7 @@ pub(crate) fn run(mut inherited: Inherited) -> i32 {
         JobRequest::ImportReplicas(request) => replicate::import(&mut owner, &request),
         JobRequest::Cleanup(request) => cleanup::lock(&mut owner, &request),
         JobRequest::Expire(request) => cleanup::run(&mut owner, &request),
+        JobRequest::Lifecycle(request) => lifecycle::run(&mut owner, &request),
     };
     owner.finish(outcome)
 }

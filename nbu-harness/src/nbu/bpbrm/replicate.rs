@@ -13,7 +13,7 @@ use crate::nbu::status::code;
 
 /// Runs a replication.
 pub(super) fn run(owner: &mut Owner, request: &ReplicateRequest) -> Result<(), Cause> {
-    let found = Found::copy(owner, &request.backup_id, None)?;
+    let found = Found::copy(owner, &request.backup_id, request.source_copy)?;
     let work = found.work(&request.storage_unit)?;
     let task = MoverTask::Replicate(ReplicateTask {
         stored: found.image.stored(&found.copy),
@@ -67,6 +67,9 @@ pub(super) fn import(owner: &mut Owner, request: &ReplicaImportRequest) -> Resul
     let process = work.start(owner, "nbrmms", None, MoverTask::PollEvents)?;
     let polled = Course::new(None, process, None).run(owner, &mut told);
     polled.map_err(|cause| wrapped(owner, cause))?;
+    if let Some(wanted) = &request.events {
+        told.events.retain(|(number, _)| wanted.contains(number));
+    }
     if told.events.is_empty() {
         let what = format!("LSU {} has no event", request.storage_unit.lsu);
         return Err(Cause::new(code::NO_IMAGES_FOUND, what));
@@ -159,6 +162,7 @@ impl Replicas<'_> {
             catalog_image: Some(format!("{id}_C{}_IM", copy.number)),
             unlock_time: None,
             lock_wanted: None,
+            lifecycle_operation: None,
             ..copy.clone()
         };
         if let Some(known) = self.catalog.image(&id).map_err(catalogue_cause)? {
@@ -167,6 +171,7 @@ impl Replicas<'_> {
                 return Err(Cause::new(code::IMAGE_CONFLICT, id));
             }
             self.known += 1;
+            owner.result.processed.push(id.clone());
             owner.info("bpimport", std::process::id(), format!("{id} is in the catalogue already"));
             return Ok(());
         }
@@ -196,6 +201,7 @@ impl Replicas<'_> {
         match list.commit(&record).map_err(catalogue_cause) {
             Ok(()) => {
                 self.entered += 1;
+                owner.result.processed.push(record.backup_id.clone());
                 owner.info(
                     "bpimport",
                     std::process::id(),
@@ -283,6 +289,7 @@ mod tests {
             catalog_image: None,
             unlock_time: None,
             lock_wanted: None,
+            lifecycle_operation: None,
         };
         ImageRecord {
             format: ImageRecord::current_format(),

@@ -153,6 +153,7 @@ impl Reading<'_> {
                 catalog_image: images.catalog.as_ref().map(|image| image.name.clone()),
                 unlock_time: None,
                 lock_wanted: None,
+                lifecycle_operation: None,
             },
         })
     }

@@ -29,7 +29,7 @@ fn run_as(name: &'static str, mut inherited: Inherited) -> i32 {
     let mut report = MoverReport::default();
     let result = match task {
         MoverTask::Delete { images } => delete(&mut mover, images, &mut report),
-        MoverTask::Discard { keep } => discard(&mut mover, &keep, &mut report),
+        MoverTask::Discard { keep, copy } => discard(&mut mover, &keep, copy, &mut report),
         MoverTask::Replicate(task) => replicate::replicate_backup(&mut mover, &task, &mut report),
         MoverTask::ReadCatalogImages { images } => replicate::read_catalog_images(&mut mover, &images),
         MoverTask::PollEvents => events::poll(&mut mover),
@@ -42,11 +42,17 @@ fn run_as(name: &'static str, mut inherited: Inherited) -> i32 {
     super::bptm::finish(mover, report, result)
 }
 
-/// Deletes every image of the backup that is there, complete or not, and is not to be kept.
-fn discard(mover: &mut Mover, keep: &[String], report: &mut MoverReport) -> Result<(), Failure> {
+/// Deletes every image of the backup, or of one copy of it, that is there, complete or not, and is not to be kept.
+fn discard(
+    mover: &mut Mover,
+    keep: &[String],
+    copy: Option<u32>,
+    report: &mut MoverReport,
+) -> Result<(), Failure> {
     let plugin = mover.load()?;
     let server = mover.open(&plugin)?;
-    let (prefix, date) = (format!("{}_", mover.order.backup_id), mover.order.backup_time);
+    let of_copy = copy.map(|number| format!("C{number}_")).unwrap_or_default();
+    let (prefix, date) = (format!("{}_{of_copy}", mover.order.backup_id), mover.order.backup_time);
     let listed = server.images(&mover.order.storage_unit.lsu);
     let mut images = listed.map_err(|sts| mover.failed(Some(&plugin), sts))?;
     images

@@ -172,6 +172,7 @@ mod tests {
             catalog_image: None,
             unlock_time: None,
             lock_wanted: None,
+            lifecycle_operation: None,
         };
         let at = |position| locate(&copy, position).map(|l| (l.index, l.offset, l.left));
         assert_eq!(at(0), Some((0, 0, 1024)));

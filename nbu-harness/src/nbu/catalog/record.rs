@@ -125,6 +125,9 @@ pub struct CopyRecord {
     /// Until when the images should be locked and are not: the storage refused it. Image cleanup tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_wanted: Option<u64>,
+    /// Number of the operation of a storage lifecycle policy that made it, from 1; none: a backup, or somebody by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle_operation: Option<u32>,
 }
 
 impl CopyRecord {
@@ -201,6 +204,11 @@ impl ImageRecord {
     pub fn copy(&self, number: Option<u32>) -> Option<&CopyRecord> {
         let number = number.unwrap_or(self.primary_copy);
         self.copies.iter().find(|copy| copy.number == number)
+    }
+
+    /// The copy that an operation of a storage lifecycle policy made.
+    pub(crate) fn copy_of_operation(&self, operation: u32) -> Option<&CopyRecord> {
+        self.copies.iter().find(|copy| copy.lifecycle_operation == Some(operation))
     }
 
     /// Whether it has a copy with this number on the unit's LSU.

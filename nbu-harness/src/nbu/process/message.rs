@@ -9,7 +9,8 @@ use crate::nbu::interval::CheckpointEvery;
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::request::{
     BackupRequest, CleanupRequest, DuplicateRequest, ExpireRequest, HeaderOrder, ImportRequest,
-    ReplicaImportRequest, ReplicateRequest, RestoreRequest, Source, SyntheticRequest, VerifyRequest,
+    LifecycleRequest, ReplicaImportRequest, ReplicateRequest, RestoreRequest, Source, SyntheticRequest,
+    VerifyRequest,
 };
 use crate::nbu::result::{BadRange, BufferWaits, JobEvent, JobResult, ProcessRecord, StsFailure, Warning};
 
@@ -49,6 +50,7 @@ pub(crate) enum JobRequest {
     Cleanup(CleanupRequest),
     Replicate(ReplicateRequest),
     ImportReplicas(ReplicaImportRequest),
+    Lifecycle(LifecycleRequest),
 }
 
 /// The owner of a job to nbjm.
@@ -295,6 +297,7 @@ impl MoverReport {
             catalog_image: None,
             unlock_time: self.unlock_time,
             lock_wanted: self.lock_wanted,
+            lifecycle_operation: None,
         }
     }
 }

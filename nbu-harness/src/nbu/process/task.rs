@@ -42,9 +42,10 @@ pub(crate) enum MoverTask {
     Delete {
         images: Vec<String>,
     },
-    /// Delete whatever earlier tries of the backup left, but for what is before its checkpoint.
+    /// Delete whatever earlier tries of the backup left, or of one copy of it, but for what is before its checkpoint.
     Discard {
         keep: Vec<String>,
+        copy: Option<u32>,
     },
     /// Reads the headers of all backups of the LSU.
     ReadHeaders,

@@ -11,6 +11,7 @@ use crate::nbu::{StorageUnit, VerifyRequest};
 use crate::primary::bpjobd::Bpjobd;
 use crate::primary::core::Polled;
 use crate::primary::job::Submission;
+use crate::primary::nbstserv::ToldEvent;
 
 fn verify(storage: &str) -> Submission {
     Submission {
@@ -40,6 +41,7 @@ fn verify(storage: &str) -> Submission {
 enum Action {
     Backup(usize, usize, u32),
     Verify(usize),
+    Expire(usize),
     End(usize, i32, bool),
     Step,
     Order(usize, JobOrder),
@@ -47,6 +49,7 @@ enum Action {
     Volume(usize, bool),
     Polled(usize, bool, u64),
     NotPolled(usize),
+    Told(Option<u64>),
     Restarted,
 }
 
@@ -60,8 +63,9 @@ fn action() -> impl Strategy<Value = Action> {
     let status =
         prop_oneof![4 => Just(0), 1 => Just(1), 2 => Just(84), 1 => Just(40), 1 => Just(150), 1 => Just(157)];
     prop_oneof![
-        3 => (0..2usize, 1..4usize, 1..4u32).prop_map(|(policy, streams, tries)| Action::Backup(policy, streams, tries)),
+        3 => (0..3usize, 1..4usize, 1..4u32).prop_map(|(policy, streams, tries)| Action::Backup(policy, streams, tries)),
         1 => (0..3usize).prop_map(Action::Verify),
+        1 => (0..4usize).prop_map(Action::Expire),
         6 => (0..8usize, status, any::<bool>()).prop_map(|(which, status, point)| Action::End(which, status, point)),
         4 => Just(Action::Step),
         2 => (0..12usize, order).prop_map(|(which, order)| Action::Order(which, order)),
@@ -70,6 +74,7 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (0..2usize, prop_oneof![4 => Just(true), 1 => Just(false)], 0..1100u64)
             .prop_map(|(which, up, used)| Action::Polled(which, up, used << 20)),
         1 => (0..2usize).prop_map(Action::NotPolled),
+        3 => proptest::option::weighted(0.8, 1..6u64).prop_map(Action::Told),
         1 => Just(Action::Restarted),
     ]
 }
@@ -137,7 +142,11 @@ proptest! {
         config.policies = vec![
             Policy { limit_jobs: 2, schedules: Vec::new(), ..policy("a", "group", 1) },
             Policy { schedules: Vec::new(), ..policy("b", "stu2", 1) },
+            Policy { schedules: Vec::new(), ..policy("c", "gold", 1) },
         ];
+        config.lifecycle_policies = vec![lifecycle::gold(), lifecycle::silver()];
+        config.import_units = vec!["stu2".into()];
+        config.lifecycle.max_batch_kbytes = 2048;
         let first = config.clone();
         let mut world = World::new(config);
         let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
@@ -146,15 +155,21 @@ proptest! {
         for action in actions {
             match action {
                 Action::Backup(which, streams, tries) => {
-                    let one = policy(["a", "b"][which], ["group", "stu2"][which], streams);
+                    let one = policy(["a", "b", "c"][which], ["group", "stu2", "gold"][which], streams);
                     world.submit(&one, tries);
                 }
                 Action::Verify(which) => {
                     world.apply(Input::Submit(vec![verify(["stu1", "stu2", "group"][which])]));
                 }
+                Action::Expire(which) => {
+                    let image = world.core.lifecycle_images().images.into_iter().nth(which);
+                    if let Some(image) = image {
+                        world.apply(Input::Submit(vec![lifecycle::expiry(&image.backup_id, "stu2")]));
+                    }
+                }
                 Action::End(which, status, checkpoint) => {
                     if let Some(id) = world.running.keys().copied().nth(which % 4) {
-                        world.apply(Input::Ended(id, Ended { status, kbytes: 1 << 10, files: 1, checkpoint, reported: true }));
+                        world.end_at(id, status, checkpoint);
                     }
                 }
                 Action::Step => {
@@ -177,32 +192,49 @@ proptest! {
                         world.apply(Input::NotPolled(names[which].into()));
                     }
                 }
+                Action::Told(newest) => {
+                    if world.event_polls.remove("v2") {
+                        // One of them names a policy that is not there.
+                        let slp = |number| if number == 3 { "lost" } else { "silver" }.to_owned();
+                        let events = |newest| (1..=newest).map(|number| ToldEvent { number, slp: slp(number) });
+                        let events = newest.map(|newest| events(newest).collect());
+                        world.apply(Input::Told { volume: "v2".into(), events });
+                    }
+                }
                 Action::Restarted => {
                     // The jobs database was left behind here and there.
                     tell_all(&late, &world);
                     (world.running, world.stopping) = Default::default();
                     world.polls.clear();
+                    world.event_polls.clear();
+                    world.lifecycle.lost();
                     world.apply(Input::Restarted);
                 }
             }
             check(&world);
+            world.lifecycle.check(&world.core);
             tell_changed(&followed, &mut world);
         }
         tell_all(&late, &world);
         says_the_same(&followed, &world);
         says_the_same(&late, &world);
         // The inputs, written down and read again, give the same table.
-        let mut again = Core::new(first);
+        let mut again = Core::new(first.clone());
         for input in &world.inputs {
             let line = serde_json::to_vec(input).unwrap();
             again.apply(serde_json::from_slice(&line).unwrap());
         }
         prop_assert_eq!(table(&again), table(&world.core));
+        prop_assert_eq!(again.lifecycle_images(), world.core.lifecycle_images());
         // Healed, everything comes to an end.
         for (name, server) in names.iter().zip(media) {
             world.apply(Input::Volume { name: (*name).into(), up: true });
             world.apply(Input::MediaServer { name: server.into(), up: true });
         }
+        // No other domain has anything to tell any more: else there would be no end.
+        world.event_polls.clear();
+        world.apply(Input::Told { volume: "v2".into(), events: None });
+        world.apply(Input::Configure(Box::new(Config { import_units: Vec::new(), ..first })));
         for _ in 0..1000 {
             for name in std::mem::take(&mut world.polls) {
                 let polled = Polled { volume: name, server_up: true, lsu_up: true, space: Some((1 << 40, 0)) };
@@ -217,11 +249,13 @@ proptest! {
                 world.apply(Input::Order(id, JobOrder::Resume));
             }
             check(&world);
+            world.lifecycle.check(&world.core);
             if !world.step() && world.running.is_empty() && world.polls.is_empty() {
                 break;
             }
         }
         let open: Vec<&Job> = world.core.jobs().filter(|job| !job.is_done()).collect();
         prop_assert!(open.is_empty(), "{open:?}");
+        lifecycle::check_all_done(&world.core);
     }
 }

@@ -3,6 +3,7 @@
 mod any_order;
 mod bpjobd;
 mod copies;
+mod lifecycle;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,6 +84,9 @@ fn config() -> Config {
         groups: Vec::new(),
         policies: Vec::new(),
         allocation: super::config::AllocationStatuses::default(),
+        lifecycle_policies: Vec::new(),
+        lifecycle: super::config::LifecycleParameters::default(),
+        import_units: Vec::new(),
     }
 }
 
@@ -93,8 +97,10 @@ struct World {
     running: BTreeMap<u64, String>,
     stopping: BTreeSet<u64>,
     polls: BTreeSet<String>,
+    event_polls: BTreeSet<String>,
     starts: Vec<(u64, u64, String)>,
     changed: BTreeSet<u64>,
+    lifecycle: lifecycle::Copies,
 }
 
 impl World {
@@ -105,20 +111,24 @@ impl World {
             running: BTreeMap::new(),
             stopping: BTreeSet::new(),
             polls: BTreeSet::new(),
+            event_polls: BTreeSet::new(),
             starts: Vec::new(),
             changed: BTreeSet::new(),
+            lifecycle: lifecycle::Copies::default(),
         }
     }
 
     fn apply(&mut self, input: Input) {
         self.inputs.push(input.clone());
-        if let Input::Ended(id, _) = &input {
+        if let Input::Ended(id, ended) = &input {
             self.running.remove(id);
+            self.lifecycle.ended(&self.core, self.core.job(*id).unwrap(), ended);
         }
         for effect in self.core.apply(input) {
             match effect {
                 Effect::Start { job, media_server, request } => {
                     assert_eq!(request.kind(), self.core.job(job).unwrap().kind);
+                    self.lifecycle.started(&self.core, &request);
                     self.starts.push((self.core.now(), job, media_server.clone()));
                     assert!(self.running.insert(job, media_server).is_none(), "job {job} was started twice");
                 }
@@ -127,6 +137,8 @@ impl World {
                     self.stopping.insert(job);
                 }
                 Effect::Poll { volume, .. } => assert!(self.polls.insert(volume)),
+                Effect::AskEvents { volume, .. } => assert!(self.event_polls.insert(volume)),
+                Effect::ImagesChanged => {}
                 Effect::Changed(id) => {
                     assert!(self.core.job(id).is_some());
                     self.changed.insert(id);
@@ -136,10 +148,14 @@ impl World {
     }
 
     fn end(&mut self, job: u64, status: i32) {
-        self.apply(Input::Ended(
-            job,
-            Ended { status, kbytes: 1024, files: 1, checkpoint: false, reported: true },
-        ));
+        self.end_at(job, status, false);
+    }
+
+    /// Ends a try, at a checkpoint or not. A job about several images did what its status says.
+    fn end_at(&mut self, job: u64, status: i32, checkpoint: bool) {
+        let processed = lifecycle::processed(self.core.job(job).unwrap(), status);
+        let ended = Ended { status, kbytes: 1024, files: 1, checkpoint, reported: true, processed };
+        self.apply(Input::Ended(job, ended));
     }
 
     /// Lets time go to its next event.
@@ -352,7 +368,7 @@ fn every_stream_is_expected_to_be_as_large_as_it_was_itself() {
     for (id, kbytes) in ids.iter().zip([8 << 10, 1]) {
         world.apply(Input::Ended(
             *id,
-            Ended { status: 0, kbytes, files: 1, checkpoint: false, reported: true },
+            Ended { status: 0, kbytes, files: 1, checkpoint: false, reported: true, processed: Vec::new() },
         ));
     }
     assert_eq!(
@@ -383,7 +399,7 @@ fn a_job_that_was_suspended_when_its_cancel_came_is_cancelled() {
     world.apply(Input::Order(id, JobOrder::Cancel));
     world.apply(Input::Ended(
         id,
-        Ended { status: 157, kbytes: 1, files: 0, checkpoint: true, reported: true },
+        Ended { status: 157, kbytes: 1, files: 0, checkpoint: true, reported: true, processed: Vec::new() },
     ));
     assert_eq!((world.state(id), world.status(id)), (JobState::Done, Some(150)));
 }
@@ -474,7 +490,8 @@ fn orders_mean_what_the_activity_monitor_says() {
     assert_eq!((world.state(ids[0]), world.status(ids[0])), (JobState::Done, Some(150)));
     // Suspended with a checkpoint, resumed under its id.
     world.apply(Input::Order(ids[1], JobOrder::Suspend));
-    let stopped = Ended { status: 157, kbytes: 1, files: 0, checkpoint: true, reported: true };
+    let stopped =
+        Ended { status: 157, kbytes: 1, files: 0, checkpoint: true, reported: true, processed: Vec::new() };
     world.apply(Input::Ended(ids[1], stopped));
     assert_eq!(world.state(ids[1]), JobState::Suspended);
     world.apply(Input::Order(ids[1], JobOrder::Resume));
@@ -482,7 +499,7 @@ fn orders_mean_what_the_activity_monitor_says() {
     // Failed behind its checkpoint: incomplete, and done with its status after three hours.
     world.apply(Input::Ended(
         ids[1],
-        Ended { status: 40, kbytes: 1, files: 0, checkpoint: true, reported: true },
+        Ended { status: 40, kbytes: 1, files: 0, checkpoint: true, reported: true, processed: Vec::new() },
     ));
     assert_eq!(world.state(ids[1]), JobState::Incomplete);
     let now = world.core.now();
