@@ -17,26 +17,27 @@ struct Skipped<'s> {
     not_claimed: Vec<&'s str>,
 }
 
+/// What the plug-in claims; nothing is known when its server did not answer.
+#[derive(Debug)]
+pub(super) struct Claims(Option<Vec<String>>);
+
 /// Whether the scenario is skipped; prints why. The plug-in is asked once, and only if a scenario needs something.
 pub(super) fn skipped(
     args: &RunArgs,
     exe: &Path,
     plugin: &Path,
     scenario: &Scenario,
-    claims: &mut Option<Option<Vec<String>>>,
+    claims: &mut Option<Claims>,
 ) -> Result<bool, SetupError> {
     if scenario.needs.is_empty() {
         return Ok(false);
     }
-    let known = match claims {
-        Some(known) => known,
-        None => {
-            let base = args.work_dir.clone().unwrap_or_else(std::env::temp_dir);
-            claims.insert(certify::claims_of(exe, plugin, &BTreeMap::new(), &base)?)
-        }
-    };
+    if claims.is_none() {
+        let base = args.work_dir.clone().unwrap_or_else(std::env::temp_dir);
+        *claims = Some(Claims(certify::claims_of(exe, plugin, &BTreeMap::new(), &base)?));
+    }
     // A plug-in that cannot be asked has no excuse.
-    let Some(known) = known else { return Ok(false) };
+    let Some(Claims(Some(known))) = claims else { return Ok(false) };
     let not_claimed = scenario::not_claimed(&scenario.needs, known);
     if not_claimed.is_empty() {
         return Ok(false);

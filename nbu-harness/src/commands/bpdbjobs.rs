@@ -1,7 +1,7 @@
 //! `bpdbjobs`: the jobs database as the Activity Monitor shows it.
 
 use super::job_lines::{all_columns, most_columns};
-use super::options::{Given, Verb, flag, several};
+use super::options::{Given, Verb, flag, optional, several};
 use super::{CommandError, Context};
 use crate::jobs_db::{Job, JobState, JobsDb, JobsDbError};
 use std::fmt::Write;
@@ -13,6 +13,17 @@ pub(super) const VERBS: &[Verb] = &[
         run: report,
     },
     Verb { name: "-summary", options: &[flag("-L"), flag("-l")], run: summary },
+    Verb {
+        name: "-clean",
+        options: &[
+            optional("-keep_hours", "HOURS"),
+            optional("-keep_days", "DAYS"),
+            optional("-keep_successful_hours", "HOURS"),
+            optional("-keep_successful_days", "DAYS"),
+            flag("-verbose"),
+        ],
+        run: clean,
+    },
 ];
 
 impl From<JobsDbError> for CommandError {
@@ -155,6 +166,36 @@ fn summary(context: &Context, given: &Given) -> Result<String, CommandError> {
         let _ = writeln!(text, "{:<22}{count:>6}", format!("{label}:"));
     }
     Ok(text)
+}
+
+/// Takes done jobs out of the database that are older than they are kept. The clock is that of the database: its last
+/// change is now. What is printed, and that a partially successful job counts as successful, is not verified.
+fn clean(context: &Context, given: &Given) -> Result<String, CommandError> {
+    let settings = context.emm()?.settings()?;
+    let failed = kept(given, "-keep_hours", "-keep_days", settings.keep_jobs_hours)?;
+    let successful =
+        kept(given, "-keep_successful_hours", "-keep_successful_days", settings.keep_jobs_successful_hours)?;
+    let db = JobsDb::open(context.existing()?)?;
+    let now = db.jobs()?.iter().map(|job| job.updated).max().unwrap_or_default();
+    let cleaned = db.clean(|job| {
+        let keep = if job.status.is_some_and(|status| status <= 1) { successful } else { failed };
+        job.ended.is_some_and(|ended| ended.saturating_add(keep) < now)
+    })?;
+    if !given.has("-verbose") {
+        return Ok(String::new());
+    }
+    let lines: Vec<String> = cleaned.iter().map(|id| format!("cleaned job {id}\n")).collect();
+    Ok(lines.concat())
+}
+
+/// How long jobs are kept, in seconds.
+fn kept(given: &Given, hours: &str, days: &str, default: u64) -> Result<u64, CommandError> {
+    let (in_hours, in_days) = (given.number::<u64>(hours)?, given.number::<u64>(days)?);
+    match (in_hours, in_days) {
+        (Some(_), Some(_)) => Err(CommandError::usage(format!("{hours} or {days}, not both"))),
+        (hours, None) => Ok(hours.unwrap_or(default).saturating_mul(3600)),
+        (None, Some(days)) => Ok(days.saturating_mul(86_400)),
+    }
 }
 
 #[cfg(test)]

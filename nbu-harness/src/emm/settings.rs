@@ -31,6 +31,10 @@ pub struct Settings {
     /// How long each retention level keeps a backup, in seconds; `null` is forever. NetBackup's levels 0 to 9 by
     /// default, from memory of the documentation: 1, 2 and 3 weeks, 1, 2, 3, 6 and 9 months, 1 year, forever.
     pub retention_levels: Vec<Option<u64>>,
+    /// How long `bpdbjobs -clean` keeps a job that failed, in hours (78), from memory of the documentation.
+    pub keep_jobs_hours: u64,
+    /// The same for one that was successful, if only in part (78).
+    pub keep_jobs_successful_hours: u64,
     /// Flags of a storage server, in the order in which they are printed.
     pub flags: Vec<FlagRule>,
 }
@@ -74,6 +78,8 @@ impl Default for Settings {
             max_concurrent_jobs: 1,
             max_fragment_mb: 524_288,
             plugin_patience_seconds: 60,
+            keep_jobs_hours: 78,
+            keep_jobs_successful_hours: 78,
             multi_threaded: vec!["nbrmms".into(), "bpstsinfo".into()],
             retention_levels: [7, 14, 21, 31, 62, 93, 186, 279, 365]
                 .map(|days| Some(days * 86_400))

@@ -81,8 +81,16 @@ impl JobsDbError {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Record {
-    Submit { job: u64, at: u64, request: Box<NewJob> },
+    Submit {
+        job: u64,
+        at: u64,
+        request: Box<NewJob>,
+    },
     Update(JobUpdate),
+    /// Nothing of these jobs is kept any more; their ids are not handed out again.
+    Clean {
+        jobs: Vec<u64>,
+    },
 }
 
 /// The jobs database of one NetBackup home. Several threads and several processes may work with it at once, each call
@@ -102,18 +110,24 @@ struct Inner {
 
 /// What the journal has told so far.
 #[derive(Debug, Default)]
-struct Jobs(BTreeMap<u64, Job>);
+struct Jobs {
+    known: BTreeMap<u64, Job>,
+    /// The highest id that was handed out.
+    last: u64,
+}
 
 impl Jobs {
     fn replay(&mut self, record: &[u8]) -> Result<(), String> {
         match serde_json::from_slice(record).map_err(|error| error.to_string())? {
             Record::Submit { job, at, request } => {
-                if self.0.last_key_value().is_some_and(|(last, _)| *last >= job) {
+                if self.last >= job {
                     return Err(format!("job {job} is submitted after a later one"));
                 }
-                self.0.insert(job, Job::new(job, at, *request));
+                self.last = job;
+                self.known.insert(job, Job::new(job, at, *request));
             }
-            Record::Update(JobUpdate { job, at, change }) => match self.0.get_mut(&job) {
+            Record::Clean { jobs } => self.known.retain(|id, _| !jobs.contains(id)),
+            Record::Update(JobUpdate { job, at, change }) => match self.known.get_mut(&job) {
                 Some(known) => known.apply(at, change),
                 None => return Err(format!("job {job} was never submitted")),
             },
@@ -121,8 +135,8 @@ impl Jobs {
         Ok(())
     }
 
-    fn next_id(&self) -> u64 {
-        self.0.last_key_value().map_or(1, |(last, _)| last + 1)
+    const fn next_id(&self) -> u64 {
+        self.last + 1
     }
 }
 
@@ -180,10 +194,31 @@ impl JobsDb {
             Change::Progress(_) | Change::Detail(_) => Durability::Process,
             _ => self.durability,
         };
-        self.write(durability, |jobs| match jobs.0.get(&update.job) {
+        self.write(durability, |jobs| match jobs.known.get(&update.job) {
             None => Err(JobsDbError::NoSuchJob(update.job)),
             Some(job) if job.state == JobState::Done => Err(JobsDbError::JobDone(update.job)),
             Some(_) => Ok((Record::Update(update), ())),
+        })
+    }
+
+    /// Forgets done jobs; returns which, by id. Those below a parent that is not done stay with it.
+    ///
+    /// # Errors
+    /// When the journal cannot be written or is damaged; then all of them stay.
+    pub fn clean(&self, old: impl Fn(&Job) -> bool) -> Result<Vec<u64>, JobsDbError> {
+        let chosen = |jobs: &Jobs| -> Vec<u64> {
+            let done = |job: &&Job| job.state == JobState::Done;
+            let parent = |job: &Job| job.request.parent.and_then(|id| jobs.known.get(&id));
+            let of_open = |job: &Job| parent(job).is_some_and(|parent| parent.state != JobState::Done);
+            let old = jobs.known.values().filter(done).filter(|job| !of_open(job) && old(job));
+            old.map(|job| job.id).collect()
+        };
+        if self.caught_up(chosen)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(self.durability, |jobs| {
+            let jobs = chosen(jobs);
+            Ok((Record::Clean { jobs: jobs.clone() }, jobs))
         })
     }
 
@@ -192,7 +227,7 @@ impl JobsDb {
     /// # Errors
     /// When the journal cannot be read or is damaged.
     pub fn jobs(&self) -> Result<Vec<Job>, JobsDbError> {
-        self.caught_up(|jobs| jobs.0.values().cloned().collect())
+        self.caught_up(|jobs| jobs.known.values().cloned().collect())
     }
 
     /// One job; `None` if there is none of that id.
@@ -200,7 +235,7 @@ impl JobsDb {
     /// # Errors
     /// When the journal cannot be read or is damaged.
     pub fn job(&self, id: u64) -> Result<Option<Job>, JobsDbError> {
-        self.caught_up(|jobs| jobs.0.get(&id).cloned())
+        self.caught_up(|jobs| jobs.known.get(&id).cloned())
     }
 
     /// Looks at one job without a copy of it; `None` if there is none of that id.
@@ -208,7 +243,7 @@ impl JobsDb {
     /// # Errors
     /// When the journal cannot be read or is damaged.
     pub fn look<T>(&self, id: u64, look: impl FnOnce(Option<&Job>) -> T) -> Result<T, JobsDbError> {
-        self.caught_up(|jobs| look(jobs.0.get(&id)))
+        self.caught_up(|jobs| look(jobs.known.get(&id)))
     }
 
     fn caught_up<T>(&self, look: impl FnOnce(&Jobs) -> T) -> Result<T, JobsDbError> {

@@ -251,3 +251,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn cleaning_forgets_done_jobs_for_ever_and_hands_out_no_id_twice() {
+    let home = tempfile::tempdir().unwrap();
+    let db = JobsDb::open(home.path()).unwrap();
+    let done = |job, status| {
+        db.append(JobUpdate { job, at: 200, change: Change::Done { status, text: String::new() } }).unwrap();
+    };
+    let parent = db.submit(100, NewJob::default()).unwrap();
+    let child = db.submit(100, NewJob { parent: Some(parent), ..NewJob::default() }).unwrap();
+    let (open, last) =
+        (db.submit(100, NewJob::default()).unwrap(), db.submit(100, NewJob::default()).unwrap());
+    done(child, 0);
+    done(last, 84);
+    let ids = |db: &JobsDb| db.jobs().unwrap().iter().map(|job| job.id).collect::<Vec<_>>();
+    assert_eq!(db.clean(|job| job.status == Some(0)).unwrap(), [] as [u64; 0], "its parent is not done");
+    assert_eq!(db.clean(|_| true).unwrap(), [last]);
+    done(parent, 0);
+    assert_eq!(db.clean(|_| true).unwrap(), [parent, child]);
+    // Other processes see it, also those that read the journal from its beginning.
+    for db in [&db, &JobsDb::open(home.path()).unwrap()] {
+        assert_eq!(ids(db), [open]);
+        let gone = db.append(JobUpdate { job: last, at: 300, change: Change::Detail("late".into()) });
+        assert!(matches!(gone, Err(JobsDbError::NoSuchJob(id)) if id == last), "{gone:?}");
+    }
+    assert_eq!(db.submit(300, NewJob::default()).unwrap(), last + 1);
+    assert!(matches!(db.submit_numbered(last, 300, NewJob::default()), Err(JobsDbError::TakenId(..))));
+}

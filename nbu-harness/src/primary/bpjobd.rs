@@ -31,7 +31,11 @@ impl Bpjobd {
         let changes = if let Some(changes) = self.db.look(job.id, lacks)? {
             changes
         } else {
-            self.db.submit_numbered(job.id, job.submitted, new_job(job, kbytes_last))?;
+            match self.db.submit_numbered(job.id, job.submitted, new_job(job, kbytes_last)) {
+                // It was there, and an administrator has cleaned it away.
+                Err(JobsDbError::TakenId(..)) if job.state == JobState::Done => return Ok(()),
+                submitted => submitted?,
+            }
             self.db.look(job.id, lacks)?.unwrap_or_default()
         };
         for (at, change) in changes {

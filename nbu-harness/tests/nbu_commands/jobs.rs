@@ -33,4 +33,7 @@ fn what_a_scenario_ran_is_in_the_jobs_database_of_its_domain() {
     assert!(first < second, "the first try was lost with 82: {job}");
     let summary = place.ok("bpdbjobs -summary -l");
     assert_eq!(summary, "primary 0 0 0 2 0 0 0 0 2\n");
+
+    // The clock of the database stands where its last job ended, which is minutes behind the first.
+    assert_eq!(place.ok("bpdbjobs -clean -verbose"), "");
 }

@@ -44,7 +44,9 @@ pub(super) fn send(directives: &GenData, outlet: &mut Outlet, records: &mut Reco
             };
             let sums = records.send_blocks(name.as_bytes(), stream.bytes, outlet, &mut read)?;
             records.add_sent(record(&head, start, data_offset), &sums)?;
-            pace.iter_mut().for_each(|pace| pace.keep(stream.bytes));
+            if let Some(pace) = &mut pace {
+                pace.keep(stream.bytes);
+            }
             continue;
         }
         let mut done = 0;
@@ -52,7 +54,9 @@ pub(super) fn send(directives: &GenData, outlet: &mut Outlet, records: &mut Reco
             let count = stream.fill(done, outlet.room(stream.bytes - done));
             outlet.advance(count)?;
             done += count as u64;
-            pace.iter_mut().for_each(|pace| pace.keep(count as u64));
+            if let Some(pace) = &mut pace {
+                pace.keep(count as u64);
+            }
         }
         outlet.pad()?;
         records.add(record(&head, start, data_offset))?;

@@ -120,7 +120,7 @@ mod tests {
         stuck.set_write_timeout(Some(Duration::from_millis(1))).unwrap();
         let reader = std::thread::spawn(move || {
             let mut count = 0;
-            let mut portion = [0; 65_536];
+            let mut portion = vec![0; 65_536];
             while let Ok(more @ 1..) = end.read(&mut portion) {
                 count += more;
             }
