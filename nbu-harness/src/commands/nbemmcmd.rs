@@ -158,3 +158,29 @@ fn list(context: &Context, given: &Given) -> Result<String, CommandError> {
     }
     Ok(text + "Command completed successfully.\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::parse;
+    use super::*;
+
+    fn given(line: &str) -> Result<Option<BTreeMap<String, String>>, CommandError> {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let (_, given) = parse(VERBS, &words)?;
+        environment(&given)
+    }
+
+    #[test]
+    fn the_environment_is_that_of_the_library_it_is_given_with() {
+        let set = given("-addhost -machinename a -plugin /x -plugin_env A=1 B=x=y").unwrap().unwrap();
+        assert_eq!(
+            set.into_iter().collect::<Vec<_>>(),
+            [("A".into(), "1".into()), ("B".into(), "x=y".into())]
+        );
+        let other = given("-updatehost -machinename a -plugin /y").unwrap();
+        assert_eq!(other, Some(BTreeMap::new()), "another library has none of the first one's");
+        assert_eq!(given("-updatehost -machinename a -plugin_config /c").unwrap(), None, "it stays");
+        let refused = given("-addhost -machinename a -plugin /x -plugin_env =1").unwrap_err();
+        assert!(refused.text.contains("expected NAME=VALUE"), "{}", refused.text);
+    }
+}

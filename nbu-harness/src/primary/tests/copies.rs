@@ -58,7 +58,8 @@ fn two_copies_on_one_volume_are_refused_and_so_is_a_copy_that_no_common_media_se
 fn what_a_lost_try_may_have_left_is_deleted_for_every_copy() {
     let mut world = World::new(config());
     let id = world.submit(&copies(&["stu2"]), 1)[0];
-    let lost = Ended { status: 40, kbytes: 0, files: 0, checkpoint: false, reported: false };
+    let lost =
+        Ended { status: 40, kbytes: 0, files: 0, checkpoint: false, reported: false, processed: Vec::new() };
     world.apply(Input::Ended(id, lost));
     let asked = world.core.jobs().filter(|job| job.id != id).filter_map(|job| job.submission.as_ref());
     let cleaned: Vec<&str> = asked.map(|asked| asked.storage.as_str()).collect();

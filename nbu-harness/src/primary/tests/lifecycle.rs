@@ -39,6 +39,7 @@ pub(super) fn expiry(backup_id: &str, storage: &str) -> Submission {
         schedule: String::new(),
         schedule_type: ScheduleType::Full,
         storage: storage.into(),
+        further_copies: Vec::new(),
         media_server: None,
         name: backup_id.into(),
         stream: 1,
