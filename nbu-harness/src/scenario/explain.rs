@@ -2,10 +2,10 @@
 
 use super::plugin_fault;
 use super::{
-    Cluster, Expectations, Fault, FaultEffect, FaultOperation, JobType, KillStep, Milliseconds,
-    RestoreSelection, Scenario, SetUp, Step, StreamSource, Victim, VolumeState, WindowSpec,
+    Cluster, Expectations, JobType, KillStep, Milliseconds, RestoreSelection, Scenario, SetUp, Step,
+    StreamSource, Victim, VolumeState, WindowSpec,
 };
-use super::{checkpoint, flows, media_server, target};
+use super::{checkpoint, fault, flows, media_server, target};
 use crate::nbu::ScheduleType;
 use crate::primary::config::UnitSelection;
 use crate::primary::{JobOrder, PRIMARY};
@@ -114,7 +114,7 @@ fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-fn duration(time: Milliseconds) -> String {
+pub(super) fn duration(time: Milliseconds) -> String {
     match time.0 {
         ms if ms.is_multiple_of(3_600_000) && ms > 0 => format!("{} h", ms / 3_600_000),
         ms if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
@@ -243,7 +243,7 @@ fn tell(step: &Step, scenario: &Scenario) -> String {
         Step::Fill(fill) => {
             format!("Fill LSU {} from outside until {} of its quota are left.", fill.lsu, fill.leave)
         }
-        Step::Fault(fault) => misbehaviour(fault),
+        Step::Fault(fault) => fault::tell(fault),
         Step::PluginFault(order) => plugin_fault::tell(order),
         Step::Heal => "Cluster and plug-in behave again.".to_owned(),
         Step::Advance(time) => format!(
@@ -302,55 +302,6 @@ fn killed(kill: &KillStep) -> String {
 /// Names a copy, if one is chosen.
 fn which_copy(copy: Option<u32>) -> String {
     copy.map(|number| format!("copy {number} of ")).unwrap_or_default()
-}
-
-fn misbehaviour(fault: &Fault) -> String {
-    let operation = match fault.operation {
-        None => "S3 request",
-        Some(FaultOperation::Put) => "PutObject",
-        Some(FaultOperation::Get) => "GetObject",
-        Some(FaultOperation::Delete) => "DeleteObject",
-        Some(FaultOperation::List) => "ListObjectsV2",
-    };
-    let what = match fault.effect {
-        FaultEffect::SlowDown => "is answered with 503 SlowDown",
-        FaultEffect::InternalError => "is answered with 500 InternalError",
-        FaultEffect::Reset => "has its connection reset in the middle of the body",
-        FaultEffect::AnswerLost => "is carried out and its answer lost",
-        FaultEffect::CorruptBody => "gets a body with a changed byte",
-        // Told below: they hit no request.
-        FaultEffect::VipDown
-        | FaultEffect::ExpireTokens
-        | FaultEffect::RotatePassword
-        | FaultEffect::ClusterDown
-        | FaultEffect::ClockAhead
-        | FaultEffect::ClockBehind => "",
-    };
-    let when = fault.fragment.map_or_else(String::new, |number| {
-        format!("When a job of the next step makes its fragment {number}: ")
-    });
-    let vip = fault.vip.map(|vip| format!(" on VIP {vip}")).unwrap_or_default();
-    match fault.effect {
-        FaultEffect::VipDown => format!("{when}The cluster loses VIP {}.", fault.vip.unwrap_or(1)),
-        FaultEffect::ClusterDown => {
-            format!("{when}The cluster goes down: neither its management nor its VIPs answer.")
-        }
-        FaultEffect::ExpireTokens => format!("{when}Every access token of the management API expires."),
-        FaultEffect::RotatePassword => {
-            format!("{when}The manager that NetBackup logs in as gets another password, and its tokens end.")
-        }
-        FaultEffect::ClockAhead | FaultEffect::ClockBehind => {
-            let by = duration(fault.by.unwrap_or(Milliseconds(0)));
-            let way = if fault.effect == FaultEffect::ClockAhead { "ahead" } else { "back" };
-            format!("{when}The cluster's clock goes {by} {way}.")
-        }
-        _ => {
-            let first =
-                if fault.skip > 0 { format!("after {} of them, ", fault.skip) } else { String::new() };
-            let times = if fault.times == 1 { "one".to_owned() } else { format!("each of {}", fault.times) };
-            format!("{when}Of the kind {operation}{vip}, {first}{times} {what}.")
-        }
-    }
 }
 
 fn expected(expect: &Expectations) -> Vec<String> {

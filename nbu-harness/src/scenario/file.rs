@@ -6,6 +6,7 @@ use super::domain::{
     VolumeStep,
 };
 use super::expect::Expectations;
+use super::fault::{FaultEffect, FaultOperation};
 use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateFile, ImageChoice, ImportReplicasFile, ImportStep, Replication,
     ResumeStep, SyntheticStep,
@@ -13,7 +14,7 @@ use super::flows::{
 use super::lifecycle::{SlpFile, SlpParameters};
 use super::media_server;
 use super::plugin_fault::PluginFaultFile;
-use super::spec::{EmbeddedCluster, ExternalCluster, FaultEffect, FaultOperation, FillStep, StorageServer};
+use super::spec::{EmbeddedCluster, ExternalCluster, FillStep, StorageServer};
 use super::target::TargetFile;
 use super::values::{ByteSize, Milliseconds};
 use crate::nbu::{ForkPoint, HeaderOrder, OnCopyFailure, ScheduleType};

@@ -8,6 +8,7 @@ mod diagnostic;
 mod domain;
 mod expect;
 mod explain;
+mod fault;
 mod file;
 mod flows;
 mod inline;
@@ -33,6 +34,7 @@ pub use expect::{
     JobExpectation, JobType, StorageExpectation,
 };
 pub use explain::explain;
+pub use fault::{Fault, FaultEffect, FaultOperation};
 pub use flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep,
     MediaServerWrites, Replication, ResumeStep, StepDetails, SyntheticStep, WormLimits,
@@ -43,9 +45,8 @@ pub use media_server::{ClockOffset, PluginSpec, ThreadModel};
 pub(crate) use needs::not_claimed;
 pub use schema::schema;
 pub use spec::{
-    BackupStep, Cluster, EmbeddedCluster, Etag, ExternalCluster, Fault, FaultEffect, FaultOperation,
-    FillStep, Lsu, RestoreSelection, RestoreStep, S3Scheme, Scenario, Step, StorageServer, StorageUnitSpec,
-    Stream, StreamSource,
+    BackupStep, Cluster, EmbeddedCluster, Etag, ExternalCluster, FillStep, Lsu, RestoreSelection,
+    RestoreStep, S3Scheme, Scenario, Step, StorageServer, StorageUnitSpec, Stream, StreamSource,
 };
 pub use target::TargetCluster;
 pub use values::{ByteSize, Comparator, Comparison, Milliseconds, Secret, TimeOfDay};

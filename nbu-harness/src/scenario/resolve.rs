@@ -3,21 +3,18 @@
 use super::diagnostic::{Diagnostic, nearest};
 use super::domain::{OrderStep, SetUp};
 use super::file::{
-    Buffers, ClusterFile, FaultFile, LsuFile, Nbu, OrderFile, RestoreFile, ScenarioFile, StepFile,
-    TimeoutsFile,
+    Buffers, ClusterFile, LsuFile, Nbu, OrderFile, RestoreFile, ScenarioFile, StepFile, TimeoutsFile,
 };
 use super::flows::ChangeStep;
-use super::spec::{Cluster, EmbeddedCluster, Fault, FaultEffect, Lsu, RestoreSelection, Scenario, Step};
+use super::spec::{Cluster, EmbeddedCluster, Lsu, RestoreSelection, Scenario, Step};
 use super::topology::Domain;
 use super::values::Milliseconds;
-use super::{checkpoint, flows, inline, media_server, needs, plugin_fault, selections, target};
+use super::{checkpoint, fault, flows, inline, media_server, needs, plugin_fault, selections, target};
 use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
 
 const MAX_STEPS: usize = 1000;
-/// How far a clock is off unless the file says: more than the 15 minutes that S3 forgives.
-const CLOCK_OFF: Milliseconds = Milliseconds(20 * 60_000);
 /// What is done about a step that waits for nothing.
 const FRAGMENTS: &str = "put it before a `backup`, `advance`, `resume` or `restart`";
 
@@ -355,7 +352,7 @@ fn step_of(step: StepFile, known: &Known<'_>) -> Result<Step, Problem> {
         }
         StepFile::Fault(step) => {
             needs_embedded(step.referenced, "fault")?;
-            Step::Fault(fault(step)?)
+            Step::Fault(fault::resolve(&step)?)
         }
         StepFile::PluginFault(step) => Step::PluginFault(plugin_fault::resolve(step)?),
     })
@@ -383,31 +380,4 @@ pub(super) fn restore_selection(step: RestoreFile) -> Result<RestoreSelection, P
             Err(Problem::new(files.referenced, message, "write two restore steps"))
         }
     }
-}
-
-fn fault(step: Spanned<FaultFile>) -> Result<Fault, Problem> {
-    let file = step.value;
-    let wrong = |message: &str, help: &str| Err(Problem::new(step.referenced, message, help));
-    if file.times == 0 {
-        return wrong("a fault that never happens", "expected `times` of at least 1");
-    }
-    if file.effect == FaultEffect::VipDown && file.vip.is_none_or(|vip| vip == 0) {
-        return wrong("vip_down needs to know which VIP", "add `vip: 1` for the first");
-    }
-    if file.operation.is_some() && !file.effect.is_of_requests() {
-        return wrong("this effect is not about one operation", "remove `operation`");
-    }
-    let by = file.effect.is_of_clocks().then(|| file.by.unwrap_or(CLOCK_OFF));
-    if file.by.is_some() && by.is_none() {
-        return wrong("this effect is not about a clock", "remove `by`");
-    }
-    Ok(Fault {
-        effect: file.effect,
-        by,
-        operation: file.operation,
-        vip: file.vip,
-        skip: file.skip,
-        times: file.times,
-        fragment: file.fragment,
-    })
 }

@@ -4,6 +4,7 @@ use super::domain::{
     GlobalAttributes, GroupSpec, KillStep, OrderStep, PauseStep, PoolSpec, ScheduleSpec, VolumeStep,
 };
 use super::expect::Expectations;
+use super::fault::Fault;
 use super::flows::{
     ChangeStep, CopyStep, Domain, DuplicateStep, ImageChoice, ImportReplicasStep, ImportStep, Replication,
     ResumeStep, SyntheticStep, WormLimits,
@@ -526,79 +527,4 @@ pub struct FillStep {
     pub lsu: String,
     /// What is left of its quota.
     pub leave: ByteSize,
-}
-
-/// A misbehaviour of the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// What happens.
-    pub effect: FaultEffect,
-    /// To which S3 operation; none: to any. Only for effects of single requests.
-    pub operation: Option<FaultOperation>,
-    /// On which VIP, from 1; none: on any.
-    pub vip: Option<u8>,
-    /// How far a clock is off.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<Milliseconds>,
-    /// How many operations are left alone first.
-    pub skip: u32,
-    /// How many operations are hit.
-    pub times: u32,
-    /// When a job of the next step makes its fragment of this number, from 1; none: at once.
-    pub fragment: Option<u32>,
-}
-
-/// What a fault does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultEffect {
-    /// Answer 503 `SlowDown`.
-    SlowDown,
-    /// Answer 500 `InternalError`.
-    InternalError,
-    /// Reset the connection in the middle of the body.
-    Reset,
-    /// Do what was asked and lose the answer.
-    AnswerLost,
-    /// Send a body with a changed byte.
-    CorruptBody,
-    /// Take the VIP down.
-    VipDown,
-    /// Expire every access token of the management API.
-    ExpireTokens,
-    /// Change the password of the VMS manager that NetBackup logs in as: the old one and all its tokens are refused.
-    RotatePassword,
-    /// Take the whole cluster down, management and data path; a target cluster stays.
-    ClusterDown,
-    /// Put the cluster's clock ahead: it judges, dates and remembers by it, until it is healed.
-    ClockAhead,
-    /// Put it back.
-    ClockBehind,
-}
-
-impl FaultEffect {
-    /// Whether it happens to single requests.
-    pub(super) const fn is_of_requests(self) -> bool {
-        !matches!(self, Self::VipDown | Self::ClusterDown | Self::ExpireTokens | Self::RotatePassword)
-            && !self.is_of_clocks()
-    }
-
-    /// Whether it is about a clock.
-    pub(super) const fn is_of_clocks(self) -> bool {
-        matches!(self, Self::ClockAhead | Self::ClockBehind)
-    }
-}
-
-/// The S3 operations that faults can single out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultOperation {
-    /// `PutObject`.
-    Put,
-    /// `GetObject`.
-    Get,
-    /// `DeleteObject` and `DeleteObjects`.
-    Delete,
-    /// `ListObjectsV2`.
-    List,
 }
