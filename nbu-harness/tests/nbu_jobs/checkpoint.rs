@@ -152,14 +152,17 @@ fn what_a_lost_try_left_behind_the_checkpoint_does_not_hinder_the_next_one() {
     assert_eq!(rig.backup(&request).state, JobState::Incomplete);
     rig.plugin_env("FAKE_OST_NOSPACE_AFTER", u64::MAX);
     let kept = rig.stored();
-    let (mut bpbrm, mut killed) = (None, false);
+    let (mut bpbrm, mut bptm, mut killed) = (None, None, false);
     let again = BackupRequest { earlier_tries: 1, ..resumed(&request) };
     let lost = backup(&rig.installation, &again, &mut |event| {
         match event {
             JobEvent::ProcessStarted { name, pid } if name == "bpbrm" => bpbrm = Some(*pid),
+            JobEvent::ProcessStarted { name, pid } if name == "bptm" => bptm = Some(*pid),
             JobEvent::Log(line) if line.contains("created image") && !killed => {
                 killed = true;
                 kill(bpbrm.unwrap(), "-KILL");
+                // Left alone it would make one image more, perhaps after the next try has looked for what there is.
+                kill(bptm.unwrap(), "-KILL");
             }
             _ => {}
         }
