@@ -374,7 +374,7 @@ pub const DEFECTS: &[Defect] = &[
     defect("keeps-after-primary", "JOB-003", "storage.empty", PRETENDS_TO_DELETE),
     defect("keeps-the-week", "JOB-004", "storage.empty", PRETENDS_TO_DELETE),
     defect("creates-nothing-in-groups", "JOB-005", "(Backup", once("stspi_create_image", STS_EACCESS, 0)),
-    own("nothing-used", "JOB-006", "(Backup", Own::NothingUsed),
+    own("nothing-used", "JOB-006", "Backup jobs with status 0: 2", Own::NothingUsed),
     defect("keeps-cancelled-of-operator", "JOB-007", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-after-pause", "JOB-008", "data.restore", READS_WRONG),
     defect("keeps-after-the-only-try", "JOB-009", "storage.empty", PRETENDS_TO_DELETE),
