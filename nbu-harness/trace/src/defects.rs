@@ -378,6 +378,7 @@ pub const DEFECTS: &[Defect] = &[
     defect("keeps-cancelled-of-operator", "JOB-007", "storage.empty", PRETENDS_TO_DELETE),
     defect("reads-wrong-after-pause", "JOB-008", "data.restore", READS_WRONG),
     defect("keeps-after-the-only-try", "JOB-009", "storage.empty", PRETENDS_TO_DELETE),
+    defect("keeps-after-an-outage", "JOB-010", "storage.empty", PRETENDS_TO_DELETE),
     defect(
         "writes-and-does-not-come-to-the-catalogue",
         "OPS-001",

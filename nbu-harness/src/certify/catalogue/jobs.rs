@@ -76,6 +76,14 @@ pub(super) const CHECKS: &[Check] = &[
         "the image cleanup that follows finds and deletes what the lost try left",
     ),
     whole(
+        "JOB-010",
+        "jobs",
+        "NBU-JOB-010",
+        true,
+        "A storage server that is down gets no backup; when it is up again it does",
+        "nbrmms asks the plug-in, and the job ends with 2106 before anything is started",
+    ),
+    whole(
         "CON-001",
         "concurrency",
         "NBU-CON-001",

@@ -98,6 +98,7 @@ embedded!(
     "NBU-JOB-007",
     "NBU-JOB-008",
     "NBU-JOB-009",
+    "NBU-JOB-010",
     "NBU-SLP-001",
     "NBU-SLP-002",
     "NBU-SLP-003",
