@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{env, fs, io};
 
 use nbu_trace::defects::{self, Deed, Own};
@@ -30,8 +30,10 @@ pub(crate) struct Defective {
     /// The last LSU that was listed; taken when it was listed again.
     listed: Mutex<Option<sts_lsu_name_t>>,
     hoarded: AtomicBool,
-    /// The library, locked while memory is hoarded: one process at a time.
+    /// The library, locked while memory is hoarded or an image is open: one process at a time.
     library: PathBuf,
+    /// Its lock, while an image is open that no other may be beside.
+    alone: Mutex<Option<fs::File>>,
 }
 
 impl Defective {
@@ -58,6 +60,7 @@ impl Defective {
             listed: Mutex::default(),
             hoarded: AtomicBool::new(false),
             library,
+            alone: Mutex::default(),
         }))
     }
 
@@ -113,8 +116,19 @@ impl Defective {
                 }
                 None
             }
+            (Own::OneImageAtATime, "stspi_create_image") => {
+                match fs::File::open(&self.library).and_then(|file| file.lock().map(|()| file)) {
+                    Ok(locked) => *self.alone() = Some(locked),
+                    Err(error) => eprintln!("nbu-shim: being alone: {error}"),
+                }
+                None
+            }
             _ => None,
         }
+    }
+
+    fn alone(&self) -> MutexGuard<'_, Option<fs::File>> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// After the wrapped plug-in has answered: what the host gets. `asked` is the length that the host gave.
@@ -132,6 +146,10 @@ impl Defective {
             Deed::Mistakes { call: only, right, wrong } => {
                 let mistaken = code == right && only.is_none_or(|only| only == call);
                 if mistaken { wrong } else { code }
+            }
+            Deed::Own(Own::OneImageAtATime) if call == "stspi_close_image" => {
+                *self.alone() = None;
+                code
             }
             Deed::Own(Own::ListsTwice) if call == "stspi_list_lsu" => {
                 // SAFETY: the caller's promise.

@@ -248,6 +248,7 @@ impl Bench {
             accelerator: None,
             abort_after: None,
             inline: None,
+            multiplexed: None,
             collect_tir: false,
             earlier_tries: 0,
         }

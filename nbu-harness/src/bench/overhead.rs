@@ -134,6 +134,7 @@ fn measure(
         worm_seconds: None,
         abort_after: None,
         inline: None,
+        multiplexed: None,
         collect_tir: false,
         earlier_tries: 0,
     };

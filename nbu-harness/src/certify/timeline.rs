@@ -86,9 +86,9 @@ impl Observer for Timeline<'_> {
         self.inner.scenario(scenario);
     }
 
-    fn job_queued(&self, job_id: u64, kind: JobKind, name: &str) {
+    fn job_queued(&self, job_id: u64, kind: JobKind, client: &str, name: &str) {
         self.mark(job_id, |_, _| {});
-        self.inner.job_queued(job_id, kind, name);
+        self.inner.job_queued(job_id, kind, client, name);
     }
 
     fn job_event(&self, job_id: u64, event: &JobEvent) {
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_long_job_keeps_samples_from_its_beginning_to_its_end() {
         let timeline = Timeline::new(&Silent);
-        timeline.job_queued(3, JobKind::Backup, "a");
+        timeline.job_queued(3, JobKind::Backup, "c", "a");
         timeline.job_event(3, &JobEvent::State(JobState::Active));
         timeline.job_event(3, &JobEvent::ProcessStarted { name: "bpbrm".into(), pid: 77 });
         for bytes in 0..10_000 {

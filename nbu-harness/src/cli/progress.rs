@@ -25,9 +25,8 @@ pub struct Progress {
 
 #[derive(Debug, Default)]
 struct Shown {
-    /// Policy and client of the running scenario.
+    /// Policy of the running scenario.
     policy: String,
-    client: String,
     jobs: BTreeMap<u64, Row>,
     /// The line above the jobs, while there are any.
     heading: Option<ProgressBar>,
@@ -102,10 +101,9 @@ impl Observer for Progress {
     fn scenario(&self, scenario: &Scenario) {
         let mut shown = self.shown();
         shown.policy.clone_from(&scenario.policy);
-        shown.client.clone_from(&scenario.client);
     }
 
-    fn job_queued(&self, job_id: u64, kind: JobKind, name: &str) {
+    fn job_queued(&self, job_id: u64, kind: JobKind, client: &str, name: &str) {
         let mut shown = self.shown();
         if shown.heading.is_none() {
             shown.heading = self.line(heading());
@@ -116,7 +114,7 @@ impl Observer for Progress {
             state: JobState::Queued,
             status: None,
             policy: shown.policy.clone(),
-            client: shown.client.clone(),
+            client: client.to_owned(),
             tries: 1,
             bytes: 0,
             total_bytes: None,
@@ -204,8 +202,8 @@ mod tests {
     fn jobs_are_updated_in_place_and_scroll_away_when_they_are_done() {
         let term = InMemoryTerm::new(24, 160);
         let progress = progress(&term);
-        progress.job_queued(1, JobKind::Backup, "stream 1");
-        progress.job_queued(2, JobKind::Backup, "stream 2");
+        progress.job_queued(1, JobKind::Backup, "client1", "stream 1");
+        progress.job_queued(2, JobKind::Backup, "client1", "stream 2");
         progress.job_event(1, &JobEvent::State(JobState::Active));
         progress.job_event(1, &JobEvent::Progress { bytes: 3 << 20, files: 1, total_bytes: Some(4 << 20) });
         progress.job_event(2, &JobEvent::Quiet);
@@ -233,7 +231,7 @@ mod tests {
     fn a_narrow_terminal_cuts_lines_and_does_not_break_them() {
         let term = InMemoryTerm::new(24, 60);
         let progress = progress(&term);
-        progress.job_queued(1, JobKind::Restore, "everything");
+        progress.job_queued(1, JobKind::Restore, "client1", "everything");
         progress.job_event(1, &JobEvent::State(JobState::Active));
         assert_eq!(term.contents().lines().count(), 2, "{}", term.contents());
     }

@@ -104,6 +104,7 @@ const IMAGE: &[Field<ImageFacts>] = &[
     ("tir_info", |_| "0".into()),
     ("tir_expiration", |_| "0".into()),
     ("keywords", |_| "*NULL*".into()),
+    // Also of a multiplexed backup: on disk its images are kept apart.
     ("mpx", |_| "0".into()),
     ("ext_security_info", |_| "0".into()),
     ("ind_file_restore_from_raw", |_| "0".into()),

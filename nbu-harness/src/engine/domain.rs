@@ -7,7 +7,7 @@ use super::record::{JobRecord, PauseOutcome};
 use super::setup::Storage;
 use super::watch::{Late, Misfortunes, Scope, Surroundings, Watcher, record};
 use super::{Observer, SetupError, Stand};
-use crate::nbu::Installation;
+use crate::nbu::{Installation, JobKind};
 use crate::primary::config::{AllocationStatuses, Config, Globals, Policy, Schedule, Window};
 use crate::primary::{Job, JobOrder, Operator, PRIMARY, PrimaryError, Servers, Submission, Until, Watch};
 use crate::scenario::{Domain as Side, GlobalAttributes, Milliseconds, PauseStep, Scenario, ScheduleSpec};
@@ -78,7 +78,8 @@ impl<'a> Domain<'a> {
         Ok(Self { home, config, servers, operator, stand, observer, paused, last_id, open, marks })
     }
 
-    /// Runs jobs until nothing more happens to them by itself.
+    /// Runs jobs until nothing more happens to them by itself. Backups by hand and restores are asked of bprd, as
+    /// `bpbackup -i` and `bprestore` do; what an administrator's other commands want goes to nbjm.
     pub(super) fn run(
         &mut self,
         step: usize,
@@ -86,7 +87,13 @@ impl<'a> Domain<'a> {
         late: Vec<Late>,
     ) -> Result<Ran, SetupError> {
         self.watched(step, BTreeSet::new(), late, |domain| {
-            let ids = domain.operator.submit(submissions)?;
+            let of_user =
+                |asked: &Submission| matches!(asked.request.kind(), JobKind::Backup | JobKind::Restore);
+            let ids = if submissions.iter().all(of_user) {
+                domain.operator.ask_bprd(submissions)?
+            } else {
+                domain.operator.submit(submissions)?
+            };
             domain.settle(ids)
         })
     }
@@ -350,6 +357,7 @@ pub(super) fn schedules(of: &[ScheduleSpec]) -> Vec<Schedule> {
                 duration: window.duration.0 / 1000,
             })
             .collect(),
+        media_multiplexing: one.media_multiplexing,
     };
     of.iter().map(schedule).collect()
 }

@@ -27,13 +27,14 @@ impl Jobs<'_> {
         step: SyntheticStep,
         prepared: &[Prepared],
     ) -> Result<Made, SetupError> {
-        let jobs = prepared.iter().map(|stream| {
+        let streams = prepared.iter().zip(&self.scenario.streams);
+        let jobs = streams.map(|(stream, of)| {
             let request = JobRequest::Synthetic(SyntheticRequest {
                 job_id: 0,
-                client: self.scenario.client.clone(),
+                client: of.client.clone(),
                 policy: self.scenario.policy.clone(),
                 schedule: self.scenario.schedule.clone(),
-                stream: u32::try_from(stream.facts.number).unwrap_or(u32::MAX),
+                stream: of.of_client,
                 storage_unit: nowhere(),
                 optimized: step.optimized,
                 fall_back: step.fall_back,

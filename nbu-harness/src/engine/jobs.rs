@@ -15,7 +15,7 @@ use crate::nbu::{
     Accelerator, Catalog, ExpireRequest, Installation, JobKind, JobState, PathBytes, ScheduleType,
     StorageUnit, VerifyRequest,
 };
-use crate::primary::config::{Policy, Schedule};
+use crate::primary::config::{Policy, PolicyStream, Schedule};
 use crate::primary::{Job, JobOrder, Submission, submissions};
 use crate::scenario::{
     BackupStep, CopyStep, Domain as Side, ImageChoice, Milliseconds, ResumeStep, Scenario,
@@ -78,11 +78,19 @@ impl<'a> Jobs<'a> {
     ) -> Result<Self, SetupError> {
         let policy = Policy {
             name: scenario.policy.clone(),
-            client: scenario.client.clone(),
             storage: scenario.policy_storage.clone(),
             further_copies: scenario.copies.further.clone(),
             on_copy_failure: scenario.copies.on_failure,
-            streams: prepared.iter().map(|stream| stream.source.clone()).collect(),
+            streams: scenario
+                .streams
+                .iter()
+                .zip(prepared)
+                .map(|(stream, prepared)| PolicyStream {
+                    client: stream.client.clone(),
+                    number: stream.of_client,
+                    source: prepared.source.clone(),
+                })
+                .collect(),
             header: scenario.header,
             collect_tir: scenario.collect_tir,
             schedules: schedules(&scenario.schedules),
@@ -137,6 +145,7 @@ impl<'a> Jobs<'a> {
             kind,
             frequency: 0,
             windows: Vec::new(),
+            media_multiplexing: 1,
         })
     }
 
@@ -148,7 +157,7 @@ impl<'a> Jobs<'a> {
         late: Vec<Late>,
     ) -> Result<BackupOutcome, SetupError> {
         let schedule = self.schedule(step.schedule);
-        let mut asked = submissions(&self.policy, &schedule, step.tries, None);
+        let mut asked = submissions(&self.policy, None, &schedule, step.tries, None);
         for (submission, stream) in asked.iter_mut().zip(prepared) {
             submission.name.clone_from(&stream.facts.source);
             if let JobRequest::Backup(request) = &mut submission.request {
@@ -266,21 +275,18 @@ impl<'a> Jobs<'a> {
         request: JobRequest,
     ) -> Submission {
         Submission {
-            request,
             policy: self.scenario.policy.clone(),
-            client: self.scenario.client.clone(),
-            schedule: String::new(),
-            schedule_type: ScheduleType::Full,
-            storage,
-            further_copies: Vec::new(),
-            media_server: None,
-            name,
+            client: self.client_of(stream),
             stream,
-            io_streams: 1,
-            tries: 1,
             priority: self.scenario.priority,
-            window_closes: None,
+            ..Submission::new(request, storage, name)
         }
+    }
+
+    /// The client of a stream; of what is about no stream, the policy's first one.
+    fn client_of(&self, stream: usize) -> String {
+        let found = self.scenario.streams.iter().find(|one| one.number == stream);
+        found.map(|stream| &stream.client).or(self.scenario.clients.first()).cloned().unwrap_or_default()
     }
 
     pub(super) fn verify(

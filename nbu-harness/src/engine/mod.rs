@@ -90,7 +90,7 @@ pub trait Observer: Sync {
     /// This scenario is about to be run: what is reported next belongs to it.
     fn scenario(&self, _: &crate::scenario::Scenario) {}
     /// A job is queued.
-    fn job_queued(&self, job_id: u64, kind: JobKind, name: &str);
+    fn job_queued(&self, job_id: u64, kind: JobKind, client: &str, name: &str);
     /// Something happened in a job.
     fn job_event(&self, job_id: u64, event: &JobEvent);
     /// A job is done.
@@ -107,7 +107,7 @@ pub struct Silent;
 
 impl Observer for Silent {
     fn note(&self, _: &str) {}
-    fn job_queued(&self, _: u64, _: JobKind, _: &str) {}
+    fn job_queued(&self, _: u64, _: JobKind, _: &str, _: &str) {}
     fn job_event(&self, _: u64, _: &JobEvent) {}
     fn job_done(&self, _: &JobRecord) {}
 }

@@ -205,8 +205,9 @@ impl<'a> Watcher<'a> {
             (seen.queued.insert(job.id), over && seen.told.insert(job.id))
         };
         if new {
-            let name = job.submission.as_ref().map_or("", |asked| asked.name.as_str());
-            self.around.observer.job_queued(job.id, job.kind, name);
+            let asked = job.submission.as_ref();
+            let (client, name) = asked.map_or(("", ""), |asked| (&asked.client, &asked.name));
+            self.around.observer.job_queued(job.id, job.kind, client, name);
         }
         if over {
             let last = self.seen().results.remove(&job.id);
@@ -316,6 +317,7 @@ pub(super) fn record(step: usize, job: &Job, last: Option<(usize, JobResult)>) -
         result.status = status;
     }
     result.state = job.state;
+    result.log.splice(0..0, job.details.iter().cloned());
     JobRecord {
         step,
         stream: job.submission.as_ref().map_or(1, |asked| asked.stream),

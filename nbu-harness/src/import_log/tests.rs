@@ -39,7 +39,7 @@ fn netbackups_lines_become_a_scenario_that_says_what_it_does_not_know() {
     assert_eq!(scenario.unit().max_fragment, ByteSize(2 << 30));
     assert!(!yaml.contains("fragments that were not the last"), "all of them had the same size: {yaml}");
     assert_eq!(scenario.unit().max_concurrent_jobs, 2, "they overlap in time");
-    assert_eq!(scenario.client, "fs-01");
+    assert_eq!(scenario.clients, ["fs-01"]);
     assert_eq!(kbytes(&scenario), [2_097_152 + 1000 - 2, 1]);
     assert!(
         matches!(scenario.run[..], [Step::Backup(_), Step::Restore(_), Step::Expire(_)]),

@@ -257,7 +257,7 @@ fn follow(
     progress: &mut dyn FnMut(&JobEvent) -> JobControl,
 ) -> Result<JobResult, String> {
     owner.send(order).map_err(|e| e.to_string())?;
-    let mut ordered = JobControl::Continue;
+    let (mut ordered, mut interleaved) = (JobControl::Continue, false);
     let mut heard = Instant::now();
     loop {
         let event = match owner.receive::<FromOwner>(QUIET) {
@@ -284,10 +284,20 @@ fn follow(
             | (JobControl::Suspend, JobControl::Suspend) => {
                 continue;
             }
-            (_, JobControl::Cancel) => ToOwner::Cancel,
-            (_, JobControl::Suspend) => ToOwner::Suspend,
+            (_, JobControl::Interleave { .. }) if interleaved => continue,
+            (_, JobControl::Interleave { images }) => {
+                interleaved = true;
+                ToOwner::Interleave { images }
+            }
+            (_, JobControl::Cancel) => {
+                ordered = JobControl::Cancel;
+                ToOwner::Cancel
+            }
+            (_, JobControl::Suspend) => {
+                ordered = JobControl::Suspend;
+                ToOwner::Suspend
+            }
         };
-        ordered = wanted;
         match owner.send(&order) {
             // It is ending; its result may be here already.
             Ok(()) | Err(LinkError::Broken { .. }) => {}
@@ -335,11 +345,13 @@ mod tests {
     #[test]
     fn a_cancel_follows_a_suspend_and_every_order_goes_out_once() {
         let (mut nbjm, mut owner) = links();
-        for words in ["one", "two", "three", "four", "five"] {
+        for words in ["one", "two", "three", "four", "five", "six", "seven"] {
             say(&mut owner, words);
         }
         done(&mut owner);
         let mut orders = [
+            JobControl::Interleave { images: 4 },
+            JobControl::Interleave { images: 4 },
             JobControl::Suspend,
             JobControl::Suspend,
             JobControl::Continue,
@@ -356,6 +368,7 @@ mod tests {
         while let Ok(Some(order)) = owner.receive::<ToOwner>(Duration::from_secs(5)) {
             told.push(order);
         }
-        assert!(matches!(told[..], [ToOwner::Cancel, ToOwner::Suspend, ToOwner::Cancel]), "{told:?}");
+        use ToOwner::{Cancel, Interleave, Suspend};
+        assert!(matches!(told[..], [Cancel, Interleave { images: 4 }, Suspend, Cancel]), "{told:?}");
     }
 }

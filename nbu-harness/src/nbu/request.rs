@@ -41,6 +41,9 @@ pub struct BackupRequest {
     /// Copies that are written at the same time; none: one copy is.
     #[serde(default)]
     pub inline: Option<InlineCopies>,
+    /// The multiplexed backup that it is a part of; none: it is written by itself.
+    #[serde(default)]
+    pub multiplexed: Option<MultiplexGroup>,
     /// Whether the header image is written before or after the fragments.
     #[serde(default)]
     pub header_order: HeaderOrder,
@@ -87,6 +90,16 @@ impl BackupRequest {
 
 const fn first_stream() -> u32 {
     1
+}
+
+/// Backups that are written at the same time as parts of one multiplexed backup. On disk each keeps an image, a bpbrm, a
+/// bptm and buffers of its own; none goes on behind its first buffer before the images of all are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MultiplexGroup {
+    /// Number of the group in its domain.
+    pub number: u64,
+    /// How many backups it has, at least 2.
+    pub images: u32,
 }
 
 /// NetBackup's types of schedules, with their numbers in `bpdbjobs`.

@@ -59,6 +59,8 @@ pub enum JobEvent {
     },
     /// A line of the job's details.
     Log(String),
+    /// The image of a multiplexed backup is open, and bptm holds there until those of its whole group are.
+    ImageOpen,
     /// A file that was skipped or changed, or something else that makes the job partially successful.
     Warning(Warning),
     /// Nothing has happened for a while: an occasion to cancel.
@@ -74,6 +76,11 @@ pub enum JobControl {
     Cancel,
     /// Suspend the job, as an operator does: it ends with status 157.
     Suspend,
+    /// So many images of the multiplexed group that the job is in are open, all that there will be: it writes on.
+    Interleave {
+        /// The images.
+        images: u32,
+    },
 }
 
 /// One thing that did not go as it should but did not fail the job.

@@ -143,6 +143,9 @@ fn changes(known: &Known, job: &Job, now: u64) -> Vec<(u64, Change)> {
     if known.state == JobState::Done {
         return changes;
     }
+    if job.details.first().is_some_and(|first| known.details().next() != Some(first.as_str())) {
+        changes.extend(job.details.iter().map(|line| (job.submitted, Change::Detail(line.clone()))));
+    }
     let mut state = known.state;
     let running = known.tries.iter().position(|one| one.ended.is_none());
     for (index, one) in job.tries.iter().enumerate().skip(running.unwrap_or(known.tries.len())) {

@@ -205,6 +205,18 @@ impl Operator {
         self.done(&Request::Configure(Box::new(config.clone())))
     }
 
+    /// Asks bprd for backups by hand, the streams of one client together, or for restores. Returns the ids of the jobs in
+    /// order; what bprd refuses is a job too, and done.
+    ///
+    /// # Errors
+    /// When the primary has gone or is not configured.
+    pub fn ask_bprd(&mut self, submissions: Vec<Submission>) -> Result<Vec<u64>, PrimaryError> {
+        match self.soon(&Request::Ask(submissions))? {
+            Reply::Submitted(ids) => Ok(ids),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Submits jobs, the streams of one backup together. Returns their ids in order.
     ///
     /// # Errors

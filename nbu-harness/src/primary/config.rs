@@ -265,15 +265,31 @@ pub struct Schedule {
     pub frequency: u64,
     /// When it may begin; none = only by hand.
     pub windows: Vec<Window>,
+    /// `Media multiplexing`: how many of its backups are written as one multiplexed backup; 1 = none.
+    #[serde(default = "not_multiplexed")]
+    pub media_multiplexing: u32,
 }
 
-/// A policy with one client.
+pub(super) const fn not_multiplexed() -> u32 {
+    1
+}
+
+/// What one data stream of a policy reads.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PolicyStream {
+    /// Client.
+    pub client: String,
+    /// Its number among those of the client, from 1.
+    pub number: u32,
+    /// What it reads.
+    pub source: Source,
+}
+
+/// A policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Policy {
     /// Name.
     pub name: String,
-    /// Client.
-    pub client: String,
     /// Label of a storage unit or group.
     pub storage: String,
     /// Where further copies go that are made at the same time (inline copies): labels of units or groups, copy 2 first.
@@ -282,8 +298,8 @@ pub struct Policy {
     /// What becomes of the other copies when one fails.
     #[serde(default)]
     pub on_copy_failure: OnCopyFailure,
-    /// What each data stream reads.
-    pub streams: Vec<Source>,
+    /// The data streams of its clients, those of one client together.
+    pub streams: Vec<PolicyStream>,
     /// Where the header image comes.
     #[serde(default)]
     pub header: HeaderOrder,
@@ -298,4 +314,13 @@ pub struct Policy {
     /// Job priority; higher comes first.
     #[serde(default)]
     pub priority: u32,
+}
+
+impl Policy {
+    /// Its clients, in order.
+    pub fn clients(&self) -> Vec<&str> {
+        let mut clients: Vec<&str> = self.streams.iter().map(|stream| stream.client.as_str()).collect();
+        clients.dedup();
+        clients
+    }
 }

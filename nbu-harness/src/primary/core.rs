@@ -7,23 +7,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::allocation::kind_of;
+use super::bprd::Received;
 use super::broker::{Decision, Grant, VolumeState};
 use super::config::Config;
+use super::due::ScheduleOfClient;
 use super::job::{Job, NOT_RETRIED, Operation, Place, Submission, Try};
+use super::multiplex;
 use super::nbstserv::{Nbstserv, ToldEvent};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{ExpireRequest, JobState, StorageUnit};
 
 /// NetBackup's statuses that nbjm itself gives.
-mod status {
-    pub(super) const CANCELLED: i32 = 150;
-    pub(super) const SUSPENDED: i32 = 157;
-    pub(super) const WINDOW_CLOSED: i32 = 196;
-    pub(super) const CONNECTION_BROKEN: i32 = 40;
+pub(super) mod status {
+    pub(in crate::primary) const CANCELLED: i32 = 150;
+    pub(in crate::primary) const SUSPENDED: i32 = 157;
+    pub(in crate::primary) const WINDOW_CLOSED: i32 = 196;
+    pub(in crate::primary) const CONNECTION_BROKEN: i32 = 40;
 }
 
-/// Seconds between the backup times of two jobs.
-const BACKUP_SECONDS: u64 = 2;
+/// Seconds between the backup times of two jobs of one client.
+pub(super) const BACKUP_SECONDS: u64 = 2;
 
 /// What an operator does with a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +82,8 @@ pub(crate) enum Input {
     Clock(u64),
     /// Jobs are asked for. More than one of a kind are streams of one parent.
     Submit(Vec<Submission>),
+    /// Users asked bprd for these.
+    Asked(Vec<Received>),
     /// An operator's order.
     Order(u64, JobOrder),
     /// The try of a job ended.
@@ -119,21 +124,23 @@ pub(crate) enum Effect {
 pub(crate) struct Core {
     config: Config,
     now: u64,
-    jobs: BTreeMap<u64, Job>,
-    next_id: u64,
-    /// Backup times are unique: the last one given.
-    last_backup_time: u64,
+    pub(super) jobs: BTreeMap<u64, Job>,
+    pub(super) next_id: u64,
+    /// Backup times of a client are unique: the last one given.
+    pub(super) last_backup_time: BTreeMap<String, u64>,
     pub(super) volumes: BTreeMap<String, VolumeState>,
     pub(super) media_down: BTreeSet<String>,
     grants: u64,
+    /// Number of the last multiplexed group.
+    groups: u64,
     pub(super) last_grant: BTreeMap<String, u64>,
     /// Bytes set aside for each copy of an active job.
     pub(super) committed: BTreeMap<u64, Vec<u64>>,
     polling: BTreeSet<String>,
     /// What the operator wants of an active job.
-    stopping: BTreeMap<u64, JobOrder>,
-    /// Per policy and schedule: when it may be due again at the earliest.
-    pub(super) earliest: BTreeMap<(String, String), u64>,
+    pub(super) stopping: BTreeMap<u64, JobOrder>,
+    /// When the schedule of a policy may be due again for a client at the earliest.
+    pub(super) earliest: BTreeMap<ScheduleOfClient, u64>,
     /// Per policy, schedule and stream: bytes of the last backup.
     pub(super) last_bytes: BTreeMap<(String, String, usize), u64>,
     pub(super) nbstserv: Nbstserv,
@@ -148,7 +155,7 @@ impl Core {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             now: config.clock_start,
-            last_backup_time: config.clock_start.saturating_sub(BACKUP_SECONDS),
+            last_backup_time: BTreeMap::new(),
             next_id: config.first_job_id,
             looked: (config.clock_start, config.clock_start),
             config,
@@ -156,6 +163,7 @@ impl Core {
             volumes: BTreeMap::new(),
             media_down: BTreeSet::new(),
             grants: 0,
+            groups: 0,
             last_grant: BTreeMap::new(),
             committed: BTreeMap::new(),
             polling: BTreeSet::new(),
@@ -174,7 +182,8 @@ impl Core {
 
     /// A moment after every backup so far.
     pub(crate) fn after_backups(&self) -> u64 {
-        self.now.max(self.last_backup_time + BACKUP_SECONDS)
+        let last = self.last_backup_time.values().max().map_or(0, |last| last + BACKUP_SECONDS);
+        self.now.max(last)
     }
 
     pub(crate) const fn config(&self) -> &Config {
@@ -208,7 +217,10 @@ impl Core {
         match input {
             Input::Configure(config) => self.config = *config,
             Input::Clock(to) => self.clock(to, &mut effects),
-            Input::Submit(submissions) => self.submit(submissions, &mut effects),
+            Input::Submit(submissions) => {
+                self.submit(submissions, &mut effects);
+            }
+            Input::Asked(received) => self.asked(received, &mut effects),
             Input::Order(id, order) => self.order(id, order, &mut effects),
             Input::Ended(id, ended) => self.ended(id, &ended, &mut effects),
             Input::Polled(polled) => self.polled(polled),
@@ -253,7 +265,7 @@ impl Core {
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             job.timer = None;
             match job.state {
-                JobState::Requeued => job.state = JobState::Queued,
+                JobState::Requeued => job.state = job.waiting(),
                 JobState::Incomplete => self.finish(id, effects),
                 _ => {}
             }
@@ -273,95 +285,9 @@ impl Core {
         self.look_after_images(effects);
     }
 
-    /// The id of the next job that is submitted without others.
-    pub(super) const fn next_id(&self) -> u64 {
-        self.next_id
-    }
-
-    pub(super) fn submit(&mut self, submissions: Vec<Submission>, effects: &mut Vec<Effect>) {
-        let Some(first) = submissions.first() else { return };
-        let kind = first.request.kind();
-        let mut parent = None;
-        let mut add = |core: &mut Self, submission: Option<Submission>, parent: Option<u64>| {
-            let id = core.next_id;
-            core.next_id += 1;
-            let operation = match submission {
-                None => Operation::ParentJob,
-                Some(_) => Operation::RequestResources,
-            };
-            let backup_id = submission.as_ref().map(|asked| asked.request.backup_id()).unwrap_or_default();
-            let state = if submission.is_none() { JobState::Active } else { JobState::Queued };
-            let job = Job {
-                id,
-                parent,
-                kind,
-                state,
-                operation,
-                status: None,
-                submitted: core.now,
-                ended: None,
-                backup_id,
-                tries: Vec::new(),
-                reason: None,
-                timer: None,
-                checkpoint: false,
-                submission,
-            };
-            core.jobs.insert(id, job);
-            effects.push(Effect::Changed(id));
-            id
-        };
-        if submissions.len() > 1 && submissions.iter().all(|one| one.request.is_backup()) {
-            parent = Some(add(self, None, None));
-        }
-        for mut submission in submissions {
-            if submission.request.is_backup() {
-                // Two backups of one client in one second would have one backup id, and a synthetic backup is made one
-                // second after the newest of its components.
-                self.last_backup_time = self.now.max(self.last_backup_time + BACKUP_SECONDS);
-                submission.request.set_backup_time(self.last_backup_time);
-            }
-            add(self, Some(submission), parent);
-        }
-    }
-
-    fn order(&mut self, id: u64, order: JobOrder, effects: &mut Vec<Effect>) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        match (order, job.state) {
-            (JobOrder::Cancel | JobOrder::Suspend, JobState::Active) if job.submission.is_none() => {
-                let children: Vec<u64> =
-                    self.jobs.values().filter(|job| job.parent == Some(id)).map(|job| job.id).collect();
-                for child in children {
-                    self.order(child, order, effects);
-                }
-            }
-            (JobOrder::Cancel | JobOrder::Suspend, JobState::Active) => {
-                self.stopping.insert(id, order);
-                effects.push(Effect::Stop { job: id, suspend: order == JobOrder::Suspend });
-            }
-            (JobOrder::Cancel, JobState::Done) => {}
-            (JobOrder::Cancel, _) => self.done(id, status::CANCELLED, effects),
-            (JobOrder::Suspend, JobState::Queued | JobState::Requeued) => {
-                (job.state, job.timer, job.status) = (JobState::Suspended, None, Some(status::SUSPENDED));
-                effects.push(Effect::Changed(id));
-            }
-            (JobOrder::Resume, JobState::Suspended | JobState::Incomplete) => {
-                (job.state, job.timer, job.reason) = (JobState::Queued, None, None);
-                effects.push(Effect::Changed(id));
-            }
-            (JobOrder::Restart, JobState::Done) if job.can_be_restarted() => {
-                if let Some(submission) = job.submission.clone() {
-                    self.submit(vec![submission], effects);
-                }
-            }
-            // Whatever else is asked of a job in another state means nothing there.
-            _ => {}
-        }
-    }
-
     fn ended(&mut self, id: u64, ended: &Ended, effects: &mut Vec<Effect>) {
         self.lifecycle_try_over(id, ended);
-        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.state == JobState::Active) else { return };
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.active_try().is_some()) else { return };
         let Some(submission) = &job.submission else { return };
         self.committed.remove(&id);
         let asked = self.stopping.remove(&id);
@@ -409,7 +335,7 @@ impl Core {
     }
 
     /// A job is done, and with the last of its children a parent.
-    fn done(&mut self, id: u64, status: i32, effects: &mut Vec<Effect>) {
+    pub(super) fn done(&mut self, id: u64, status: i32, effects: &mut Vec<Effect>) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         (job.state, job.status, job.ended) = (JobState::Done, Some(status), Some(self.now));
         (job.timer, job.reason) = (None, None);
@@ -487,11 +413,12 @@ impl Core {
     /// Gives storage to every job that can have it, those of higher priority and those that waited longer first.
     fn allocate(&mut self, effects: &mut Vec<Effect>) {
         let mut waiting: Vec<(std::cmp::Reverse<u32>, u64)> = Vec::new();
-        for job in self.jobs.values().filter(|job| job.state == JobState::Queued) {
+        for job in self.jobs.values().filter(|job| job.waits()) {
             let priority = job.submission.as_ref().map_or(0, |asked| asked.priority);
             waiting.push((std::cmp::Reverse(priority), job.id));
         }
         waiting.sort_unstable();
+        let before = effects.len();
         for (_, id) in waiting {
             match self.consider(id) {
                 Some(Decision::Grant(grants)) => self.grant(id, grants, effects),
@@ -514,6 +441,9 @@ impl Core {
                 None => {}
             }
         }
+        let mut number = self.groups;
+        multiplex::form(&mut effects[before..], &mut number, |id| self.jobs.get(&id));
+        self.groups = number;
     }
 
     /// The storage of a grant, with its credentials.
@@ -566,9 +496,8 @@ impl Core {
     /// No storage: as good as a try that failed at once.
     fn refused(&mut self, id: u64, status: i32, reason: String, effects: &mut Vec<Effect>) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        let storage = job.submission.as_ref().map(|asked| asked.storage.clone()).unwrap_or_default();
         job.state = JobState::Active;
-        job.tries.push(Try { unit: storage, ..Try::begun(self.now) });
+        job.tries.push(Try { unit: job.storage().to_owned(), ..Try::begun(self.now) });
         let ended =
             Ended { status, kbytes: 0, files: 0, checkpoint: false, reported: false, processed: Vec::new() };
         self.ended(id, &ended, effects);

@@ -8,26 +8,27 @@ use crate::nbu::order::JobRequest;
 use crate::nbu::{BackupRequest, InlineCopies, StorageUnit};
 
 impl Core {
-    /// When the next schedule of any policy is due. A policy that has a backup which is not done is not, also when it is
-    /// suspended.
+    /// When the next schedule of any policy is due for any of its clients. A client that has a backup of the policy which is
+    /// not done has none due, also when that is suspended.
     pub(super) fn next_schedule(&self) -> Option<u64> {
         let policies = self.config().policies.iter();
         let due = policies.flat_map(|policy| {
-            policy.schedules.iter().filter_map(|schedule| self.due(policy, schedule)).map(|(at, _)| at)
+            let clients = policy.clients().into_iter();
+            clients.flat_map(move |client| {
+                policy.schedules.iter().filter_map(move |schedule| self.due(policy, client, schedule))
+            })
         });
-        due.min()
+        due.map(|(at, _)| at).min()
     }
 
-    fn due(&self, policy: &Policy, schedule: &Schedule) -> Option<(u64, u64)> {
-        let of_policy = |job: &&super::job::Job| !job.is_done() && job.policy() == policy.name;
-        if self
-            .jobs()
-            .filter(of_policy)
-            .any(|job| job.submission.as_ref().is_some_and(|s| s.request.is_backup()))
-        {
+    fn due(&self, policy: &Policy, client: &str, schedule: &Schedule) -> Option<(u64, u64)> {
+        let mut open = self.jobs().filter(|job| !job.is_done()).filter_map(|job| job.submission.as_ref());
+        let of_client =
+            |asked: &Submission| (asked.policy.as_str(), asked.client.as_str()) == (&*policy.name, client);
+        if open.any(|asked| of_client(asked) && asked.request.is_backup()) {
             return None;
         }
-        let key = (policy.name.clone(), schedule.name.clone());
+        let key = (policy.name.clone(), client.to_owned(), schedule.name.clone());
         let earliest = self.earliest.get(&key).copied().unwrap_or_default();
         next_due(schedule, earliest, self.now())
     }
@@ -36,14 +37,16 @@ impl Core {
     /// frequency is taken, as NetBackup does: a full backup stands for the incremental one.
     pub(super) fn due_schedules(&self) -> Vec<Vec<Submission>> {
         let mut due = Vec::new();
+        let tries = self.config().globals.tries;
         for policy in &self.config().policies {
-            let now = policy.schedules.iter().filter_map(|schedule| {
-                self.due(policy, schedule)
-                    .filter(|(at, _)| *at <= self.now())
-                    .map(|(_, closes)| (schedule, closes))
-            });
-            if let Some((schedule, closes)) = now.max_by_key(|(schedule, _)| schedule.frequency) {
-                due.push(submissions(policy, schedule, self.config().globals.tries, Some(closes)));
+            for client in policy.clients() {
+                let now = policy.schedules.iter().filter_map(|schedule| {
+                    let due = self.due(policy, client, schedule).filter(|(at, _)| *at <= self.now());
+                    due.map(|(_, closes)| (schedule, closes))
+                });
+                if let Some((schedule, closes)) = now.max_by_key(|(schedule, _)| schedule.frequency) {
+                    due.push(submissions(policy, Some(client), schedule, tries, Some(closes)));
+                }
             }
         }
         due
@@ -59,7 +62,7 @@ impl Core {
     }
 
     /// A frequency after the start of a success, or when the period of its tries is over.
-    fn due_again(&self, id: u64, status: i32) -> Option<Vec<((String, String), u64)>> {
+    fn due_again(&self, id: u64, status: i32) -> Option<Vec<(ScheduleOfClient, u64)>> {
         let mut of_backup = self.jobs().filter(|job| job.id == id || job.parent == Some(id));
         let (first, asked) = of_backup.find_map(|job| Some((job, job.submission.as_ref()?)))?;
         if !asked.request.is_backup() {
@@ -76,15 +79,19 @@ impl Core {
         let covered = policy.schedules.iter().filter(covered);
         let again = covered.map(|one| {
             let wait = if succeeded { one.frequency } else { period };
-            ((policy.name.clone(), one.name.clone()), began + wait)
+            ((policy.name.clone(), asked.client.clone(), one.name.clone()), began + wait)
         });
         Some(again.collect())
     }
 }
 
-/// One submission for each stream of a policy.
+/// Policy, client and schedule.
+pub(super) type ScheduleOfClient = (String, String, String);
+
+/// One submission for each stream of a policy, or of one of its clients.
 pub(crate) fn submissions(
     policy: &Policy,
+    client: Option<&str>,
     schedule: &Schedule,
     tries: u32,
     window_closes: Option<u64>,
@@ -93,16 +100,17 @@ pub(crate) fn submissions(
         .then(|| InlineCopies { storage_units: Vec::new(), on_failure: policy.on_copy_failure });
     let streams = policy.streams.iter().zip(1..);
     streams
-        .map(|(source, stream)| Submission {
+        .filter(|(of, _)| client.is_none_or(|client| of.client == client))
+        .map(|(of, stream)| Submission {
             request: JobRequest::Backup(BackupRequest {
                 job_id: 0,
-                client: policy.client.clone(),
+                client: of.client.clone(),
                 policy: policy.name.clone(),
                 schedule: schedule.name.clone(),
                 schedule_type: schedule.kind,
-                stream: u32::try_from(stream).unwrap_or(u32::MAX),
+                stream: of.number,
                 backup_time: 0,
-                source: source.clone(),
+                source: of.source.clone(),
                 storage_unit: StorageUnit::new("", "", "", ""),
                 header_order: policy.header,
                 accelerator: None,
@@ -112,11 +120,12 @@ pub(crate) fn submissions(
                 worm_seconds: None,
                 abort_after: None,
                 inline: inline.clone(),
+                multiplexed: None,
                 collect_tir: policy.collect_tir,
                 earlier_tries: 0,
             }),
             policy: policy.name.clone(),
-            client: policy.client.clone(),
+            client: of.client.clone(),
             schedule: schedule.name.clone(),
             schedule_type: schedule.kind,
             storage: policy.storage.clone(),
@@ -128,6 +137,7 @@ pub(crate) fn submissions(
             tries,
             priority: policy.priority,
             window_closes,
+            multiplexing: schedule.media_multiplexing,
         })
         .collect()
 }

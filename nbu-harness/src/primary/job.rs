@@ -98,6 +98,32 @@ pub struct Submission {
     pub priority: u32,
     /// When its window closes; a job that still waits for storage then ends with 196.
     pub window_closes: Option<u64>,
+    /// How many backups of its schedule may be one multiplexed backup; 1 = it is none.
+    #[serde(default = "super::config::not_multiplexed")]
+    pub multiplexing: u32,
+}
+
+impl Submission {
+    /// A job of no policy and client, by hand, with one try and one I/O stream, and storage of a unit or group.
+    pub(crate) fn new(request: JobRequest, storage: String, name: String) -> Self {
+        Self {
+            request,
+            policy: String::new(),
+            client: String::new(),
+            schedule: String::new(),
+            schedule_type: ScheduleType::Full,
+            storage,
+            further_copies: Vec::new(),
+            media_server: None,
+            name,
+            stream: 0,
+            io_streams: 1,
+            tries: 1,
+            priority: 0,
+            window_closes: None,
+            multiplexing: super::config::not_multiplexed(),
+        }
+    }
 }
 
 /// A job.
@@ -131,17 +157,38 @@ pub struct Job {
     pub checkpoint: bool,
     /// What was asked for; none for a parent job.
     pub submission: Option<Submission>,
+    /// What bprd said of it before it was given to anybody, as lines of its details.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
 }
 
 impl Job {
     /// The attempt that is running.
     pub fn active_try(&self) -> Option<&Try> {
-        self.tries.last().filter(|_| self.state == JobState::Active)
+        self.tries.last().filter(|last| self.state == JobState::Active && last.ended.is_none())
+    }
+
+    /// The state in which it waits for resources: bprd shows a restore as active before it has any.
+    pub(crate) const fn waiting(&self) -> JobState {
+        match self.kind {
+            JobKind::Restore => JobState::Active,
+            _ => JobState::Queued,
+        }
+    }
+
+    /// Whether it waits for resources.
+    pub(crate) fn waits(&self) -> bool {
+        self.submission.is_some() && self.state == self.waiting() && self.active_try().is_none()
     }
 
     /// Policy; empty for none.
     pub fn policy(&self) -> &str {
         self.submission.as_ref().map_or("", |asked| &asked.policy)
+    }
+
+    /// Label of the storage unit or group that it wants; empty for none.
+    pub fn storage(&self) -> &str {
+        self.submission.as_ref().map_or("", |asked| &asked.storage)
     }
 
     /// Whether it can run again as a new job. What nbstserv asked for it asks for again by itself.

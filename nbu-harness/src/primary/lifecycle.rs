@@ -6,7 +6,7 @@ use super::job::Submission;
 use super::nbstserv::{Batch, ImportBatch, LifecycleImages, ToldEvent};
 use crate::emm::UseFor;
 use crate::nbu::order::JobRequest;
-use crate::nbu::{JobKind, JobState, LifecycleRequest, ReplicaImportRequest, ScheduleType, StorageUnit};
+use crate::nbu::{JobKind, JobState, LifecycleRequest, ReplicaImportRequest, StorageUnit};
 
 impl Core {
     /// Everything that nbstserv knows.
@@ -197,20 +197,6 @@ fn of_events(batch: ImportBatch, unit: String) -> Submission {
 
 /// A job as the Activity Monitor shows those of nbstserv: policy `SLP_` and the name, and a try for each job.
 fn of_nbstserv(slp: &str, storage: String, name: String, request: JobRequest) -> Submission {
-    Submission {
-        request,
-        policy: format!("SLP_{slp}"),
-        client: PRIMARY.to_owned(),
-        schedule: String::new(),
-        schedule_type: ScheduleType::Full,
-        storage,
-        further_copies: Vec::new(),
-        media_server: None,
-        name,
-        stream: 0,
-        io_streams: 1,
-        tries: 1,
-        priority: 0,
-        window_closes: None,
-    }
+    let (policy, client) = (format!("SLP_{slp}"), PRIMARY.to_owned());
+    Submission { policy, client, ..Submission::new(request, storage, name) }
 }

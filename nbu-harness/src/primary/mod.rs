@@ -1,9 +1,12 @@
-//! The primary server: nbpem, nbjm, nbrb, bpjobd and nbstserv in one process, on a virtual clock.
+//! The primary server: bprd, nbpem, nbjm, nbrb, bpjobd and nbstserv in one process, on a virtual clock. bpdbm, the image
+//! catalogue, is [`crate::nbu::Catalog`]: files that every process of the domain reads.
 //!
 //! * [`config`]: what it is configured with;
 //! * `scheduler` and `due` (nbpem): what is due when;
-//! * `broker` and `copies` (nbrb): what storage a job gets, and each of its copies;
-//! * `core` (nbjm): the table of jobs and what happens to it, as a pure state machine;
+//! * `bprd`: what users ask for, looked up in the catalogue;
+//! * `broker` and `copies` (nbrb): what storage a job gets, and each of its copies; `multiplex`: which of them together;
+//! * `core` (nbjm): the table of jobs and what happens to it, as a pure state machine; `submit` and `orders`: how jobs get
+//!   into it, and what an operator does with them;
 //! * `nbstserv`: the images of storage lifecycle policies, and what other domains replicated here; `lifecycle`: what nbjm
 //!   and it tell each other;
 //! * `journal`: every input of the core on disk, before it counts: what makes a killed primary come back as it was;
@@ -17,6 +20,7 @@
 
 mod allocation;
 mod bpjobd;
+mod bprd;
 mod broker;
 mod client;
 pub mod config;
@@ -26,10 +30,13 @@ mod due;
 mod job;
 mod journal;
 mod lifecycle;
+mod multiplex;
 mod nbstserv;
+mod orders;
 mod results;
 mod scheduler;
 mod server;
+mod submit;
 mod wire;
 
 #[cfg(test)]

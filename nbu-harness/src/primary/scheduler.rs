@@ -38,7 +38,13 @@ mod tests {
 
     fn nightly(days: &[u8]) -> Schedule {
         let window = Window { days: days.to_vec(), opens: 22 * 3600, duration: 6 * 3600 };
-        Schedule { name: "full".into(), kind: ScheduleType::Full, frequency: DAY, windows: vec![window] }
+        Schedule {
+            name: "full".into(),
+            kind: ScheduleType::Full,
+            frequency: DAY,
+            windows: vec![window],
+            media_multiplexing: 1,
+        }
     }
 
     #[test]

@@ -7,15 +7,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::bpjobd::Bpjobd;
+use super::bprd;
 use super::core::{Core, Effect, Ended, Input, Polled};
 use super::job::Job;
 use super::journal::{Journal, JournalError};
+use super::multiplex::Group;
 use super::nbstserv::{self, ToldEvent};
 use super::results;
 use super::wire::{News, Reached, Reply, Request, Until};
@@ -23,7 +25,8 @@ use crate::bpstsinfo::{Answer, OpenQuery, Query};
 use crate::jobs_db::JobsDbError;
 use crate::nbu::media_server::{ask_plugin, listen, quiesce};
 use crate::nbu::{
-    Installation, JobControl, JobEvent, JobKind, JobResult, JobState, Link, order::JobRequest, run_on,
+    BackupRequest, Installation, JobControl, JobEvent, JobKind, JobResult, JobState, Link, order::JobRequest,
+    run_on,
 };
 
 /// What an active job shall do.
@@ -100,6 +103,7 @@ fn serve(home: &Path) -> Result<(), ServerError> {
         core: None,
         send,
         stops: BTreeMap::new(),
+        groups: BTreeMap::new(),
         watchers: Vec::new(),
         goal: None,
         unquiet: Vec::new(),
@@ -146,6 +150,8 @@ struct Server {
     send: Sender<Happened>,
     /// What the owner of an active job shall do.
     stops: BTreeMap<u64, Arc<AtomicU8>>,
+    /// Multiplexed groups, as long as one of their backups runs.
+    groups: BTreeMap<u64, Weak<Group>>,
     watchers: Vec<Sender<News>>,
     goal: Option<(Until, Sender<Reply>)>,
     /// Media servers on which jobs of an earlier primary may still run: nothing new begins beside them.
@@ -255,12 +261,14 @@ impl Server {
                 Reply::Done
             }
             _ if self.core.is_none() => Reply::Refused("the primary is not configured yet".into()),
-            Request::Submit(submissions) => {
-                let before =
-                    self.core.iter().flat_map(Core::jobs).map(|job| job.id).max().unwrap_or_default();
-                self.apply(Input::Submit(submissions))?;
-                let new = self.core.iter().flat_map(Core::jobs).filter(|job| job.id > before);
-                Reply::Submitted(new.filter(|job| job.submission.is_some()).map(|job| job.id).collect())
+            Request::Submit(submissions) => self.submitted(Input::Submit(submissions))?,
+            Request::Ask(submissions) => {
+                let config = self.core.as_ref().map(Core::config);
+                let catalog = config.and_then(|config| Some((config, config.media_servers.values().next()?)));
+                match catalog.map(|(config, any)| bprd::receive(config, &any.work_dir, submissions)) {
+                    Some(received) => self.submitted(Input::Asked(received))?,
+                    None => Reply::Refused("the domain has no media server".into()),
+                }
             }
             Request::Order(job, order) => {
                 self.apply(Input::Order(job, order))?;
@@ -300,6 +308,14 @@ impl Server {
         // Whoever asked and went away does not want the answer.
         let _ = reply.send(answer);
         Ok(())
+    }
+
+    /// Lets jobs in; answers with their ids.
+    fn submitted(&mut self, input: Input) -> Result<Reply, ServerError> {
+        let before = self.core.iter().flat_map(Core::jobs).map(|job| job.id).max().unwrap_or_default();
+        self.apply(input)?;
+        let new = self.core.iter().flat_map(Core::jobs).filter(|job| job.id > before);
+        Ok(Reply::Submitted(new.filter(|job| job.submission.is_some()).map(|job| job.id).collect()))
     }
 
     /// Writes an input down, applies it, and does what follows from it.
@@ -350,6 +366,7 @@ impl Server {
         let socket = self.media_socket(&media_server);
         let stop = Arc::new(AtomicU8::new(GO_ON));
         self.stops.insert(id, Arc::clone(&stop));
+        let group = self.group(&request);
         let send = self.send.clone();
         let silence = self.core.as_ref().map_or(0, |core| core.config().globals.job_silence_ms);
         let silence = Duration::from_millis(silence);
@@ -359,19 +376,38 @@ impl Server {
                 if !matches!(event, JobEvent::Quiet) {
                     let _ = send.send(Happened::Event(id, event.clone()));
                 }
+                if let (JobEvent::ImageOpen, Some(group)) = (event, &group) {
+                    group.open(id);
+                }
                 match stop.load(Ordering::Relaxed) {
-                    GO_ON => JobControl::Continue,
+                    GO_ON => match group.as_ref().and_then(|group| group.whole()) {
+                        Some(images) => JobControl::Interleave { images },
+                        None => JobControl::Continue,
+                    },
                     SUSPEND => JobControl::Suspend,
                     _ => JobControl::Cancel,
                 }
             };
             let (result, reported) = run_on(&socket, &installation, request, result, silence, &mut progress);
+            if let Some(group) = &group {
+                group.over(id);
+            }
             // A media server that nobody can reach gets no other job until it is back.
             if UnixStream::connect(&socket).is_err() {
                 let _ = send.send(Happened::MediaServerLost(media_server));
             }
             let _ = send.send(Happened::TryEnded(id, Box::new(result), reported));
         });
+    }
+
+    /// The multiplexed group of a backup, if it is in one.
+    fn group(&mut self, request: &JobRequest) -> Option<Arc<Group>> {
+        let JobRequest::Backup(BackupRequest { multiplexed: Some(group), .. }) = request else { return None };
+        self.groups.retain(|_, running| running.strong_count() > 0);
+        let running = self.groups.get(&group.number).and_then(Weak::upgrade);
+        let group_of = running.unwrap_or_else(|| Arc::new(Group::of(*group)));
+        self.groups.insert(group.number, Arc::downgrade(&group_of));
+        Some(group_of)
     }
 
     fn poll(&self, volume: String, media_server: String) {

@@ -32,6 +32,8 @@ pub enum Reached {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
     Configure(Box<Config>),
+    /// To bprd, from a user.
+    Ask(Vec<Submission>),
     Submit(Vec<Submission>),
     Order(u64, JobOrder),
     Run(Until),

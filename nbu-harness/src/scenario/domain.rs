@@ -159,6 +159,10 @@ pub struct ScheduleSpec {
     /// When it may begin; without any, only by hand.
     #[serde(default)]
     pub windows: Vec<WindowSpec>,
+    /// `Media multiplexing`: how many backups of the schedule are written as one multiplexed backup; 1: none are.
+    #[serde(default = "ScheduleSpec::default_multiplexing")]
+    #[schemars(range(min = 1, max = 32))]
+    pub media_multiplexing: u32,
 }
 
 impl ScheduleSpec {
@@ -170,10 +174,15 @@ impl ScheduleSpec {
         Milliseconds(7 * 24 * 3_600_000)
     }
 
+    const fn default_multiplexing() -> u32 {
+        1
+    }
+
     /// A full schedule that is only run by hand.
     pub(super) const fn by_hand(name: String) -> Self {
         let (schedule_type, frequency) = (Self::default_type(), Self::default_frequency());
-        Self { name, schedule_type, frequency, windows: Vec::new() }
+        let media_multiplexing = Self::default_multiplexing();
+        Self { name, schedule_type, frequency, windows: Vec::new(), media_multiplexing }
     }
 }
 

@@ -81,10 +81,11 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
         format!("Storage unit group {} of {}: {how}.", group.label, group.units.join(", "))
     }));
     lines.extend(super::lifecycle::tell(scenario));
+    let clients = if scenario.clients.len() == 1 { "client" } else { "clients" };
     lines.push(format!(
-        "Policy {} for client {}, schedule {}, to {}{}.",
+        "Policy {} for {clients} {}, schedule {}, to {}{}.",
         scenario.policy,
-        scenario.client,
+        scenario.clients.join(", "),
         scenario.schedule,
         scenario.policy_storage,
         scenario.copies.words()
@@ -97,8 +98,17 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
         let every = duration(schedule.frequency);
         lines.push(format!("Schedule {} every {every}, in {}.", schedule.name, windows.join(", ")));
     }
+    let multiplexed = scenario.schedules.iter().filter(|schedule| schedule.media_multiplexing > 1);
+    lines.extend(multiplexed.map(|schedule| {
+        format!(
+            "Schedule {} multiplexes up to {} backups: on disk each has an image, a bpbrm and a bptm of its own, and all \
+             images of a group are open before any is written on.",
+            schedule.name, schedule.media_multiplexing
+        )
+    }));
     for stream in &scenario.streams {
-        lines.push(format!("Stream {}: {}.", stream.number, source(&stream.source)));
+        let of = if scenario.clients.len() == 1 { String::new() } else { format!(" of {}", stream.client) };
+        lines.push(format!("Stream {}{of}: {}.", stream.number, source(&stream.source)));
     }
     lines.push(format!("Seed {}.", scenario.seed));
     lines

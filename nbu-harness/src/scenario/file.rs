@@ -241,9 +241,12 @@ pub(super) struct Policy {
     /// Its type.
     #[serde(rename = "type", default)]
     pub(super) _type: PolicyType,
-    /// The client's name.
-    #[serde(default = "Policy::default_client")]
-    pub(super) client: String,
+    /// The client's name; default `client1`. Give this or `clients`.
+    #[schemars(with = "Option<String>")]
+    pub(super) client: Option<Spanned<String>>,
+    /// Names of the clients, 1 to 256: each has the streams of `selections`, generated data of its own.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1, max = 256))]
+    pub(super) clients: Option<Spanned<Vec<Spanned<String>>>>,
     /// Name of the schedule that backups by hand belong to; default: the first of `schedules`, or `full`.
     #[schemars(with = "Option<String>")]
     pub(super) schedule: Option<Spanned<String>>,
@@ -269,12 +272,6 @@ pub(super) struct Policy {
     pub(super) limit_jobs: u32,
     #[serde(default)]
     pub(super) priority: u32,
-}
-
-impl Policy {
-    fn default_client() -> String {
-        "client1".into()
-    }
 }
 
 /// The only policy type that the harness plays so far: a file-system backup.

@@ -4,6 +4,7 @@
 //! in and every reference resolved, and `diagnostic` says what is wrong with one, where, and what would be right.
 
 mod checkpoint;
+mod clients;
 mod diagnostic;
 mod domain;
 mod expect;

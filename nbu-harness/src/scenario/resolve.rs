@@ -9,7 +9,9 @@ use super::flows::ChangeStep;
 use super::spec::{Cluster, EmbeddedCluster, Lsu, RestoreSelection, Scenario, Step};
 use super::topology::Domain;
 use super::values::Milliseconds;
-use super::{checkpoint, fault, flows, inline, media_server, needs, plugin_fault, selections, target};
+use super::{
+    checkpoint, clients, fault, flows, inline, media_server, needs, plugin_fault, selections, target,
+};
 use crate::nbu::{DataBuffers, Timeouts};
 use crate::primary::JobOrder;
 use serde_saphyr::{Location, Spanned};
@@ -54,13 +56,16 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         &file.policy,
     )?;
     let lines: Vec<&str> = file.selections.iter().map(|line| line.value.as_str()).collect();
-    let streams = selections::parse(&lines, file.seed).map_err(|(index, message, help)| {
-        let place = file
-            .selections
-            .get(index)
-            .or(file.selections.last())
-            .map_or(file.run.referenced, |l| l.referenced);
-        Problem { place, message, help }
+    let clients = clients::resolve(&file.policy)?;
+    let streams = clients::streams(&clients, file.seed, file.run.referenced, |seed| {
+        selections::parse(&lines, seed).map_err(|(index, message, help)| {
+            let place = file
+                .selections
+                .get(index)
+                .or(file.selections.last())
+                .map_or(file.run.referenced, |l| l.referenced);
+            Problem { place, message, help }
+        })
     })?;
     set_up(&file.nbu, &domain, &replication)?;
     let place = file.run.referenced;
@@ -98,7 +103,7 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
         replication,
         target,
         policy: file.policy.name.value,
-        client: file.policy.client,
+        clients,
         header: file.policy.header,
         collect_tir: file.policy.collect_tir,
         streams,

@@ -49,12 +49,12 @@ const MAX_TREE_FILES: u64 = 1_000_000;
 const MAX_TREE_BYTES: u64 = 1 << 40;
 const MAX_GEN_FILES: u64 = 10_000_000;
 /// As many as jobs may run at a time on a storage unit.
-const MAX_STREAMS: u64 = 1024;
+pub(super) const MAX_STREAMS: usize = 1024;
 
 /// What is wrong with a line: its index in the list, what, and what would be right.
 pub(super) type Wrong = (usize, String, Option<String>);
 
-/// Reads the list into streams.
+/// Reads the list into streams, of which only the client is not known yet.
 pub(super) fn parse(lines: &[&str], seed: u64) -> Result<Vec<Stream>, Wrong> {
     let mut streams = Vec::new();
     let mut builder = Builder::default();
@@ -144,7 +144,7 @@ impl Builder {
                 (0..=100, "0 to 100")
             }
             "GEN_COMPRESS_RATIO" => (1..=64, "1 to 64"),
-            "GEN_STREAMS" => (1..=MAX_STREAMS, "1 to 1024"),
+            "GEN_STREAMS" => (1..=MAX_STREAMS as u64, "1 to 1024"),
             "GEN_KB_PER_SECOND" => (1..=u64::MAX >> 10, "KiB in a second, at least 1"),
             "GEN_FILE_SIZES" => (1..=u64::MAX, "two sizes of 1k to 1t, such as 4k-16m"),
             "GEN_TREE_FILES" => (0..=MAX_TREE_FILES, "a number of files, at most 1000000"),
@@ -240,7 +240,9 @@ impl Builder {
                 })
             }
         };
-        Ok(Stream { number: streams_before + 1, source })
+        let number = streams_before + 1;
+        let of_client = u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(Stream { number, client: String::new(), of_client, source })
     }
 }
 

@@ -75,8 +75,8 @@ pub struct Scenario {
     pub slps: Vec<SlpSpec>,
     /// The policy's name.
     pub policy: String,
-    /// The client's name.
-    pub client: String,
+    /// Names of the clients.
+    pub clients: Vec<String>,
     /// Name of the schedule that backups by hand belong to.
     pub schedule: String,
     /// Schedules of the policy.
@@ -298,8 +298,12 @@ pub struct StorageUnitSpec {
 /// One data stream: one backup job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stream {
-    /// Its number, from 1.
+    /// Its number among those of all clients, from 1.
     pub number: usize,
+    /// Its client.
+    pub client: String,
+    /// Its number among those of its client, from 1.
+    pub of_client: u32,
     /// What it reads.
     pub source: StreamSource,
 }

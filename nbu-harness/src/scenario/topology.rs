@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 const MAX_FRAGMENT: ByteSize = ByteSize(524_288 << 20);
 const MAX_JOBS: usize = 1024;
 const MAX_TRIES: u32 = 100;
+/// The most that NetBackup's `Media multiplexing` takes.
+const MAX_MULTIPLEXING: u32 = 32;
 /// The schedule of a scenario that names none.
 const SCHEDULE: &str = "full";
 
@@ -220,6 +222,11 @@ impl Domain {
             }
             if schedule.value.frequency.0 < 1000 {
                 return Err(Problem::new(schedule.referenced, "not a frequency", "expected at least 1s"));
+            }
+            if !(1..=MAX_MULTIPLEXING).contains(&schedule.value.media_multiplexing) {
+                let message = format!("`media_multiplexing` cannot be {}", schedule.value.media_multiplexing);
+                let help = format!("expected 1 (none) to {MAX_MULTIPLEXING}");
+                return Err(Problem::new(schedule.referenced, message, help));
             }
             self.schedules.push(schedule.value.clone());
         }

@@ -59,6 +59,7 @@ impl Rig {
             accelerator: None,
             abort_after: None,
             inline: None,
+            multiplexed: None,
             collect_tir: false,
             earlier_tries: 0,
         }

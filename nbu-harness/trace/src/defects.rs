@@ -71,6 +71,8 @@ pub enum Own {
     SaysAllWritten,
     /// Takes more than a GiB of memory.
     Hoards,
+    /// Makes an image only when no other process has one open: it waits.
+    OneImageAtATime,
     /// Has the process's id in its label.
     Moody,
     /// Claims no capability, and keeps its flags.
@@ -386,6 +388,7 @@ pub const DEFECTS: &[Defect] = &[
         once("stspi_create_image", STS_EACCESS, 0),
     ),
     defect("reads-wrong-of-many", "CON-001", "data.restore", READS_WRONG),
+    own("one-image-at-a-time", "MPX-001", "Backup jobs with status 0: ", Own::OneImageAtATime),
     own("leaves-descriptors", "RES-001", "job ", Own::LeavesDescriptors),
     own("leaves-threads", "RES-002", "job ", Own::LeavesThreads),
 ];

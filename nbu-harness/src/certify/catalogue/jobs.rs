@@ -92,6 +92,14 @@ pub(super) const CHECKS: &[Check] = &[
         "as many processes with a copy of the plug-in each, and every stream restores byte-identical",
     ),
     whole(
+        "MPX-001",
+        "concurrency",
+        "NBU-MPX-001",
+        true,
+        "Four clients in one multiplexed backup",
+        "their images are open at the same time, none waits for another to be closed, and each restores byte-identical",
+    ),
+    whole(
         "OPS-001",
         "jobs",
         "NBU-OPS-001",

@@ -111,6 +111,7 @@ embedded!(
     "NBU-SET-005",
     "NBU-OPS-001",
     "NBU-CON-001",
+    "NBU-MPX-001",
 );
 
 /// A check that every plug-in has to pass and that `--quick` runs too.

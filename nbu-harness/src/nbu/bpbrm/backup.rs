@@ -19,7 +19,7 @@ use crate::nbu::process::message::{
 };
 use crate::nbu::process::os::ForkedChild;
 use crate::nbu::request::BackupRequest;
-use crate::nbu::result::{JobState, Operation};
+use crate::nbu::result::{JobEvent, JobState, Operation};
 use crate::nbu::status::code;
 
 /// Number of the first copy that a backup makes.
@@ -153,6 +153,7 @@ fn start(
             framed: request.accelerator.is_some() || request.checkpoint.is_some(),
             base: base.clone(),
             hold_at: request.abort_after.filter(|_| copy == FIRST_COPY),
+            multiplexed: request.multiplexed.is_some() && copy == FIRST_COPY,
         });
         movers.push(work.start(owner, "bptm", Some(socket), task)?);
     }
@@ -254,6 +255,10 @@ impl Conduct for Backup {
             FromMover::Checkpoint(point) => {
                 self.coming = Some(*point);
                 self.arrive();
+                Ok(None)
+            }
+            FromMover::Open => {
+                owner.event(JobEvent::ImageOpen);
                 Ok(None)
             }
             FromMover::Held { bytes } if self.hold_expected == Some(true) => {

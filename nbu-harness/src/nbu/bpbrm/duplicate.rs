@@ -166,6 +166,7 @@ fn normal(
         framed: false,
         base: None,
         hold_at: None,
+        multiplexed: false,
     });
     let writer = target.start(owner, "bptm", Some(writer_end), write)?;
     let extent = Extent { offset: 0, length: image.stream_bytes };

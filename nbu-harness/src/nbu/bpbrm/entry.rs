@@ -74,14 +74,7 @@ fn check_copies(request: &BackupRequest) -> Result<(), Cause> {
 }
 
 pub(super) fn catalogue_cause(error: CatalogError) -> Cause {
-    let status = match &error {
-        CatalogError::Exists(_) => code::IMAGE_CONFLICT,
-        CatalogError::BadId(_) => code::INVALID_PARAMETER,
-        CatalogError::Io { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => code::DISK_FULL,
-        CatalogError::Io { .. } => code::FILE_WRITE,
-        CatalogError::Damaged { .. } => code::FILE_READ,
-    };
-    Cause::new(status, error)
+    Cause::new(error.status(), error)
 }
 
 /// A copy that was written to its end.

@@ -24,7 +24,7 @@ use std::os::unix::net::UnixStream;
 
 use self::entry::catalogue_cause;
 use self::owner::{Cause, Owner};
-use super::catalog::{Catalog, CopyRecord, ImageRecord};
+use super::catalog::{Catalog, CopyRecord, ImageRecord, MissingCopy};
 use super::install::StorageUnit;
 use super::process::message::{JobRequest, MoverOrder, MoverTask, ToMover, ToOwner};
 use super::process::{Inherited, Process};
@@ -92,24 +92,15 @@ struct Found {
 impl Found {
     /// Finds a copy of a backup with its files, the primary one when no number is given.
     fn copy(owner: &Owner, backup_id: &str, number: Option<u32>) -> Result<Self, Cause> {
-        let found = Self::any(owner, backup_id, number)?;
-        if found.image.not_imported {
-            let what = format!("{backup_id} has no file list, phase 2 of its import is still to come");
-            return Err(Cause::new(code::NO_ENTITY, what));
-        }
-        Ok(found)
+        let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
+        let (image, copy) = catalog.restorable(backup_id, number).map_err(not_there)?;
+        Ok(Self { catalog, image, copy })
     }
 
     /// The same, also of a backup that is only half imported.
     fn any(owner: &Owner, backup_id: &str, number: Option<u32>) -> Result<Self, Cause> {
         let catalog = Catalog::open(&owner.installation.work_dir).map_err(catalogue_cause)?;
-        let Some(image) = catalog.image(backup_id).map_err(catalogue_cause)? else {
-            return Err(Cause::new(code::NO_ENTITY, format!("no image {backup_id} in the catalogue")));
-        };
-        let Some(copy) = image.copy(number).cloned() else {
-            let what = format!("{backup_id} has no copy {}", number.unwrap_or(image.primary_copy));
-            return Err(Cause::new(code::NO_FRAGMENTS, what));
-        };
+        let (image, copy) = catalog.copy_of(backup_id, number).map_err(not_there)?;
         Ok(Self { catalog, image, copy })
     }
 
@@ -128,6 +119,10 @@ impl Found {
             policy: self.image.policy.clone(),
         })
     }
+}
+
+fn not_there(missing: MissingCopy) -> Cause {
+    Cause::new(missing.status(), missing)
 }
 
 impl Work {

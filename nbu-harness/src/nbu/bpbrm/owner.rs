@@ -64,6 +64,8 @@ pub(super) struct Owner {
     pub(super) result: JobResult,
     started: Instant,
     wish: Wish,
+    /// How many images of the multiplexed group are open, once all are and the job does not go on yet.
+    interleaved: Option<u32>,
     /// The state of a job that failed and can go on.
     resumable: Option<JobState>,
 }
@@ -96,6 +98,7 @@ impl Owner {
             result,
             started: Instant::now(),
             wish: Wish::GoOn,
+            interleaved: None,
             resumable: None,
         };
         owner.event(JobEvent::State(JobState::Active));
@@ -159,6 +162,7 @@ impl Owner {
                 Ok(Some(ToOwner::Cancel)) => self.wish = Wish::Cancel,
                 Ok(Some(ToOwner::Suspend)) if self.wish == Wish::GoOn => self.wish = Wish::Suspend,
                 Ok(Some(ToOwner::Suspend)) => {}
+                Ok(Some(ToOwner::Interleave { images })) => self.interleaved = Some(images),
                 Ok(None) if !self.caller.is_closed() => {
                     if signalled {
                         self.wish = Wish::Cancel;
@@ -169,6 +173,11 @@ impl Owner {
             }
         }
         self.wish
+    }
+
+    /// Whether the images of the whole multiplexed group are open by now, and how many: said once.
+    pub(super) const fn interleaved(&mut self) -> Option<u32> {
+        self.interleaved.take()
     }
 
     /// Waits until a process says something, a signal or an order comes, or `timeout` passes.

@@ -95,6 +95,7 @@ fn write_data(
 ) -> Result<(), Failure> {
     let timeout = mover.timeouts().client_read();
     let mut hold_at = output.task.hold_at;
+    let mut multiplexed = output.task.multiplexed;
     let mut reported = Instant::now();
     let mut framed = output.task.framed.then(|| Framed::new(output.task.base.as_ref()));
     loop {
@@ -121,6 +122,11 @@ fn write_data(
             output.write(mover, &buffer, received, report)?;
         }
         drop(buffer);
+        if multiplexed && output.total > 0 {
+            multiplexed = false;
+            mover.link.send(&FromMover::Open)?;
+            mover.answer(timeout)?;
+        }
         if hold_at.is_some_and(|at| output.total >= at) {
             hold_at = None;
             mover.link.send(&FromMover::Held { bytes: output.total })?;

@@ -9,8 +9,10 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+mod lookup;
 mod record;
 
+pub(crate) use lookup::MissingCopy;
 pub(crate) use record::StoredCopy;
 pub use record::{CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 

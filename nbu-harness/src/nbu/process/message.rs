@@ -28,6 +28,8 @@ pub(crate) enum ToOwner {
     Cancel,
     /// The operator suspends.
     Suspend,
+    /// All images of the multiplexed group are open.
+    Interleave { images: u32 },
 }
 
 /// A job as its owner gets it.
@@ -176,7 +178,7 @@ pub(crate) struct ClientReport {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToMover {
     Order(Box<MoverOrder>),
-    /// After `Held`: go on.
+    /// After `Held` and `Open`: go on.
     Resume,
     /// The client side has ended well: complete the image.
     Finish,
@@ -219,6 +221,8 @@ pub(crate) enum FromMover {
     Held {
         bytes: u64,
     },
+    /// The image of a multiplexed backup is open; waits for `Resume` or `Abort`.
+    Open,
     /// The stream has ended; waits for `Finish` or `Abort`.
     EndOfData {
         bytes: u64,

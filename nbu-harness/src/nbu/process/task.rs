@@ -99,6 +99,8 @@ pub(crate) struct WriteTask {
     pub(crate) base: Option<StoredCopy>,
     /// Bytes of the stream after which bptm waits for bpbrm's decision.
     pub(crate) hold_at: Option<u64>,
+    /// Part of a multiplexed backup: bptm waits with its image open until bpbrm says that the others are.
+    pub(crate) multiplexed: bool,
 }
 
 /// An optimized synthetic backup.

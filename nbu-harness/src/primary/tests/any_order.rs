@@ -5,35 +5,27 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::bpjobd::{says_the_same, tell_all, tell_changed};
+use super::bprd::restore;
 use super::*;
 use crate::nbu::order::JobRequest;
-use crate::nbu::{StorageUnit, VerifyRequest};
+use crate::nbu::{JobKind, StorageUnit, VerifyRequest};
 use crate::primary::bpjobd::Bpjobd;
 use crate::primary::core::Polled;
 use crate::primary::job::Submission;
 use crate::primary::nbstserv::ToldEvent;
 
 fn verify(storage: &str) -> Submission {
+    let request = JobRequest::Verify(VerifyRequest {
+        job_id: 0,
+        backup_id: "c_1".into(),
+        copy: None,
+        storage_unit: StorageUnit::new("", "", "", ""),
+    });
     Submission {
-        request: JobRequest::Verify(VerifyRequest {
-            job_id: 0,
-            backup_id: "c_1".into(),
-            copy: None,
-            storage_unit: StorageUnit::new("", "", "", ""),
-        }),
         policy: "v".into(),
         client: "c".into(),
-        schedule: String::new(),
-        schedule_type: ScheduleType::Full,
-        storage: storage.into(),
-        media_server: None,
-        name: "c_1".into(),
-        stream: 1,
-        io_streams: 1,
-        tries: 1,
         priority: 7,
-        further_copies: Vec::new(),
-        window_closes: None,
+        ..Submission::new(request, storage.into(), "c_1".into())
     }
 }
 
@@ -42,6 +34,7 @@ enum Action {
     Backup(usize, usize, u32),
     Verify(usize),
     Expire(usize),
+    Restore(usize, bool),
     End(usize, i32, bool),
     Step,
     Order(usize, JobOrder),
@@ -66,6 +59,7 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (0..3usize, 1..4usize, 1..4u32).prop_map(|(policy, streams, tries)| Action::Backup(policy, streams, tries)),
         1 => (0..3usize).prop_map(Action::Verify),
         1 => (0..4usize).prop_map(Action::Expire),
+        2 => (0..2usize, proptest::bool::weighted(0.2)).prop_map(|(which, refused)| Action::Restore(which, refused)),
         6 => (0..8usize, status, any::<bool>()).prop_map(|(which, status, point)| Action::End(which, status, point)),
         4 => Just(Action::Step),
         2 => (0..12usize, order).prop_map(|(which, order)| Action::Order(which, order)),
@@ -109,6 +103,10 @@ fn check(world: &World) {
             matches!(job.state, JobState::Requeued | JobState::Incomplete),
             "{job:?}"
         );
+        let waits = job.submission.is_some() && job.active_try().is_none();
+        let early = waits && job.state == JobState::Active;
+        assert!(!early || job.kind == JobKind::Restore, "active without resources: {job:?}");
+        assert!(job.kind != JobKind::Restore || job.state != JobState::Queued, "{job:?}");
         let open = job.tries.iter().filter(|one| one.ended.is_none()).count();
         assert_eq!(open, usize::from(job.active_try().is_some()), "{job:?}");
         if job.submission.as_ref().is_some_and(|asked| asked.request.is_backup()) {
@@ -155,7 +153,8 @@ proptest! {
         for action in actions {
             match action {
                 Action::Backup(which, streams, tries) => {
-                    let one = policy(["a", "b", "c"][which], ["group", "stu2", "gold"][which], streams);
+                    let mut one = policy(["a", "b", "c"][which], ["group", "stu2", "gold"][which], streams);
+                    one.schedules[0].media_multiplexing = 2;
                     world.submit(&one, tries);
                 }
                 Action::Verify(which) => {
@@ -200,6 +199,9 @@ proptest! {
                         let events = newest.map(|newest| events(newest).collect());
                         world.apply(Input::Told { volume: "v2".into(), events });
                     }
+                }
+                Action::Restore(which, refused) => {
+                    world.apply(Input::Asked(vec![restore(["stu1", "stu2"][which], refused)]));
                 }
                 Action::Restarted => {
                     // The jobs database was left behind here and there.

@@ -26,27 +26,17 @@ pub(super) fn gold() -> LifecyclePolicy {
 }
 
 pub(super) fn expiry(backup_id: &str, storage: &str) -> Submission {
+    let request = JobRequest::Expire(ExpireRequest {
+        job_id: 0,
+        backup_id: backup_id.into(),
+        copy: None,
+        storage_unit: StorageUnit::new("", "", "", ""),
+        leftovers_of: None,
+    });
     Submission {
-        request: JobRequest::Expire(ExpireRequest {
-            job_id: 0,
-            backup_id: backup_id.into(),
-            copy: None,
-            storage_unit: StorageUnit::new("", "", "", ""),
-            leftovers_of: None,
-        }),
         policy: "x".into(),
         client: "x".into(),
-        schedule: String::new(),
-        schedule_type: ScheduleType::Full,
-        storage: storage.into(),
-        further_copies: Vec::new(),
-        media_server: None,
-        name: backup_id.into(),
-        stream: 1,
-        io_streams: 1,
-        tries: 1,
-        priority: 0,
-        window_closes: None,
+        ..Submission::new(request, storage.into(), backup_id.into())
     }
 }
 

@@ -2,15 +2,17 @@
 
 mod any_order;
 mod bpjobd;
+mod bprd;
 mod copies;
 mod lifecycle;
+mod multiplex;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::data::GenData;
 use crate::nbu::{HeaderOrder, Installation, JobState, OnCopyFailure, ScheduleType, Source};
 use crate::primary::config::{
-    Config, Globals, Group, Policy, Pool, Schedule, Unit, UnitSelection, Volume, Window,
+    Config, Globals, Group, Policy, PolicyStream, Pool, Schedule, Unit, UnitSelection, Volume, Window,
 };
 use crate::primary::core::{Core, Effect, Ended, Input, JobOrder, Polled};
 use crate::primary::due::submissions;
@@ -28,14 +30,19 @@ fn policy(name: &str, storage: &str, streams: usize) -> Policy {
         kind,
         frequency,
         windows: vec![every_night.clone()],
+        media_multiplexing: 1,
+    };
+    let stream = |number: u32| PolicyStream {
+        client: format!("client-of-{name}"),
+        number,
+        source: Source::Synthetic(GenData::with_seed(number.into())),
     };
     Policy {
         name: name.into(),
-        client: format!("client-of-{name}"),
         storage: storage.into(),
         further_copies: Vec::new(),
         on_copy_failure: OnCopyFailure::Continue,
-        streams: (0..streams as u64).map(|seed| Source::Synthetic(GenData::with_seed(seed))).collect(),
+        streams: (1..=streams as u32).map(stream).collect(),
         header: HeaderOrder::Last,
         collect_tir: false,
         schedules: vec![
@@ -124,7 +131,9 @@ impl World {
             self.running.remove(id);
             self.lifecycle.ended(&self.core, self.core.job(*id).unwrap(), ended);
         }
-        for effect in self.core.apply(input) {
+        let effects = self.core.apply(input);
+        multiplex::check(&self.core, &effects);
+        for effect in effects {
             match effect {
                 Effect::Start { job, media_server, request } => {
                     assert_eq!(request.kind(), self.core.job(job).unwrap().kind);
@@ -171,7 +180,7 @@ impl World {
 
     fn submit(&mut self, policy: &Policy, tries: u32) -> Vec<u64> {
         let before: BTreeSet<u64> = self.core.jobs().map(|job| job.id).collect();
-        self.apply(Input::Submit(submissions(policy, &policy.schedules[0], tries, None)));
+        self.apply(Input::Submit(submissions(policy, None, &policy.schedules[0], tries, None)));
         let with_data = |job: &&Job| !before.contains(&job.id) && job.submission.is_some();
         self.core.jobs().filter(with_data).map(|job| job.id).collect()
     }
@@ -460,7 +469,7 @@ fn a_job_that_gets_no_storage_before_its_window_closes_ends_with_196() {
     let first = *world.running.keys().next().unwrap();
     let late = {
         let one = policy("b", "stu1", 1);
-        let mut asked = submissions(&one, &one.schedules[0], 2, Some(START + 5 * HOUR));
+        let mut asked = submissions(&one, None, &one.schedules[0], 2, Some(START + 5 * HOUR));
         let id = world.core.jobs().count() as u64 + 1;
         world.apply(Input::Submit(std::mem::take(&mut asked)));
         id

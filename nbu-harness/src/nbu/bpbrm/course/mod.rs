@@ -132,6 +132,11 @@ impl Course {
                 self.hear_hand(side, owner, conduct);
             }
             self.heed_operator(owner);
+            if let Some(images) = owner.interleaved() {
+                let what = format!("multiplexed: {images} images of the group are open");
+                owner.info("bpbrm", std::process::id(), what);
+                self.answer(0, Some(ToMover::Resume));
+            }
             self.mind_the_clock(owner);
             let open: Vec<&Process> = self.running().collect();
             if !open.is_empty() {

@@ -145,6 +145,7 @@ impl Job<'_> {
             framed: false,
             base: None,
             hold_at: None,
+            multiplexed: false,
         })
     }
 
