@@ -122,11 +122,16 @@ fn each_client_has_its_own_schedule() {
     }
     world.end(bad, 84);
     assert_eq!(world.state(bad), JobState::Done);
-    // It is due again after the period of its tries; the first one a day after its success.
+    // The next night: the tries of the second one are counted anew, and a full backup is due for it still.
     while world.running.is_empty() {
         assert!(world.step());
     }
-    let again: Vec<&str> =
-        world.running.keys().map(|id| world.core.job(*id).unwrap().backup_id.as_str()).collect();
-    assert!(again.iter().any(|id| id.starts_with("client2")), "{again:?}");
+    let again: Vec<(&str, &str)> = world
+        .running
+        .keys()
+        .filter_map(|id| world.core.job(*id)?.submission.as_ref())
+        .map(|asked| (asked.client.as_str(), asked.schedule.as_str()))
+        .collect();
+    assert_eq!(world.core.now(), START + DAY + 4 * HOUR);
+    assert_eq!(again, [("client1", "diff"), ("client2", "full")]);
 }
