@@ -1,4 +1,4 @@
-//! The image catalogue: which backups exist, their fragments, and where each file starts in the stream.
+//! bpdbm: the image catalogue. Which backups exist, their fragments, and where each file starts in the stream.
 //!
 //! One directory, two files per image: a file list (`.f`) with one JSON line per file in stream order, and
 //! `<backup id>.json` with everything else. The `.json` appears last, whole and at once, and never in place of another
