@@ -4,6 +4,26 @@ use super::{Finding, listed};
 use crate::engine::{JobRecord, Record};
 use crate::nbu::{JobKind, WaitDelay};
 
+/// What the plug-in left in the processes that loaded it: nothing, in any of them.
+pub(super) fn leaks(record: &Record) -> Finding {
+    let mut left = Vec::new();
+    let mut processes = 0;
+    for job in &record.jobs {
+        processes += job.result.footprints.len();
+        for footprint in &job.result.footprints {
+            let what = footprint.left_descriptors.iter().map(|what| format!("descriptor {what}"));
+            let what = what.chain(footprint.left_threads.iter().map(|what| format!("thread {what}")));
+            left.extend(what.map(|what| format!("job {}: {what}", job.result.job_id)));
+        }
+    }
+    if processes == 0 {
+        return Finding::unknown("leaks", "no process that loaded the plug-in lived to report");
+    }
+    let holds = left.is_empty();
+    let detail = if holds { format!("nothing is left in {processes} processes") } else { listed(&left) };
+    Finding::new("leaks", holds, detail)
+}
+
 /// Wait and delay counters: delays are waiting time in units of NetBackup's sleep, nobody waits longer than the job
 /// lasted, and the job details print them as NetBackup does.
 pub(super) fn counters(record: &Record) -> Finding {

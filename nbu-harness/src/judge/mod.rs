@@ -126,6 +126,9 @@ pub fn judge(record: &Record) -> Vec<Finding> {
     if expect.counters.is_some() {
         findings.push(consistency::counters(record));
     }
+    if expect.leaks.is_some() {
+        findings.push(consistency::leaks(record));
+    }
     let peaks = record.jobs.iter().filter(|job| job.result.peak_rss_bytes > 0);
     let peaks = peaks.map(|job| (format!("job {}", job.result.job_id), job.result.peak_rss_bytes)).collect();
     findings.extend(comparison("bptm_peak_memory", expect.bptm_peak_memory, peaks));

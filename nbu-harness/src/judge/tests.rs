@@ -5,7 +5,7 @@ use crate::engine::{
     ChangedFile, FaultOutcome, ImageFacts, KillOutcome, PluginFaultOutcome, StepRecord, StorageState,
     VipRequests,
 };
-use crate::nbu::{BufferWaits, JobResult, JobState, Operation, WaitDelay, Warning};
+use crate::nbu::{BufferWaits, Footprint, JobResult, JobState, Operation, WaitDelay, Warning};
 use crate::oracle::{Comparison as Compared, Difference};
 use crate::scenario::{Fault, FaultEffect, KillStep, Victim, parse};
 use nbu_trace::orders;
@@ -33,6 +33,7 @@ expect:
   media_server_writes: [{step: 1, bytes: <= 1m}]
   media_server_reads: [{step: 4, bytes: '>=1'}]
   counters: consistent
+  leaks: none
   bptm_peak_memory: <= 512m
   all_jobs_done_within: 1m
   job_details_say: [cancelled]
@@ -68,7 +69,7 @@ fn job(step: usize, id: u64, kind: JobKind, status: i32) -> JobRecord {
             bytes_written: 102_400,
             bytes_read: 262_144,
             peak_rss_bytes: 64 << 20,
-            footprints: Vec::new(),
+            footprints: vec![Footprint::default()],
             fragments: Vec::new(),
             images: Vec::new(),
             left_behind: Vec::new(),
@@ -173,7 +174,7 @@ pub(crate) fn good() -> Record {
 #[test]
 fn a_good_record_meets_every_expectation() {
     let findings = judge(&good());
-    assert_eq!(findings.len(), 21, "{findings:#?}");
+    assert_eq!(findings.len(), 22, "{findings:#?}");
     for finding in findings {
         assert!(finding.holds, "{}: {}", finding.aspect, finding.detail);
     }
@@ -252,6 +253,12 @@ fn every_expectation_fails_on_what_it_is_there_to_find() {
     fails("counters", "full buffer", |r| {
         r.jobs[0].result.log.remove(0);
     });
+    fails("leaks", "job 1: descriptor 7 socket", |r| {
+        r.jobs[0].result.footprints[0].left_descriptors.push("7 socket:[1]".into());
+    });
+    fails("leaks", "job 3: thread 12 s3", |r| {
+        r.jobs[2].result.footprints[0].left_threads.push("12 s3".into());
+    });
     fails("bptm_peak_memory", "job 1", |r| r.jobs[0].result.peak_rss_bytes = 1 << 30);
     fails("all_jobs_done_within", "job 1", |r| r.jobs[0].result.elapsed_ms = 60_001);
     fails("job_details_say", "cancelled", |r| {
@@ -287,7 +294,8 @@ fn what_cannot_be_looked_at_is_unknown_and_what_is_wrong_is_not() {
         let findings = judge(&record);
         findings.into_iter().find(|finding| finding.aspect == aspect).unwrap()
     };
-    let blind: [(&str, Change); 3] = [
+    let blind: [(&str, Change); 4] = [
+        ("leaks", |r| r.jobs.iter_mut().for_each(|job| job.result.footprints.clear())),
         ("storage.empty", |r| r.storage = None),
         ("storage.no_orphans", |r| r.steps[1].after = None),
         ("storage.all_vips_used", |r| r.vips = None),

@@ -368,7 +368,10 @@ mod tests {
         while let Ok(Some(order)) = owner.receive::<ToOwner>(Duration::from_secs(5)) {
             told.push(order);
         }
-        use ToOwner::{Cancel, Interleave, Suspend};
-        assert!(matches!(told[..], [Cancel, Interleave { images: 4 }, Suspend, Cancel]), "{told:?}");
+        let as_wanted = matches!(
+            told[..],
+            [ToOwner::Cancel, ToOwner::Interleave { images: 4 }, ToOwner::Suspend, ToOwner::Cancel]
+        );
+        assert!(as_wanted, "{told:?}");
     }
 }

@@ -47,6 +47,9 @@ pub struct Expectations {
     pub media_server_reads: Vec<MediaServerWrites>,
     /// Whether wait and delay counters are there and fit each other and the elapsed time.
     pub counters: Option<Consistent>,
+    /// What the plug-in leaves in the processes that load it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaks: Option<Leaks>,
     /// Largest resident size of any bptm.
     pub bptm_peak_memory: Option<Comparison>,
     /// Every job ends within this time.
@@ -67,6 +70,14 @@ pub struct Expectations {
 pub enum Consistent {
     /// They fit each other and the elapsed time.
     Consistent,
+}
+
+/// The only thing that a plug-in may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Leaks {
+    /// No descriptor and no thread after `stspi_terminate` that was not there before the load.
+    None,
 }
 
 /// How jobs of a type end.

@@ -32,7 +32,7 @@ pub use domain::{
 };
 pub use expect::{
     AttributeExpectation, ByteIdentical, CatalogExpectation, Consistent, DataExpectation, Expectations,
-    JobExpectation, JobType, StorageExpectation,
+    JobExpectation, JobType, Leaks, StorageExpectation,
 };
 pub use explain::explain;
 pub use fault::{Fault, FaultEffect, FaultOperation};
