@@ -71,3 +71,33 @@ pub(super) fn streams(
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{StreamSource, parse};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_client_has_every_stream_with_data_of_its_own() {
+        let text = "scenario: NBU-BKP-900\ntitle: two clients\nseed: 3\n\
+                    storage:\n  lsus: [{name: lsu0}]\n  units: [{label: stu1, lsu: lsu0}]\n\
+                    policy: {name: p1, storage: stu1, clients: [a, b]}\n\
+                    selections: [GEN_DATA, NEW_STREAM, GEN_DATA]\nrun:\n  - backup: {}\n";
+        let scenario = parse("two.yaml", text).unwrap();
+        let streams: Vec<(usize, &str, u32)> = scenario
+            .streams
+            .iter()
+            .map(|stream| (stream.number, stream.client.as_str(), stream.of_client))
+            .collect();
+        assert_eq!(streams, [(1, "a", 1), (2, "a", 2), (3, "b", 1), (4, "b", 2)]);
+        let seeds: BTreeSet<u64> = scenario
+            .streams
+            .iter()
+            .filter_map(|stream| match &stream.source {
+                StreamSource::Synthetic(data) => Some(data.seed),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(seeds.len(), 4, "{seeds:?}");
+    }
+}
