@@ -4,10 +4,9 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use super::config::Config;
-use super::core::{Core, Effect};
+use super::core::Core;
+use super::event::{Effect, Received};
 use super::job::{Submission, Try};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{Catalog, MissingCopy};
@@ -16,16 +15,6 @@ use crate::nbu::{Catalog, MissingCopy};
 const NO_POLICY: i32 = 230;
 /// The policy does not have the client.
 const NO_CLIENT: i32 = 239;
-
-/// A request with what bprd found out about it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Received {
-    pub(super) submission: Submission,
-    /// Lines of the job's details.
-    pub(super) said: Vec<String>,
-    /// Status and reason, when nothing comes of it.
-    pub(super) refused: Option<(i32, String)>,
-}
 
 /// Takes requests: looks up what each is about. `work_dir` is where the domain's image catalogue is.
 pub(super) fn receive(config: &Config, work_dir: &Path, asked: Vec<Submission>) -> Vec<Received> {

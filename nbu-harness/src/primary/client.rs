@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::config::Config;
-use super::core::JobOrder;
+use super::event::JobOrder;
 use super::job::{Job, Submission};
 use super::server::{media_socket, primary_socket};
 use super::wire::{News, Reached, Reply, Request, Until};

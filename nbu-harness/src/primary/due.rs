@@ -3,7 +3,7 @@
 use super::config::{Policy, Schedule};
 use super::core::Core;
 use super::job::Submission;
-use super::scheduler::next_due;
+use super::scheduler::{ScheduleOfClient, next_due};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{BackupRequest, InlineCopies, StorageUnit};
 
@@ -84,9 +84,6 @@ impl Core {
         Some(again.collect())
     }
 }
-
-/// Policy, client and schedule.
-pub(super) type ScheduleOfClient = (String, String, String);
 
 /// One submission for each stream of a policy, or of one of its clients.
 pub(crate) fn submissions(

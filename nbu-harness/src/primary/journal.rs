@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::core::Input;
+use super::event::Input;
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]

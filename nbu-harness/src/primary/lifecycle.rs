@@ -1,7 +1,8 @@
 //! What nbjm and nbstserv tell each other. A part of the [`Core`] in a file of its own.
 
 use super::PRIMARY;
-use super::core::{Core, Effect, Ended};
+use super::core::Core;
+use super::event::{Effect, Ended};
 use super::job::Submission;
 use super::nbstserv::{Batch, ImportBatch, LifecycleImages, ToldEvent};
 use crate::emm::UseFor;

@@ -5,7 +5,7 @@
 //! * `scheduler` and `due` (nbpem): what is due when;
 //! * `bprd`: what users ask for, looked up in the catalogue;
 //! * `broker` and `copies` (nbrb): what storage a job gets, and each of its copies; `multiplex`: which of them together;
-//! * `core` (nbjm): the table of jobs and what happens to it, as a pure state machine; `submit` and `orders`: how jobs get
+//! * `core` (nbjm): the table of jobs and what happens to it, as a pure state machine between the inputs and effects of `event`; `submit` and `orders`: how jobs get
 //!   into it, and what an operator does with them;
 //! * `nbstserv`: the images of storage lifecycle policies, and what other domains replicated here; `lifecycle`: what nbjm
 //!   and it tell each other;
@@ -27,6 +27,7 @@ pub mod config;
 mod copies;
 mod core;
 mod due;
+mod event;
 mod job;
 mod journal;
 mod lifecycle;
@@ -50,4 +51,4 @@ pub use nbstserv::{LifecycleImage, LifecycleImages, LifecycleState, PendingImpor
 pub(crate) use server::run;
 pub use wire::{News, Reached, Until};
 
-pub use self::core::JobOrder;
+pub use event::JobOrder;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::core::Effect;
+use super::event::Effect;
 use super::job::{Job, Try};
 use crate::nbu::MultiplexGroup;
 use crate::nbu::order::JobRequest;

@@ -1,6 +1,7 @@
 //! What an operator orders about jobs. A part of the [`Core`] in a file of its own.
 
-use super::core::{Core, Effect, JobOrder, status};
+use super::core::{Core, status};
+use super::event::{Effect, JobOrder};
 use crate::nbu::JobState;
 
 impl Core {

@@ -8,6 +8,9 @@ const EPOCH_WEEKDAY: u64 = 4;
 /// A window that opens on some day opens within a week.
 const LOOK_AHEAD_DAYS: u64 = 8;
 
+/// Policy, client and schedule.
+pub(crate) type ScheduleOfClient = (String, String, String);
+
 /// When `schedule` is due next, at `now` or later, and when its window closes then. `earliest` is when it may be due
 /// at all: the last success and the frequency, or the end of the period of its tries.
 pub(crate) fn next_due(schedule: &Schedule, earliest: u64, now: u64) -> Option<(u64, u64)> {

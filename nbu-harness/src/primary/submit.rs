@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::core::{BACKUP_SECONDS, Core, Effect};
+use super::core::{BACKUP_SECONDS, Core};
+use super::event::Effect;
 use super::job::{Job, Operation, Submission};
 use crate::nbu::{JobKind, JobState};
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
-use super::core::JobOrder;
+use super::event::JobOrder;
 use super::job::{Job, Submission};
 use crate::nbu::{JobEvent, JobResult};
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::nbu::order::JobRequest;
 use crate::nbu::{JobKind, StorageUnit, VerifyRequest};
 use crate::primary::bpjobd::Bpjobd;
-use crate::primary::core::Polled;
+use crate::primary::event::Polled;
 use crate::primary::job::Submission;
 use crate::primary::nbstserv::ToldEvent;
 

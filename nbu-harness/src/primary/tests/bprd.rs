@@ -3,7 +3,8 @@
 use super::*;
 use crate::nbu::order::JobRequest;
 use crate::nbu::{CheckpointEvery, JobKind, RestoreRequest, Selection, StorageUnit};
-use crate::primary::bprd::{Received, receive};
+use crate::primary::bprd::receive;
+use crate::primary::event::Received;
 use crate::primary::job::Submission;
 
 pub(super) fn restore(storage: &str, refused: bool) -> Received {

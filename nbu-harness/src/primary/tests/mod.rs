@@ -14,8 +14,9 @@ use crate::nbu::{HeaderOrder, Installation, JobState, OnCopyFailure, ScheduleTyp
 use crate::primary::config::{
     Config, Globals, Group, Policy, PolicyStream, Pool, Schedule, Unit, UnitSelection, Volume, Window,
 };
-use crate::primary::core::{Core, Effect, Ended, Input, JobOrder, Polled};
+use crate::primary::core::Core;
 use crate::primary::due::submissions;
+use crate::primary::event::{Effect, Ended, Input, JobOrder, Polled};
 use crate::primary::job::Job;
 
 const HOUR: u64 = 3600;
