@@ -91,6 +91,16 @@ pub enum Own {
     ClaimsATarget,
     /// Tells of replicated images without the storage lifecycle policy that they are of.
     ForgetsThePolicy,
+    /// Refuses to read what an older version of it wrote.
+    RefusesOlder,
+    /// Goes to the cluster of the first storage server in its configuration, whichever is opened.
+    FirstClusterOnly,
+    /// Writes zeros in place of one block of the third buffer of copies that are made at the same time as copy 1.
+    LosesABlockBesideCopyOne,
+    /// Says of every delete that it was done, and does nothing, once the process has met an LSU without room.
+    KeepsWhenFull,
+    /// Says so of what a process had open when it was killed.
+    KeepsOfTheKilled,
 }
 
 /// A plug-in with one defect.
