@@ -25,6 +25,7 @@ pub mod certify;
 pub mod cli;
 pub mod commands;
 pub mod data;
+mod durable;
 pub mod emm;
 pub mod engine;
 pub mod import_log;

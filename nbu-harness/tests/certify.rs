@@ -18,11 +18,15 @@ static MACHINE: RwLock<()> = RwLock::new(());
 const SOME: [&str; 4] = ["--filter", "LOD", "--filter", "SRV-008"];
 
 fn certify(place: &Place, more: &[&str]) -> Output {
+    certify_with(place, more, &[])
+}
+
+fn certify_with(place: &Place, more: &[&str], env: &[(&str, &str)]) -> Output {
     let _together = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
     let plugin = c_plugin();
     let mut args = vec!["certify", "--plugin", plugin.to_str().unwrap(), "--report-dir", "out"];
     args.extend(more);
-    place.run(&args, None)
+    place.run_with(&args, env)
 }
 
 fn results(place: &Place) -> Value {
@@ -143,6 +147,21 @@ fn a_check_of_what_is_not_claimed_says_so_and_one_without_an_answer_has_no_verdi
     assert_eq!((&worm["mandatory"], &worm["capability"]), (&false.into(), &"worm".into()));
     assert_eq!(check(&json, "CAP-001")["mandatory"], true);
     assert_eq!(output.status.code(), Some(1), "the C plug-in does not open this server");
+}
+
+#[test]
+fn a_check_whose_scenario_needs_what_is_not_claimed_is_skipped_and_is_run_where_it_is() {
+    let place = Place::new();
+    let outcome = |capabilities: &str| {
+        let env = [("FAKE_OST_ALSO", "VastData"), ("FAKE_OST_CAPABILITIES", capabilities)];
+        certify_with(&place, &["--filter", "DUP-001"], &env);
+        let check = check(&results(&place), "DUP-001").clone();
+        (check["outcome"].clone(), check["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(outcome("8"), ("skip".into(), "not claimed: copy_image".into()));
+    let (ran, detail) = outcome("16");
+    assert_eq!(ran, "fail", "{detail}");
+    assert!(detail.contains("jobs:"), "{detail}");
 }
 
 fn seeds(seed: &str) -> (Value, Value) {

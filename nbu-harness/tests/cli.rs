@@ -203,6 +203,23 @@ fn an_empty_scenario_is_told_what_it_needs() {
 }
 
 #[test]
+fn a_scenario_that_needs_what_is_not_claimed_is_skipped_and_one_that_needs_what_is_runs() {
+    let (place, plugin) = (Place::new(), c_plugin());
+    let needy = SCENARIO.replace("title:", "needs: [CopyImage]\ntitle:");
+    std::fs::write(place.0.path().join("b.yaml"), needy).unwrap();
+    let run = |claimed: &str, format: &[&str]| {
+        let args = [&["run", "--plugin", plugin.to_str().unwrap(), "b.yaml"], format].concat();
+        let env = [("FAKE_OST_ALSO", "VastData"), ("FAKE_OST_CAPABILITIES", claimed)];
+        let output = place.run_with(&args, &env);
+        assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+        stdout(&output)
+    };
+    assert_eq!(run("8", &[]), "NBU-BKP-900 skip (not claimed): CopyImage\n");
+    assert!(run("8", &["--json"]).contains("\"not_claimed\": [\n    \"CopyImage\"\n  ]"));
+    assert!(run("16", &[]).contains("NBU-BKP-900 passed"), "copy_image is bit 4");
+}
+
+#[test]
 fn readers_that_went_away_are_no_failure() {
     let place = Place::new();
     let plugin = c_plugin();

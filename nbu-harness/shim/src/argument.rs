@@ -183,6 +183,10 @@ impl Argument for *const c_char {
     fn address(&self) -> *mut c_void {
         self.cast_mut().cast()
     }
+
+    fn redirect(&mut self, to: *mut c_void) {
+        *self = to.cast();
+    }
 }
 
 /// The text in a character array, up to its NUL or its end.

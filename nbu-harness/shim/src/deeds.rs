@@ -11,6 +11,7 @@ use nbu_trace::orders;
 use ost_abi::*;
 
 use crate::argument::Arguments;
+use crate::remembered::Remembered;
 
 /// Where the lost block lies in the third buffer of an image: not on a boundary that a file of whole KiB begins at.
 const LOST: std::ops::Range<usize> = 100_352..100_864;
@@ -30,6 +31,7 @@ pub(crate) struct Defective {
     /// The last LSU that was listed; taken when it was listed again.
     listed: Mutex<Option<sts_lsu_name_t>>,
     hoarded: AtomicBool,
+    remembered: Remembered,
     /// The library, locked while memory is hoarded or an image is open: one process at a time.
     library: PathBuf,
     /// Its lock, while an image is open that no other may be beside.
@@ -59,6 +61,7 @@ impl Defective {
             deed: defect.deed,
             listed: Mutex::default(),
             hoarded: AtomicBool::new(false),
+            remembered: Remembered::default(),
             library,
             alone: Mutex::default(),
         }))
@@ -123,7 +126,8 @@ impl Defective {
                 }
                 None
             }
-            _ => None,
+            // SAFETY: the caller's promise.
+            _ => unsafe { self.remembered.before(own, call, arguments) },
         }
     }
 
@@ -155,9 +159,12 @@ impl Defective {
                 // SAFETY: the caller's promise.
                 unsafe { self.list_twice(code, arguments) }
             }
-            Deed::Own(own) if code == STS_EOK => {
-                // SAFETY: the caller's promise.
-                unsafe { misreport(own, call, asked, arguments) };
+            Deed::Own(own) => {
+                self.remembered.after(own, call, code, arguments);
+                if code == STS_EOK {
+                    // SAFETY: the caller's promise.
+                    unsafe { misreport(own, call, asked, arguments) };
+                }
                 code
             }
             _ => code,
@@ -278,7 +285,7 @@ unsafe fn misreport(own: Own, call: &str, asked: Option<u64>, arguments: &mut Ar
 }
 
 /// Hands on a copy of an image's third buffer with a block of zeros.
-unsafe fn lose_a_block(arguments: &mut Arguments<'_, '_>) {
+pub(crate) unsafe fn lose_a_block(arguments: &mut Arguments<'_, '_>) {
     let (Some(length), Some(offset)) =
         (arguments.number("length").map(|n| *n), arguments.number("offset").map(|n| *n))
     else {

@@ -19,6 +19,7 @@ mod faults;
 mod older;
 mod process;
 mod recorder;
+mod remembered;
 mod target;
 
 #[allow(clippy::wildcard_imports, reason = "the entry points name their types without a path")]

@@ -158,9 +158,6 @@ impl Bench<'_> {
                 Ok(_) => {}
             }
         }
-        if let Some(missing) = self.needs(check)? {
-            return Ok((Outcome::Skip, missing));
-        }
         Ok(match check.proof {
             Proof::Answers(_) | Proof::Alike(_) | Proof::Capability(_) => match self.seen()? {
                 Ok(seen) => evidence::of_answers(check.proof, seen).unwrap_or_else(unjudged),
@@ -176,19 +173,6 @@ impl Bench<'_> {
             },
             Proof::NotAPlugin(kind) => self.not_a_plugin(check.id, kind)?,
         })
-    }
-
-    /// What the check's scenario needs and the plug-in does not claim.
-    fn needs(&mut self, check: &Check) -> Result<Option<String>, CertifyError> {
-        let Some(id) = check.proof.scenario() else { return Ok(None) };
-        let text = embedded_scenarios().iter().find(|(known, _)| *known == id).map(|(_, text)| *text);
-        let needs = text.and_then(|text| scenario::parse(id, text).ok()).map(|scenario| scenario.needs);
-        let Some(needs) = needs.filter(|needs| !needs.is_empty()) else { return Ok(None) };
-        // What could not be asked is for the check itself to say.
-        let Ok(seen) = self.seen()? else { return Ok(None) };
-        let claims: Vec<String> = seen.iter().flat_map(Seen::claims).collect();
-        let missing = scenario::not_claimed(&needs, &claims);
-        Ok((!missing.is_empty()).then(|| format!("not claimed: {}", missing.join(", "))))
     }
 
     fn runs(&self) -> impl Iterator<Item = &ScenarioRun> {

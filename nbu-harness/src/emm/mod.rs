@@ -36,9 +36,9 @@ pub use settings::{FlagRule, Settings};
 pub use table::Table;
 pub use units::UnitValues;
 
+use crate::durable::make_dirs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
-pub(crate) use store::make_dirs;
 use store::{Lock, Step};
 
 /// Format of the files; one with another is refused.

@@ -1,33 +1,31 @@
-//! One file that is replaced whole: whoever reads it sees the old content or the new one, also after a kill or a power
-//! failure in the middle of a change.
+//! The database's files and their lock. A file is replaced whole ([`durable`]), by one process at a time.
 
 use super::EmmError;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use crate::durable::{self, Stage};
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 /// What has just been done on the way to a new content. A test ends the process there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// The lock is held; the old content has been read.
     Locked,
-    /// Half of the new content is in the file beside.
-    HalfWritten,
-    /// All of it is.
-    Written,
-    /// And durable.
-    Synced,
-    /// It has taken the file's place.
-    Renamed,
-    /// Durably.
-    Done,
+    /// The file is being replaced.
+    Replaced(Stage),
 }
 
 impl Step {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 6] =
-        [Self::Locked, Self::HalfWritten, Self::Written, Self::Synced, Self::Renamed, Self::Done];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Locked,
+        Self::Replaced(Stage::HalfWritten),
+        Self::Replaced(Stage::Written),
+        Self::Replaced(Stage::Synced),
+        Self::Replaced(Stage::Renamed),
+        Self::Replaced(Stage::Done),
+    ];
 }
 
 /// The exclusive lock of a directory's files, until it is dropped or its process ends.
@@ -54,24 +52,6 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, EmmError> {
     }
 }
 
-/// Makes a directory, and those above it that are missing. They survive a power failure when it returns.
-pub(crate) fn make_dirs(dir: &Path, mode: u32) -> io::Result<()> {
-    let missing = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir());
-    let missing: Vec<&Path> = missing.collect();
-    DirBuilder::new().recursive(true).mode(mode).create(dir)?;
-    // The lowest last: it is reachable once those above it are.
-    missing.into_iter().rev().try_for_each(|made| sync_dir(above(made)))
-}
-
-/// Makes what was made, renamed and removed in a directory durable.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
-fn above(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// Replaces a file's content, under the directory's lock. `step` hears of every step.
 pub(super) fn replace(
     _lock: &Lock,
@@ -80,29 +60,8 @@ pub(super) fn replace(
     mode: u32,
     step: &mut dyn FnMut(Step),
 ) -> Result<(), EmmError> {
-    let new: PathBuf = path.with_extension("new");
-    // A process that was killed may have left one, and its mode would stay.
-    match std::fs::remove_file(&new) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(EmmError::io("remove", &new)(error)),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&new)
-        .map_err(EmmError::io("make", &new))?;
-    let (first, second) = content.split_at(content.len() / 2);
-    file.write_all(first).map_err(EmmError::io("write", &new))?;
-    step(Step::HalfWritten);
-    file.write_all(second).map_err(EmmError::io("write", &new))?;
-    step(Step::Written);
-    file.sync_all().map_err(EmmError::io("sync", &new))?;
-    step(Step::Synced);
-    std::fs::rename(&new, path).map_err(EmmError::io("replace", path))?;
-    step(Step::Renamed);
-    let dir = above(path);
-    sync_dir(dir).map_err(EmmError::io("sync", dir))?;
-    step(Step::Done);
-    Ok(())
+    // The lock is held: one name does for all processes.
+    let new = path.with_extension("new");
+    durable::replace_by(&new, path, content, mode, &mut |stage| step(Step::Replaced(stage)))
+        .map_err(|refused| EmmError::io(refused.what, &refused.path)(refused.source))
 }

@@ -2,6 +2,7 @@
 
 use super::store::Step;
 use super::*;
+use crate::durable::Stage;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -290,7 +291,7 @@ fn killed_at_any_step_the_old_or_the_new_is_there() {
             .status;
         assert_eq!(status.signal(), Some(9), "{step:?}: it was not killed");
         let names: Vec<_> = emm.read().unwrap().media_servers().iter().map(|m| m.name.clone()).collect();
-        let renamed = matches!(step, Step::Renamed | Step::Done);
+        let renamed = matches!(step, Step::Replaced(Stage::Renamed | Stage::Done));
         let expected: &[&str] = if renamed { &["new", "old"] } else { &["old"] };
         assert_eq!(names, expected, "{step:?}");
         emm.change(|database, _| database.add_media_server(media_server("after"))).unwrap();

@@ -28,7 +28,7 @@ mod tests;
 pub use codes::{JobState, JobType, Operation, PolicyType, ScheduleType, Subtype};
 pub use job::{Change, Controls, Fields, Job, JobUpdate, NewJob, Progress, Try};
 
-use crate::emm::make_dirs;
+use crate::durable::make_dirs;
 use journal::{Durability, Journal};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -20,7 +20,6 @@ mod bpbrm;
 mod bpdm;
 mod bptm;
 mod catalog;
-pub(crate) mod durable;
 mod frames;
 mod held;
 mod inline;
@@ -38,6 +37,7 @@ mod status;
 mod tar;
 mod tar_stream;
 
+pub(crate) use crate::durable;
 pub(crate) use catalog::MissingCopy;
 pub use catalog::{Catalog, CatalogError, CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 pub use held::Footprint;

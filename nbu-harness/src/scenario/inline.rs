@@ -44,6 +44,12 @@ impl Copies {
     }
 }
 
+/// All that the policy names to write to, copy 1 first.
+pub(super) fn storage(policy: &Policy) -> Vec<Spanned<String>> {
+    let copies = policy.copies.iter().flat_map(|copies| &copies.value);
+    policy.storage.iter().chain(copies).cloned().collect()
+}
+
 /// Where copy 1 goes.
 pub(super) fn first(policy: &Policy) -> Result<&Spanned<String>, Problem> {
     match (&policy.storage, &policy.copies) {

@@ -2,8 +2,9 @@
 
 use super::Step;
 use super::file::LsuFile;
+use super::lifecycle::backs_up_to;
 use super::resolve::{self, Problem};
-use super::spec::{Cluster, EmbeddedCluster, Lsu, StorageServer, StorageUnitSpec};
+use super::spec::{Cluster, EmbeddedCluster, Lsu, Scenario, StorageServer, StorageUnitSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
@@ -77,10 +78,6 @@ pub(super) fn used_rightly(
 ) -> Result<(), Problem> {
     let Some(prefix) = target.map(TargetCluster::prefix) else { return Ok(()) };
     let at_target = |index: usize| units.get(index).filter(|unit| unit.lsu.starts_with(&prefix));
-    let refused = |place, unit: &StorageUnitSpec| {
-        let message = format!("{} is on the target cluster: only `import_replicas` can use it", unit.label);
-        Problem::new(place, message, "name a storage unit of the first cluster")
-    };
     if let Some(unit) = at_target(policy.1) {
         return Err(refused(policy.0, unit));
     }
@@ -89,6 +86,28 @@ pub(super) fn used_rightly(
         _ => None,
     });
     copies.map(|unit| refused(run.0, unit)).next().map_or(Ok(()), Err)
+}
+
+/// The same for every storage unit of everything that the policy writes to: of each copy, and of each group.
+pub(super) fn written_rightly(scenario: &Scenario, storage: &[Spanned<String>]) -> Result<(), Problem> {
+    let Some(prefix) = scenario.target.as_ref().map(TargetCluster::prefix) else { return Ok(()) };
+    for named in storage {
+        let label = backs_up_to(&scenario.slps, &named.value);
+        let group = scenario.groups.iter().find(|group| group.label == label);
+        let in_it = |unit: &&StorageUnitSpec| {
+            group.map_or(unit.label == label, |group| group.units.contains(&unit.label))
+        };
+        let mut units = scenario.units.iter().filter(in_it);
+        if let Some(unit) = units.find(|unit| unit.lsu.starts_with(&prefix)) {
+            return Err(refused(named.referenced, unit));
+        }
+    }
+    Ok(())
+}
+
+fn refused(place: Location, unit: &StorageUnitSpec) -> Problem {
+    let message = format!("{} is on the target cluster: only `import_replicas` can use it", unit.label);
+    Problem::new(place, message, "name a storage unit of the first cluster")
 }
 
 pub(super) fn tell(target: &TargetCluster, server_type: &str) -> String {

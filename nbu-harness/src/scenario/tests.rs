@@ -88,6 +88,16 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
             "  units: [{label: stu1, lsu: lsu0",
             "  target: {server: vast2, lsus: [{name: far}]}\n  units: [{label: stu1, lsu: 'vast2:far'",
         ),
+        (
+            "  units: [{label: stu1, lsu: lsu0}]\npolicy: {name: p1, storage: stu1",
+            "  target: {server: vast2, lsus: [{name: far}]}\n  units: [{label: stu1, lsu: lsu0}, {label: stu2, lsu: 'vast2:far'}]\n\
+             policy: {name: p1, copies: [stu1, stu2]",
+        ),
+        (
+            "  units: [{label: stu1, lsu: lsu0}]\npolicy: {name: p1, storage: stu1",
+            "  target: {server: vast2, lsus: [{name: far}]}\n  units: [{label: stu1, lsu: lsu0}, {label: stu2, lsu: 'vast2:far'}]\n\
+             \x20 groups: [{label: g, units: [stu1, stu2]}]\npolicy: {name: p1, copies: [stu1, g]",
+        ),
         ("[GEN_DATA]", "[GEN_DATA, GEN_FILE_SIZES=big]"),
         ("{name: lsu0}", "{name: LSU_0}"),
         ("{name: lsu0}", "{name: lsu0}, {name: lsu0}"),

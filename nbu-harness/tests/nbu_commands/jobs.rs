@@ -2,6 +2,60 @@
 
 use super::c_plugin::c_plugin;
 use super::place::{PROGRAM, Place};
+use nbu_harness::jobs_db::{Change, JobUpdate, JobsDb, NewJob};
+
+const HOUR: u64 = 3600;
+
+/// A home with jobs that ended when the database's clock showed these hours, with these statuses: ids from 1. A job that is
+/// not done was submitted before all of them, and the clock stands at 1000 hours.
+fn home_of(ended: &[(u64, i32)]) -> (Place, u64) {
+    let place = Place::new();
+    let db = JobsDb::open(&place.home()).unwrap();
+    for (hour, status) in ended {
+        let job = db.submit(HOUR, NewJob::default()).unwrap();
+        let change = Change::Done { status: *status, text: String::new() };
+        db.append(JobUpdate { job, at: hour * HOUR, change }).unwrap();
+    }
+    let open = db.submit(HOUR, NewJob::default()).unwrap();
+    db.append(JobUpdate { job: open, at: 1000 * HOUR, change: Change::Detail("waiting".into()) }).unwrap();
+    (place, open)
+}
+
+/// The jobs that a line says were cleaned.
+fn cleaned(place: &Place, line: &str) -> Vec<u64> {
+    let said = place.ok(line);
+    let id = |line: &str| line.strip_prefix("cleaned job ").unwrap().parse().unwrap();
+    said.lines().map(id).collect()
+}
+
+#[test]
+fn jobs_are_cleaned_that_are_done_for_longer_than_jobs_with_their_outcome_are_kept() {
+    // 78 hours are the default of both. Partly successful is successful.
+    let jobs = [(921, 0), (923, 0), (921, 84), (923, 84), (921, 1), (990, 0), (990, 84)];
+    for (options, gone) in [
+        ("", &[1, 3, 5][..]),
+        ("-keep_hours 76", &[1, 3, 4, 5]),
+        ("-keep_successful_hours 76", &[1, 2, 3, 5]),
+        ("-keep_days 4", &[1, 5]),
+        ("-keep_successful_days 4", &[3]),
+        ("-keep_hours 9 -keep_successful_hours 9", &[1, 2, 3, 4, 5, 6, 7]),
+        ("-keep_days 0 -keep_successful_days 0", &[1, 2, 3, 4, 5, 6, 7]),
+        ("-keep_days 4 -keep_successful_days 4", &[]),
+    ] {
+        let (place, open) = home_of(&jobs);
+        assert_eq!(cleaned(&place, &format!("bpdbjobs -clean -verbose {options}")), gone, "{options}");
+        let left: Vec<u64> =
+            JobsDb::open(&place.home()).unwrap().jobs().unwrap().iter().map(|job| job.id).collect();
+        let kept: Vec<u64> = (1..=open).filter(|id| !gone.contains(id)).collect();
+        assert_eq!(left, kept, "{options}");
+        assert!(left.contains(&open), "it is not done");
+        assert_eq!(
+            place.ok(&format!("bpdbjobs -clean {options}")),
+            "",
+            "only with -verbose, and they are gone"
+        );
+    }
+}
 
 #[test]
 fn what_a_scenario_ran_is_in_the_jobs_database_of_its_domain() {

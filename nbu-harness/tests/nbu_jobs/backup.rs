@@ -4,7 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use nbu_harness::nbu::{
-    FileKind, ForkPoint, HeaderOrder, JobEvent, JobKind, JobState, Selection, Source, backup,
+    FileKind, ForkPoint, HeaderOrder, JobControl, JobEvent, JobKind, JobState, Operation, Selection, Source,
+    backup,
 };
 
 use crate::rig::{Rig, assert_status, go_on, synthetic};
@@ -220,4 +221,19 @@ fn space_is_asked_for_before_every_fragment() {
     for at in &created[..created.len() - 1] {
         assert_eq!(calls[at - 1], "get_lsu_prop_byname", "{calls:?}");
     }
+}
+
+#[test]
+fn a_job_tells_its_operations_when_it_comes_to_them() {
+    let rig = Rig::new();
+    let mut told = Vec::new();
+    let result = backup(&rig.installation, &rig.request(1, synthetic(1)), &mut |event| {
+        if let JobEvent::Operation(operation) = event {
+            told.push(*operation);
+        }
+        JobControl::Continue
+    });
+    assert_status(&result, 0);
+    assert_eq!(told, [Operation::Connect, Operation::Write, Operation::Catalog]);
+    assert_eq!(told, result.operations);
 }

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::owner::Cause;
+use crate::durable;
 use crate::nbu::catalog::FileRecord;
-use crate::nbu::durable;
 use crate::nbu::process::message::{Checkpoint, ResumePoint};
 use crate::nbu::status::code;
 

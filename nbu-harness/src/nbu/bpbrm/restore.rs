@@ -33,9 +33,13 @@ pub(super) fn run(owner: &mut Owner, request: &RestoreRequest) -> Result<(), Cau
     let (earlier, mut before) = (earlier(owner, request)?, 0);
     if let Some(point) = &earlier {
         let rest = rest_of(&catalog, &image, plan, &point.path).map_err(catalogue_cause)?;
-        before = point.files.saturating_sub(rest.again);
+        let (path, files) = (&point.path, point.files);
+        let (again, directories) = (rest.again, rest.directories);
+        before = files.saturating_sub(again + directories);
         plan = rest.plan;
-        let line = format!("resuming at {}, {} files are restored", point.path, point.files);
+        let line = format!(
+            "resuming at {path}, {files} files are restored: {again} of them once more, and {directories} directories"
+        );
         owner.info("bpbrm", std::process::id(), line);
     }
     let skipped = all_bytes.saturating_sub(plan.bytes());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::owner::Cause;
-use crate::nbu::durable;
+use crate::durable;
 use crate::nbu::path_bytes::PathBytes;
 use crate::nbu::result::BadRange;
 use crate::nbu::status::code;

@@ -43,9 +43,10 @@ pub(super) fn plan(
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rest {
     pub(super) plan: Plan,
-    /// Members that are restored once more: the last one before the checkpoint, and every directory before it, whose
-    /// attributes come last.
+    /// 1 if the last member before the checkpoint is restored once more, as it should.
     pub(super) again: u64,
+    /// Directories before that one: they are restored once more, since their attributes come last.
+    pub(super) directories: u64,
 }
 
 /// Cuts a plan behind a checkpoint: what was restored before its last member is left out.
@@ -75,8 +76,8 @@ where
         }
     }
     // A checkpoint behind a file that the backup does not have is none.
-    let Some(at) = at else { return Ok(Rest { plan, again: 0 }) };
-    let (mut extents, mut again) = (Vec::new(), 0);
+    let Some(at) = at else { return Ok(Rest { plan, again: 0, directories: 0 }) };
+    let (mut extents, mut again, mut directories) = (Vec::new(), 0, 0);
     for record in files()? {
         let record = record?;
         let next = plan.extents.partition_point(|extent| extent.offset <= record.start);
@@ -84,10 +85,11 @@ where
         let planned = before.is_some_and(|extent| record.start < extent.offset + extent.length);
         if planned && (record.start >= at || record.kind == FileKind::Directory) {
             extents.push(Extent { offset: record.start, length: record.end() - record.start });
-            again += u64::from(record.start <= at);
+            again += u64::from(record.start == at);
+            directories += u64::from(record.start < at);
         }
     }
-    Ok(Rest { plan: Plan { extents: merged(extents), ..plan }, again })
+    Ok(Rest { plan: Plan { extents: merged(extents), ..plan }, again, directories })
 }
 
 fn plan_files<I>(
@@ -249,12 +251,13 @@ mod tests {
         let all = || Plan { extents: vec![Extent { offset: 0, length: 4608 }], ..Plan::default() };
         let behind = rest_from(all(), "b/c");
         // The trailer is left out: the stream may end behind any member.
-        assert_eq!((extents(&behind.plan), behind.again), (vec![(0, 512), (1536, 2048)], 3));
+        assert_eq!(extents(&behind.plan), [(0, 512), (1536, 2048)]);
+        assert_eq!((behind.again, behind.directories), (1, 2));
         let behind = rest_from(all(), "a");
-        assert_eq!((extents(&behind.plan), behind.again), (vec![(0, 3584)], 2));
+        assert_eq!((extents(&behind.plan), behind.again, behind.directories), (vec![(0, 3584)], 1, 1));
         let some = Plan { extents: vec![Extent { offset: 2048, length: 1536 }], ..Plan::default() };
         assert_eq!(rest_from(some, "d").plan.extents, [Extent { offset: 3072, length: 512 }]);
-        assert_eq!(rest_from(all(), "nowhere"), Rest { plan: all(), again: 0 });
+        assert_eq!(rest_from(all(), "nowhere"), Rest { plan: all(), again: 0, directories: 0 });
     }
 
     #[test]

@@ -311,16 +311,12 @@ impl Mover {
     }
 }
 
-/// The failure of a call that the server does not offer.
+/// The failure of a call that is not made, since the server does not offer it. Its text tells it from a call that the
+/// plug-in refused.
 pub(crate) fn not_offered(place: Place, call: &str) -> StsFailure {
     let code = ost_abi::STS_ENOTSUP;
-    StsFailure {
-        place,
-        call: call.to_owned(),
-        image: String::new(),
-        code,
-        text: ost_abi::sts_error_text(code).to_owned(),
-    }
+    let text = format!("{}, and the storage server does not offer it", ost_abi::sts_error_text(code));
+    StsFailure { place, call: call.to_owned(), image: String::new(), code, text }
 }
 
 /// The identity of one of the job's images.

@@ -16,8 +16,8 @@ pub(crate) use lookup::MissingCopy;
 pub(crate) use record::StoredCopy;
 pub use record::{CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 
-use super::durable;
 use super::path_bytes::PathBytes;
+use crate::durable;
 
 /// Format of the files; an image with another one is refused.
 const FORMAT: u32 = 2;

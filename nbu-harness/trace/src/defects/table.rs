@@ -1,7 +1,6 @@
-//! Plug-ins that do exactly one thing wrong: the table of defects, each for a check of the certification that must find it.
-//!
-//! The wrapping plug-in does the deed; the harness's `prove` runs the check, which must fail and must say why.
+//! The defects: one for each check that a plug-in can make fail.
 
+use super::{Deed, Defect, Own};
 use crate::orders::FaultEffect;
 use ost_abi::{
     STS_EACCESS, STS_EAUTH, STS_EBUSY, STS_ENOENT, STS_ENOSPC, STS_EOK, STS_EPLUGIN, STS_ESOCKET,
@@ -10,107 +9,6 @@ use ost_abi::{
 
 /// For as long as the process lives.
 const ALWAYS: u64 = u64::MAX;
-
-/// What the plug-in does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
-    /// A fault as orders have it; `STS_EOK` as an error means that it says it did what it did not.
-    Fault {
-        /// Entry point.
-        call: &'static str,
-        /// What happens.
-        effect: FaultEffect,
-        /// Calls left alone first.
-        skip: u64,
-        /// Calls hit.
-        times: u64,
-        /// Only in this process.
-        process: Option<&'static str>,
-    },
-    /// It answers one code where it should answer another; without a call, everywhere.
-    Mistakes {
-        /// Entry point.
-        call: Option<&'static str>,
-        /// The right code.
-        right: i32,
-        /// What it answers.
-        wrong: i32,
-    },
-    /// It reads its configuration with these keys replaced: key, and the whole line that stands for it.
-    Configured(&'static [(&'static str, &'static str)]),
-    /// Something that needs code of its own.
-    Own(Own),
-}
-
-/// Deeds with code of their own in the wrapping plug-in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Own {
-    /// Has no name.
-    Nameless,
-    /// Takes any interface version.
-    AnyVersion,
-    /// Does not say which thread model it has.
-    NoThreadModel,
-    /// Has other flags by name than by handle.
-    FlagsByName,
-    /// Lists the last LSU twice.
-    ListsTwice,
-    /// Says half of the capacity.
-    HalfCapacity,
-    /// Says a byte more than is used.
-    OneMoreUsed,
-    /// Writes zeros in place of one block of each image's third buffer.
-    LosesABlock,
-    /// Refuses writes of more than 1 MiB.
-    SmallWritesOnly,
-    /// Forgets everything when the process forks.
-    LostByFork,
-    /// Logs nothing.
-    Mute,
-    /// Says that it wrote all, whatever it wrote.
-    SaysAllWritten,
-    /// Takes more than a GiB of memory.
-    Hoards,
-    /// Makes an image only when no other process has one open: it waits.
-    OneImageAtATime,
-    /// Has the process's id in its label.
-    Moody,
-    /// Claims no capability, and keeps its flags.
-    ClaimsNothing,
-    /// Claims that it copies images, without the flag.
-    NoCopyFlag,
-    /// Claims events, without the flags.
-    NoEventFlags,
-    /// Says that nothing is used.
-    NothingUsed,
-    /// Opens a file at each server and never closes it.
-    LeavesDescriptors,
-    /// Starts a thread at each server that never ends.
-    LeavesThreads,
-    /// Includes ranges that begin a block before those that it is told.
-    IncludesElsewhere,
-    /// Lists images of true image restore information under other names.
-    RenamesTir,
-    /// Says that every LSU has a replication target.
-    ClaimsATarget,
-    /// Tells of replicated images without the storage lifecycle policy that they are of.
-    ForgetsThePolicy,
-}
-
-/// A plug-in with one defect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Defect {
-    /// Its name, for `NBU_SHIM_DEFECT`.
-    pub name: &'static str,
-    /// The check that must find it.
-    pub check: &'static str,
-    /// What the check's detail must say.
-    pub says: &'static str,
-    /// Other checks that find it too, and rightly.
-    pub also: &'static [&'static str],
-    /// The deed.
-    pub deed: Deed,
-}
 
 const fn defect(name: &'static str, check: &'static str, says: &'static str, deed: Deed) -> Defect {
     Defect { name, check, says, also: &[], deed }
@@ -276,11 +174,11 @@ pub const DEFECTS: &[Defect] = &[
     own("loses-a-block-of-copies", "DUP-003", "data.restore", Own::LosesABlock),
     defect("copies-what-is-disabled", "DUP-004", "(Duplicate", Deed::Configured(&[("disable", "")])),
     defect("keeps-half-copies", "DUP-005", "storage.no_orphans", PRETENDS_TO_DELETE),
-    own("loses-a-block-of-both-copies", "INL-001", "data.restore", Own::LosesABlock),
-    defect("keeps-the-copy-without-room", "INL-002", "storage.empty", PRETENDS_TO_DELETE),
-    defect("keeps-what-was-to-fail", "INL-003", "storage.no_orphans", PRETENDS_TO_DELETE),
-    defect("keeps-the-killed-copy", "INL-004", "storage.empty", PRETENDS_TO_DELETE),
-    defect("reads-wrong-of-two-volumes", "INL-005", "data.restore", READS_WRONG),
+    own("loses-a-block-beside-copy-one", "INL-001", "data.restore", Own::LosesABlockBesideCopyOne),
+    own("keeps-the-copy-without-room", "INL-002", "storage.empty", Own::KeepsWhenFull),
+    own("keeps-what-was-to-fail", "INL-003", "storage.no_orphans", Own::KeepsWhenFull),
+    own("keeps-the-killed-copy", "INL-004", "storage.empty", Own::KeepsOfTheKilled),
+    own("loses-a-block-on-the-second-volume", "INL-005", "data.restore", Own::LosesABlockBesideCopyOne),
     own("includes-elsewhere", "SYN-001", "data.restore", Own::IncludesElsewhere),
     defect("reads-wrong-components", "SYN-002", "data.restore", READS_WRONG),
     defect(
@@ -330,7 +228,7 @@ pub const DEFECTS: &[Defect] = &[
     ),
     own("claims-a-target", "AIR-002", "Disk volume is not replication capable", Own::ClaimsATarget),
     defect("keeps-what-was-replicated", "AIR-003", "Import jobs with status 190: 0", PRETENDS_TO_DELETE),
-    defect("reads-wrong-of-another-cluster", "AIR-004", "data.restore", READS_WRONG),
+    own("first-cluster-only", "AIR-004", "stspi_open_server failed", Own::FirstClusterOnly),
     own("loses-a-block-before-a-checkpoint", "CKP-001", "data.restore", Own::LosesABlock),
     defect("reads-wrong-after-resume", "CKP-002", "data.restore", READS_WRONG),
     own("loses-a-block-before-a-timed-checkpoint", "CKP-003", "data.restore", Own::LosesABlock),
@@ -362,7 +260,7 @@ pub const DEFECTS: &[Defect] = &[
         always("stspi_get_event", FaultEffect::Error(STS_ENOENT)),
     ),
     defect("never-ends-the-list", "SET-001", "set_up", NEVER_ENDS_A_LIST_OF_THREE),
-    defect("reads-wrong-of-the-other-version", "SET-002", "data.restore", READS_WRONG),
+    own("refuses-older", "SET-002", "stspi_open_image", Own::RefusesOlder),
     own("claims-nothing-after-upgrade", "SET-003", "lacks the flag CopyImage", Own::ClaimsNothing),
     defect(
         "is-full-when-refused",
@@ -392,29 +290,3 @@ pub const DEFECTS: &[Defect] = &[
     own("leaves-descriptors", "RES-001", "job ", Own::LeavesDescriptors),
     own("leaves-threads", "RES-002", "job ", Own::LeavesThreads),
 ];
-
-/// The defect of a name.
-pub fn named(name: &str) -> Option<&'static Defect> {
-    DEFECTS.iter().find(|defect| defect.name == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn every_defect_has_its_own_name_and_check_and_a_reason() {
-        let names: BTreeSet<_> = DEFECTS.iter().map(|defect| defect.name).collect();
-        let checks: BTreeSet<_> = DEFECTS.iter().map(|defect| defect.check).collect();
-        assert_eq!((names.len(), checks.len()), (DEFECTS.len(), DEFECTS.len()));
-        for defect in DEFECTS {
-            assert!(!defect.says.is_empty() && !defect.also.contains(&defect.check), "{}", defect.name);
-            if let Deed::Fault { call, .. } = defect.deed {
-                assert!(ost_abi::ENTRY_POINTS.contains(&call), "{}", defect.name);
-            }
-        }
-        assert_eq!(named("hoards").map(|defect| defect.check), Some("BKP-005"));
-        assert_eq!(named("perfect"), None);
-    }
-}
