@@ -37,7 +37,6 @@ mod status;
 mod tar;
 mod tar_stream;
 
-pub(crate) use crate::durable;
 pub(crate) use catalog::MissingCopy;
 pub use catalog::{Catalog, CatalogError, CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 pub use held::Footprint;

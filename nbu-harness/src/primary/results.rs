@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::nbu::{JobResult, durable};
+use crate::durable;
+use crate::nbu::JobResult;
 
 /// Keeps the result of the last try of a job and the try's number, in place of that of an earlier one. Old or new after
 /// a crash, never half.

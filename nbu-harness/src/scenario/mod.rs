@@ -102,11 +102,7 @@ pub fn parse_seeded(name: &str, text: &str, seed: u64) -> Result<Scenario, Box<D
     match serde_saphyr::from_str::<file::ScenarioFile>(text) {
         Ok(file) => {
             let file = file::ScenarioFile { seed: mixed(file.seed, seed), ..file };
-            let storage = inline::storage(&file.policy);
-            let scenario = resolve::resolve(file);
-            let checked =
-                scenario.and_then(|scenario| target::written_rightly(&scenario, &storage).map(|()| scenario));
-            checked.map_err(|problem| Box::new(problem.into_diagnostic(name, text)))
+            resolve::resolve(file).map_err(|problem| Box::new(problem.into_diagnostic(name, text)))
         }
         Err(error) => Err(Box::new(Diagnostic::of_yaml(name, text, &error))),
     }

@@ -69,11 +69,9 @@ pub(super) fn resolve(file: ScenarioFile) -> Result<Scenario, Problem> {
     })?;
     set_up(&file.nbu, &domain, &replication)?;
     let place = file.run.referenced;
-    let policy_storage = inline::first(&file.policy)?;
-    let policy = (policy_storage.referenced, domain.policy_unit);
-    let policy_storage = policy_storage.value.clone();
+    let policy_storage = inline::first(&file.policy)?.value.clone();
     let run = steps(file.run, &Known { lsus: &lsus, cluster: &cluster, domain: &domain })?;
-    target::used_rightly(target.as_ref(), &domain.units, policy, (place, &run))?;
+    target::used_rightly(target.as_ref(), &domain, &inline::storage(&file.policy), (place, &run))?;
     Ok(Scenario {
         id,
         title: file.title,

@@ -4,7 +4,7 @@ use super::Step;
 use super::file::LsuFile;
 use super::lifecycle::backs_up_to;
 use super::resolve::{self, Problem};
-use super::spec::{Cluster, EmbeddedCluster, Lsu, Scenario, StorageServer, StorageUnitSpec};
+use super::spec::{Cluster, EmbeddedCluster, Lsu, StorageServer, StorageUnitSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
@@ -69,40 +69,31 @@ pub(super) fn resolve(
     Ok(Some(TargetCluster { server: name, cluster, lsus: resolve::lsus(lsus)? }))
 }
 
-/// Storage units on the target are the target domain's: nothing else can be asked of them.
+/// Storage units on the target are the target domain's: nothing else can be asked of them. `written` is what the policy
+/// writes to: of each copy, and of each group, every unit counts.
 pub(super) fn used_rightly(
     target: Option<&TargetCluster>,
-    units: &[StorageUnitSpec],
-    policy: (Location, usize),
+    domain: &super::topology::Domain,
+    written: &[Spanned<String>],
     run: (Location, &[Step]),
 ) -> Result<(), Problem> {
     let Some(prefix) = target.map(TargetCluster::prefix) else { return Ok(()) };
-    let at_target = |index: usize| units.get(index).filter(|unit| unit.lsu.starts_with(&prefix));
-    if let Some(unit) = at_target(policy.1) {
-        return Err(refused(policy.0, unit));
-    }
-    let copies = run.1.iter().filter_map(|step| match step {
-        Step::Duplicate(step) => at_target(step.to),
-        _ => None,
-    });
-    copies.map(|unit| refused(run.0, unit)).next().map_or(Ok(()), Err)
-}
-
-/// The same for every storage unit of everything that the policy writes to: of each copy, and of each group.
-pub(super) fn written_rightly(scenario: &Scenario, storage: &[Spanned<String>]) -> Result<(), Problem> {
-    let Some(prefix) = scenario.target.as_ref().map(TargetCluster::prefix) else { return Ok(()) };
-    for named in storage {
-        let label = backs_up_to(&scenario.slps, &named.value);
-        let group = scenario.groups.iter().find(|group| group.label == label);
+    let at_target = |unit: &&StorageUnitSpec| unit.lsu.starts_with(&prefix);
+    for named in written {
+        let label = backs_up_to(&domain.slps, &named.value);
+        let group = domain.groups.iter().find(|group| group.label == label);
         let in_it = |unit: &&StorageUnitSpec| {
             group.map_or(unit.label == label, |group| group.units.contains(&unit.label))
         };
-        let mut units = scenario.units.iter().filter(in_it);
-        if let Some(unit) = units.find(|unit| unit.lsu.starts_with(&prefix)) {
+        if let Some(unit) = domain.units.iter().filter(in_it).find(at_target) {
             return Err(refused(named.referenced, unit));
         }
     }
-    Ok(())
+    let copies = run.1.iter().filter_map(|step| match step {
+        Step::Duplicate(step) => domain.units.get(step.to).filter(at_target),
+        _ => None,
+    });
+    copies.map(|unit| refused(run.0, unit)).next().map_or(Ok(()), Err)
 }
 
 fn refused(place: Location, unit: &StorageUnitSpec) -> Problem {

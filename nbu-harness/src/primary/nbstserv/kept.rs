@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{LifecycleImage, PendingImport};
-use crate::nbu::durable;
+use crate::durable;
 
 /// The images of storage lifecycle policies, and what other domains replicated here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
