@@ -13,7 +13,7 @@ use crate::data::{GenData, SyntheticStream};
 use crate::engine::{Observer, SetupError};
 use crate::nbu::{
     BackupRequest, HeaderOrder, Installation, JobControl, JobResult, ScheduleType, Source, StorageUnit,
-    backup,
+    backup, widen,
 };
 use crate::shim;
 
@@ -167,7 +167,8 @@ fn rate(bytes: u64, mut piece: impl FnMut(u64)) -> f64 {
 
 fn copy(bytes: u64) -> f64 {
     let from = vec![1u8; COPIED];
-    let mut to = vec![0u8; COPIED];
+    // Not zeros: memory that was never written to is not there yet, and getting it is no copying.
+    let mut to = vec![2u8; COPIED];
     let pieces = (COPIED / PIECE) as u64;
     rate(bytes, |n| {
         let at = usize::try_from(n % pieces).unwrap_or(0) * PIECE;
@@ -188,7 +189,7 @@ fn generate(bytes: u64) -> f64 {
 fn send(bytes: u64) -> Result<f64, BenchError> {
     let failed = |error: std::io::Error| BenchError::Control(format!("the socket pair: {error}"));
     let (mut ours, mut theirs) = UnixStream::pair().map_err(failed)?;
-    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&ours, PIECE);
+    widen(&ours);
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
             let mut buffer = vec![0; PIECE];

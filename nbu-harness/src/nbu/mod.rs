@@ -20,6 +20,7 @@ mod bpbrm;
 mod bpdm;
 mod bptm;
 mod catalog;
+mod data_socket;
 mod frames;
 mod held;
 mod inline;
@@ -39,6 +40,7 @@ mod tar_stream;
 
 pub(crate) use catalog::MissingCopy;
 pub use catalog::{Catalog, CatalogError, CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
+pub(crate) use data_socket::widen;
 pub use held::Footprint;
 pub(crate) use held::Held;
 pub use inline::{InlineCopies, MAX_INLINE_COPIES, OnCopyFailure};

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use crate::nbu::data_socket::widen;
 use crate::nbu::frames::Frame;
 use crate::nbu::tar_stream::{BLOCK, Head, TRAILER, encode};
 
@@ -50,8 +51,7 @@ impl Outlet {
         start: u64,
         timeout: Duration,
     ) -> Result<Self, SendError> {
-        // A smaller buffer than asked for only costs speed.
-        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, CAPACITY);
+        widen(&socket);
         socket.set_write_timeout(Some(timeout)).map_err(|error| SendError { at: 0, error })?;
         Ok(Self { socket, buffer: vec![0; CAPACITY], filled: 0, sent: start, framed, piece: None, data: 0 })
     }

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::owner::{Cause, Owner};
+use crate::nbu::data_socket::widen;
 use crate::nbu::process::os::{ForkedChild, fork};
 use crate::nbu::result::JobEvent;
 use crate::nbu::status::code;
@@ -40,6 +41,7 @@ pub(super) fn sockets(owner: &mut Owner, copies: usize) -> Result<Sockets, Cause
     for _ in 0..copies {
         let (to_copy, end) = UnixStream::pair().map_err(system)?;
         to_copy.set_write_timeout(Some(patience)).map_err(system)?;
+        widen(&to_copy);
         outputs.push(Some(to_copy));
         ends.push(end);
     }

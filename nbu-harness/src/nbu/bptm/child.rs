@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::SendFlags;
 
 use super::ring::{Consumer, Next, Producer, RingError};
+use crate::nbu::data_socket::widen;
 use crate::nbu::process::os::timespec;
 use crate::nbu::status::code;
 
@@ -86,6 +87,7 @@ fn receive_full(socket: &UnixStream, buffer: &mut [u8], timeout: Duration) -> Re
 }
 
 fn drain(mut consumer: Consumer, socket: &UnixStream, timeout: Duration) -> i32 {
+    widen(socket);
     loop {
         let status = match consumer.full(timeout, &mut never) {
             Ok(Next::Full(buffer)) => send_all(socket, &buffer, timeout),
