@@ -58,12 +58,10 @@ impl Catalog {
         number: Option<u32>,
     ) -> Result<(ImageRecord, CopyRecord), MissingCopy> {
         let image = self.image(backup_id)?.ok_or_else(|| MissingCopy::Image(backup_id.to_owned()))?;
-        match image.copy(number).cloned() {
-            Some(copy) => Ok((image, copy)),
-            None => {
-                let number = number.unwrap_or(image.primary_copy);
-                Err(MissingCopy::Copy { backup_id: backup_id.to_owned(), number })
-            }
-        }
+        let Some(copy) = image.copy(number).cloned() else {
+            let number = number.unwrap_or(image.primary_copy);
+            return Err(MissingCopy::Copy { backup_id: backup_id.to_owned(), number });
+        };
+        Ok((image, copy))
     }
 }

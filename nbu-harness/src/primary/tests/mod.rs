@@ -43,7 +43,7 @@ fn policy(name: &str, storage: &str, streams: usize) -> Policy {
         storage: storage.into(),
         further_copies: Vec::new(),
         on_copy_failure: OnCopyFailure::Continue,
-        streams: (1..=streams as u32).map(stream).collect(),
+        streams: (1..).take(streams).map(stream).collect(),
         header: HeaderOrder::Last,
         collect_tir: false,
         schedules: vec![
