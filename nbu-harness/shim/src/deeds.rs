@@ -237,6 +237,19 @@ unsafe fn misreport(own: Own, call: &str, asked: Option<u64>, arguments: &mut Ar
                     }
                 }
             }
+            (Own::NotByName(capability), "stspi_get_server_prop" | "stspi_get_server_prop_byname") => {
+                let row = STS_CAPABILITIES.iter().find(|row| row.name == capability);
+                if let (Some(row), Some(info)) = (row, arguments.at::<sts_server_info_t>("info"))
+                    && let Some(word) = info.srv_cap.get_mut(row.index as usize / 32)
+                {
+                    let bit = 1 << (row.index % 32);
+                    if call == "stspi_get_server_prop" {
+                        (*word, info.flags) = (*word | bit, info.flags | row.server_flags);
+                    } else {
+                        *word &= !bit;
+                    }
+                }
+            }
             (Own::RenamesTir, "stspi_list_image") => {
                 if let Some(image) = arguments.at::<sts_image_def_t>("image") {
                     let name = &mut image.img_basename;

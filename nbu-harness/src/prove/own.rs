@@ -1,8 +1,7 @@
 //! Checks whose cause lies in the harness: what they judge is altered, and they have to fail.
 
 use super::{MAIN, Options, Proof, ProveError, certification};
-use crate::certify::probes::{self, Seen};
-use crate::certify::{self, Leak, LeakKind, Outcome, ScenarioRun, evidence};
+use crate::certify::{self, Leak, LeakKind, Outcome, ScenarioRun, evidence, probes};
 use crate::engine::{self, Observer, Record, SetupError};
 use crate::judge::{self, Finding};
 use crate::nbu::JobKind;
@@ -45,20 +44,6 @@ fn read_more(record: &mut Record) {
     restores.for_each(|job| job.result.bytes_read += 64 << 20);
 }
 
-/// A capability is claimed by handle and not by name.
-fn half_claimed(seen: &mut [Seen], name: &str) {
-    let row = ost_abi::STS_CAPABILITIES.iter().find(|row| row.name == name);
-    for (seen, row) in seen.iter_mut().zip(std::iter::repeat(row)) {
-        let (Some(row), Some(server), Some(by_name)) = (row, &mut seen.right.server, &mut seen.right.by_name)
-        else {
-            continue;
-        };
-        server.capabilities.push(row.index);
-        server.flags |= row.server_flags;
-        by_name.capabilities.retain(|index| *index != row.index);
-    }
-}
-
 /// Everything that a scenario can leave.
 const KINDS: [LeakKind; 4] =
     [LeakKind::Descriptor, LeakKind::Thread, LeakKind::Process, LeakKind::SharedMemory];
@@ -74,8 +59,7 @@ fn leaving(good: &ScenarioRun, kind: LeakKind) -> (ScenarioRun, String) {
 /// Whether there is a way for a check without a defect.
 #[cfg(test)]
 pub(super) fn has_way(check: &certify::Check) -> bool {
-    matches!(check.proof, certify::Proof::Capability(_) | certify::Proof::Leaks(_))
-        || CHECKS.iter().any(|(id, ..)| *id == check.id)
+    matches!(check.proof, certify::Proof::Leaks(_)) || CHECKS.iter().any(|(id, ..)| *id == check.id)
 }
 
 /// Proves these checks; a good run of the main scenario is made at most once.
@@ -83,30 +67,18 @@ pub(super) struct Own<'a> {
     options: &'a Options,
     observer: &'a dyn Observer,
     good: Option<ScenarioRun>,
-    seen: Option<Vec<Seen>>,
 }
 
 impl<'a> Own<'a> {
     pub(super) const fn new(options: &'a Options, observer: &'a dyn Observer) -> Self {
-        Self { options, observer, good: None, seen: None }
+        Self { options, observer, good: None }
     }
 
     /// The proof for a check that has no defect.
     pub(super) fn prove(&mut self, check: &'static str) -> Result<Proof, ProveError> {
         let proof = certify::catalogue().iter().find(|other| other.id == check).map(|check| check.proof);
-        match proof {
-            Some(proof @ certify::Proof::Capability(name)) => {
-                let altered = "answers: claimed by handle and not by name";
-                return self.of_answers(
-                    check,
-                    proof,
-                    altered,
-                    &|seen| half_claimed(seen, name),
-                    "not by name",
-                );
-            }
-            Some(certify::Proof::Leaks(kinds)) => return Ok(of_leaks(check, kinds, self.good_run()?)),
-            _ => {}
+        if let Some(certify::Proof::Leaks(kinds)) = proof {
+            return Ok(of_leaks(check, kinds, self.good_run()?));
         }
         let Some((_, altered, way)) = CHECKS.iter().find(|(id, ..)| *id == check) else {
             let detail = "there is no defect for it in the table: nothing shows that it can fail".to_owned();
@@ -139,35 +111,6 @@ impl<'a> Own<'a> {
             self.good = Some(run.ok_or_else(missing)?);
         }
         self.good.as_ref().ok_or_else(|| SetupError::Impossible(format!("{MAIN} was not run")).into())
-    }
-
-    /// A check of answers: it has to hold, or not to be asked for, and to fail on the altered ones.
-    fn of_answers(
-        &mut self,
-        check: &'static str,
-        proof: certify::Proof,
-        altered: &'static str,
-        alter: &dyn Fn(&mut [Seen]),
-        says: &str,
-    ) -> Result<Proof, ProveError> {
-        if self.seen.is_none() {
-            let base = self.options.work_dir.clone().unwrap_or_else(std::env::temp_dir);
-            let dir = tempfile::Builder::new().prefix("nbu-harness-").tempdir_in(&base);
-            let dir = dir.map_err(SetupError::io("make a directory in", &base))?;
-            let (exe, plugin) = (&self.options.exe, &self.options.plugin);
-            self.seen = Some(probes::look(exe, plugin, &std::collections::BTreeMap::new(), dir.path())?);
-        }
-        let mut seen = self.seen.clone().unwrap_or_default();
-        let claimed = match proof {
-            certify::Proof::Capability(name) => {
-                seen.iter().all(|seen| seen.claims().iter().any(|claim| claim == name))
-            }
-            _ => true,
-        };
-        let before = evidence::of_answers(proof, &seen);
-        alter(&mut seen);
-        let after = evidence::of_answers(proof, &seen);
-        Ok(of_outcomes(check, altered, before.filter(|_| claimed), after, says))
     }
 
     /// The check of a library that is no plug-in, with one that is.

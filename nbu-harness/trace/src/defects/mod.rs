@@ -75,6 +75,8 @@ pub enum Own {
     Moody,
     /// Claims no capability, and keeps its flags.
     ClaimsNothing,
+    /// Claims a capability, by its name in the interface's table, by handle and not by name.
+    NotByName(&'static str),
     /// Claims that it copies images, without the flag.
     NoCopyFlag,
     /// Claims events, without the flags.

@@ -18,6 +18,11 @@ const fn own(name: &'static str, check: &'static str, says: &'static str, own: O
     defect(name, check, says, Deed::Own(own))
 }
 
+/// A capability that is claimed by handle only, which properties that should agree show as well.
+const fn not_by_name(name: &'static str, check: &'static str, capability: &'static str) -> Defect {
+    Defect { also: &["SRV-002"], ..own(name, check, "not by name", Own::NotByName(capability)) }
+}
+
 const fn always(call: &'static str, effect: FaultEffect) -> Deed {
     Deed::Fault { call, effect, skip: 0, times: ALWAYS, process: None }
 }
@@ -87,6 +92,18 @@ pub const DEFECTS: &[Defect] = &[
     ),
     own("moody", "SRV-008", "the first time", Own::Moody),
     own("claims-nothing", "CAP-001", "is not claimed", Own::ClaimsNothing),
+    not_by_name("checkpoint-not-by-name", "CAP-002", "checkpoint"),
+    not_by_name("flush-not-by-name", "CAP-003", "flush"),
+    not_by_name("random-write-not-by-name", "CAP-004", "random_write"),
+    not_by_name("include-not-by-name", "CAP-005", "include"),
+    not_by_name("copy-extent-not-by-name", "CAP-007", "copy_extent"),
+    not_by_name("async-copy-not-by-name", "CAP-008", "async_copy"),
+    not_by_name("named-async-copy-not-by-name", "CAP-009", "named_async_copy"),
+    not_by_name("replication-properties-not-by-name", "CAP-011", "replication_properties"),
+    not_by_name("image-set-not-by-name", "CAP-012", "image_set"),
+    not_by_name("image-meta-not-by-name", "CAP-013", "image_meta"),
+    not_by_name("label-not-by-name", "CAP-014", "label"),
+    not_by_name("worm-not-by-name", "CAP-015", "worm"),
     own("no-copy-flag", "CAP-006", "are not set", Own::NoCopyFlag),
     own("no-event-flags", "CAP-010", "are not set", Own::NoEventFlags),
     defect("sixth-write-fails", "BKP-001", "status 84", once("stspi_write_image", STS_EPLUGIN, 5)),
