@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::bpjobd::Bpjobd;
@@ -149,7 +149,7 @@ struct Server {
     /// What the owner of an active job shall do.
     stops: BTreeMap<u64, Arc<AtomicU8>>,
     /// Multiplexed groups, as long as one of their backups runs.
-    groups: BTreeMap<u64, Weak<Group>>,
+    groups: BTreeMap<u64, Arc<Group>>,
     watchers: Vec<Sender<News>>,
     goal: Option<(Until, Sender<Reply>)>,
     /// Media servers on which jobs of an earlier primary may still run: nothing new begins beside them.

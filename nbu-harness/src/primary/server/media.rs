@@ -1,8 +1,8 @@
 //! What the primary has done on media servers: tries of jobs, each followed by a thread, and looks at disk volumes.
 
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::{GO_ON, Happened, POLL, SUSPEND, Server};
@@ -56,11 +56,10 @@ impl Server {
     /// The multiplexed group of a backup, if it is in one.
     fn group(&mut self, request: &JobRequest) -> Option<Arc<Group>> {
         let JobRequest::Backup(BackupRequest { multiplexed: Some(group), .. }) = request else { return None };
-        self.groups.retain(|_, running| running.strong_count() > 0);
-        let running = self.groups.get(&group.number).and_then(Weak::upgrade);
-        let group_of = running.unwrap_or_else(|| Arc::new(Group::of(*group)));
-        self.groups.insert(group.number, Arc::downgrade(&group_of));
-        Some(group_of)
+        // One whose first backups have ended before its last is started still has to know of them.
+        self.groups.retain(|number, running| *number == group.number || Arc::strong_count(running) > 1);
+        let group_of = self.groups.entry(group.number).or_insert_with(|| Arc::new(Group::of(*group)));
+        Some(Arc::clone(group_of))
     }
 
     pub(super) fn poll(&self, volume: String, media_server: String) {
