@@ -11,6 +11,7 @@ use nbu_trace::orders;
 use ost_abi::*;
 
 use crate::argument::Arguments;
+use crate::left;
 use crate::remembered::Remembered;
 
 /// Where the lost block lies in the third buffer of an image: not on a boundary that a file of whole KiB begins at.
@@ -287,6 +288,8 @@ unsafe fn misreport(own: Own, call: &str, asked: Option<u64>, arguments: &mut Ar
                     }
                 });
             }
+            (Own::LeavesProcesses, "stspi_create_image") => left::process(),
+            (Own::LeavesSharedMemory, "stspi_create_image") => left::shared_memory(),
             (Own::SaysAllWritten, "stspi_write_image") => {
                 if let (Some(asked), Some(written)) = (asked, arguments.at::<u64>("written")) {
                     *written = asked;

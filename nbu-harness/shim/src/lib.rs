@@ -16,6 +16,7 @@ mod argument;
 mod crossing;
 mod deeds;
 mod faults;
+mod left;
 mod older;
 mod process;
 mod recorder;

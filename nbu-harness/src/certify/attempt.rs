@@ -134,15 +134,17 @@ pub fn attempt(
         ran.as_ref().map_or(of_engine, |record| Duration::from_millis(record.elapsed_ms).min(of_engine));
     let steps: u64 = ran.as_ref().map_or(0, |record| record.steps.iter().map(|step| step.elapsed_ms).sum());
     let set_up = ran.as_ref().map(|_| ()).map_err(ToString::to_string);
-    let cleaned = removed.map_err(|error| format!("{} cannot be removed: {error}", path.display()));
+    let (timeline, processes) = timeline.into_parts();
+    let leaks = before.leaks(&processes);
+    let removed = removed.map_err(|error| format!("{} cannot be removed: {error}", path.display()));
+    let cleaned = removed.and(before.left_here());
     let phases = vec![
         phase(PhaseKind::SetUp, set_up, recorded.saturating_sub(Duration::from_millis(steps))),
         phase(PhaseKind::CleanUp, cleaned, after.saturating_sub(recorded)),
     ];
-    let (timeline, processes) = timeline.into_parts();
     let run = ran.map(|record| {
         let findings = judge::judge(&record);
-        ScenarioRun { pass: around.pass, record, findings, timeline, leaks: before.leaks(&processes) }
+        ScenarioRun { pass: around.pass, record, findings, timeline, leaks }
     });
     Ok(Attempt { run, phases, dir: path })
 }

@@ -21,8 +21,8 @@ pub enum Proof {
     },
     /// By what the plug-in left in bptm and bpdm, in all scenarios that were run and at least in the main one.
     Footprint(fn(&crate::nbu::Footprint) -> &[String]),
-    /// By what scenarios left in the harness and on the machine, in all that were run and at least in the main one.
-    Leaks(&'static [LeakKind]),
+    /// By what scenarios left on the machine, in all that were run and at least in the main one.
+    Leaks(LeakKind),
     /// By a backup with something in place of the plug-in.
     NotAPlugin(probes::Substitute),
 }

@@ -1,6 +1,6 @@
-//! What a scenario leaves in this process and on this machine: descriptors, threads, processes, shared memory.
+//! What a scenario leaves on this machine, processes and shared memory, and in this process, descriptors and threads.
 //!
-//! Looked at before and after. Whatever is there afterwards and was not before is a leak; a process that outlives its
+//! Looked at before and after. Whatever is there afterwards and was not before is left; a process that outlives its
 //! scenario is also ended, so that the next scenario begins as the first one did.
 
 use crate::nbu::{Held, wait_readable};
@@ -10,23 +10,19 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long a process may take to end after its job.
+/// How long processes may take to end after their jobs.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Where POSIX shared memory is.
 const POSIX_MEMORY: &str = "/dev/shm";
 /// Where the kernel lists System V shared memory.
 const SYSTEM_V_MEMORY: &str = "/proc/sysvipc/shm";
 
-/// What can be left.
+/// What jobs can leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LeakKind {
-    /// An open descriptor of the harness.
-    Descriptor,
-    /// A thread of the harness.
-    Thread,
     /// A process of a job.
     Process,
     /// A shared memory segment.
@@ -60,20 +56,26 @@ impl Before {
         Self { held: Held::now(), children: children().into_keys().collect(), memory }
     }
 
-    /// What is left of a scenario, whose processes had these ids. Ends processes that are left.
+    /// What the jobs of a scenario left, whose processes had these ids. Ends processes that are left.
     pub(crate) fn leaks(&self, processes: &BTreeSet<u32>) -> Vec<Leak> {
         let leak = |kind, what| Leak { kind, what };
         let mut leaks: Vec<Leak> =
             self.end_children().into_iter().map(|what| leak(LeakKind::Process, what)).collect();
-        let left = Held::more_than(&self.held);
-        leaks.extend(left.left_descriptors.into_iter().map(|what| leak(LeakKind::Descriptor, what)));
-        leaks.extend(left.left_threads.into_iter().map(|what| leak(LeakKind::Thread, what)));
         leaks.extend(self.memory_left(processes).into_iter().map(|what| leak(LeakKind::SharedMemory, what)));
         leaks
     }
 
-    /// Waits for processes that are about to end, kills the others and names them. One that is killed may leave children
-    /// of its own to this process, so this goes on until there are none.
+    /// What this process has open and runs that it did not before. That is the harness's own: no plug-in is loaded here.
+    pub(crate) fn left_here(&self) -> Result<(), String> {
+        let left = Held::more_than(&self.held);
+        let descriptors = left.left_descriptors.iter().map(|what| format!("descriptor {what}"));
+        let threads = left.left_threads.iter().map(|what| format!("thread {what}"));
+        let lines: Vec<String> = descriptors.chain(threads).collect();
+        if lines.is_empty() { Ok(()) } else { Err(format!("the harness itself left {}", lines.join(", "))) }
+    }
+
+    /// Waits for processes that are about to end, all of them at the same time, kills the others and names them. One that
+    /// is killed may leave children of its own to this process, so this goes on until there are none.
     fn end_children(&self) -> Vec<String> {
         let mut named = Vec::new();
         loop {
@@ -81,10 +83,12 @@ impl Before {
             if new.is_empty() {
                 return named;
             }
+            let limit = Instant::now() + PATIENCE;
             for (id, name) in new {
+                let patience = limit.saturating_duration_since(Instant::now());
                 let Some(pid) = Pid::from_raw(id) else { continue };
                 let handle = rustix::process::pidfd_open(pid, PidfdFlags::empty());
-                if !handle.is_ok_and(|handle| wait_readable(&handle, PATIENCE).unwrap_or(false)) {
+                if !handle.is_ok_and(|handle| wait_readable(&handle, patience).unwrap_or(false)) {
                     named.push(format!("{id} {name}"));
                     // It may have ended this very moment.
                     let _ = rustix::process::kill_process(pid, Signal::KILL);
@@ -214,6 +218,14 @@ mod tests {
         let before = Before { held: Held::default(), children: BTreeSet::new(), memory: BTreeSet::new() };
         let left = before.left_of(found.keys().cloned().collect(), &found, &BTreeSet::from([12]));
         assert_eq!(left, ["System V segment 3 of 4096 bytes"]);
+    }
+
+    #[test]
+    fn what_the_harness_itself_left_is_named() {
+        let before = Before { held: Held::default(), children: BTreeSet::new(), memory: BTreeSet::new() };
+        let said = before.left_here().unwrap_err();
+        assert!(said.starts_with("the harness itself left descriptor "), "{said}");
+        assert!(said.contains(", thread "), "{said}");
     }
 
     #[test]

@@ -100,7 +100,9 @@ pub fn judge(record: &Record) -> Vec<Finding> {
     if expect.data.no_wrong_bytes {
         findings.push(no_wrong_bytes(record));
     }
-    let overhead = record.jobs_of(JobKind::Restore).filter_map(|job| {
+    // A restore that failed may have read nothing at all.
+    let restores = record.jobs_of(JobKind::Restore).filter(|job| job.result.is_successful());
+    let overhead = restores.filter_map(|job| {
         let wanted = job.wanted_bytes?;
         Some((format!("job {}", job.result.job_id), job.result.bytes_read.saturating_sub(wanted)))
     });

@@ -1,7 +1,7 @@
-//! Checks whose cause lies in the harness: what they judge is altered, and they have to fail.
+//! Checks whose cause lies in the harness as well: what they judge is altered, and they have to fail.
 
 use super::{MAIN, Options, Proof, ProveError, certification};
-use crate::certify::{self, Leak, LeakKind, Outcome, ScenarioRun, evidence, probes};
+use crate::certify::{self, ScenarioRun, probes};
 use crate::engine::{self, Observer, Record, SetupError};
 use crate::judge::{self, Finding};
 use crate::nbu::JobKind;
@@ -44,22 +44,9 @@ fn read_more(record: &mut Record) {
     restores.for_each(|job| job.result.bytes_read += 64 << 20);
 }
 
-/// Everything that a scenario can leave.
-const KINDS: [LeakKind; 4] =
-    [LeakKind::Descriptor, LeakKind::Thread, LeakKind::Process, LeakKind::SharedMemory];
-
-/// A run that left one thing of one kind, and what it says of it.
-fn leaving(good: &ScenarioRun, kind: LeakKind) -> (ScenarioRun, String) {
-    let what = format!("a {kind:?} that is left");
-    let mut run = good.clone();
-    run.leaks.push(Leak { kind, what: what.clone() });
-    (run, what)
-}
-
-/// Whether there is a way for a check without a defect.
-#[cfg(test)]
-pub(super) fn has_way(check: &certify::Check) -> bool {
-    matches!(check.proof, certify::Proof::Leaks(_)) || CHECKS.iter().any(|(id, ..)| *id == check.id)
+/// Whether what a check judges can be altered.
+pub(super) fn has_way(check: &str) -> bool {
+    CHECKS.iter().any(|(id, ..)| *id == check)
 }
 
 /// Proves these checks; a good run of the main scenario is made at most once.
@@ -74,12 +61,8 @@ impl<'a> Own<'a> {
         Self { options, observer, good: None }
     }
 
-    /// The proof for a check that has no defect.
+    /// The proof for a check by what is altered; one that nothing is altered for is not proven.
     pub(super) fn prove(&mut self, check: &'static str) -> Result<Proof, ProveError> {
-        let proof = certify::catalogue().iter().find(|other| other.id == check).map(|check| check.proof);
-        if let Some(certify::Proof::Leaks(kinds)) = proof {
-            return Ok(of_leaks(check, kinds, self.good_run()?));
-        }
         let Some((_, altered, way)) = CHECKS.iter().find(|(id, ..)| *id == check) else {
             let detail = "there is no defect for it in the table: nothing shows that it can fail".to_owned();
             return Ok(Proof { check, defect: "", found: false, reason: false, others: Vec::new(), detail });
@@ -131,62 +114,6 @@ impl<'a> Own<'a> {
     }
 }
 
-/// A check of what is left: it has to hold, to fail when one thing of a kind of its own is left and to pass when one of
-/// another kind is. The checks of other kinds have to pass each time that it fails.
-fn of_leaks(check: &'static str, kinds: &'static [LeakKind], good: &ScenarioRun) -> Proof {
-    let judged = |kinds, run: &ScenarioRun| {
-        evidence::of_runs(certify::Proof::Leaks(kinds), std::iter::once(run))
-            .unwrap_or((Outcome::NotRun, "nothing was judged".to_owned()))
-    };
-    let before = judged(kinds, good);
-    let (mut found, mut reason) = (!kinds.is_empty(), !kinds.is_empty());
-    let (mut details, mut others) = (Vec::new(), Vec::new());
-    for kind in KINDS {
-        let (run, what) = leaving(good, kind);
-        let after = judged(kinds, &run);
-        if !kinds.contains(&kind) {
-            if after.0 != before.0 {
-                others.push(format!("{check}: {}: {}", after.0, after.1));
-            }
-            continue;
-        }
-        let proof = of_outcomes(check, "", Some(before.clone()), Some(after), &what);
-        found &= proof.found;
-        reason &= proof.reason;
-        details.push(proof.detail);
-        for other in certify::catalogue().iter().filter(|other| other.id != check) {
-            let certify::Proof::Leaks(theirs) = other.proof else { continue };
-            let (outcome, detail) = judged(theirs, &run);
-            if outcome != Outcome::Pass {
-                others.push(format!("{}: {outcome}: {detail}", other.id));
-            }
-        }
-    }
-    let defect = "record: one thing is left, of each kind in turn";
-    Proof { check, defect, found, reason, others, detail: details.join("\n") }
-}
-
-/// A check that held before, where it was judged, and failed for the stated reason.
-fn of_outcomes(
-    check: &'static str,
-    altered: &'static str,
-    before: Option<(Outcome, String)>,
-    after: Option<(Outcome, String)>,
-    says: &str,
-) -> Proof {
-    let held = before.is_none_or(|(outcome, _)| outcome == Outcome::Pass);
-    let (outcome, detail) = after.unwrap_or((Outcome::NotRun, "nothing was judged".to_owned()));
-    let found = held && outcome == Outcome::Fail;
-    Proof {
-        check,
-        defect: altered,
-        found,
-        reason: found && detail.contains(says),
-        others: Vec::new(),
-        detail,
-    }
-}
-
 fn of_findings(
     check: &'static str,
     altered: &'static str,
@@ -233,30 +160,11 @@ mod tests {
     }
 
     #[test]
-    fn a_check_of_what_is_left_is_proven_by_its_own_kinds_and_by_no_other() {
-        let record = judge::tests::good();
-        let (findings, timeline, leaks) = (Vec::new(), Vec::new(), Vec::new());
-        let good = ScenarioRun { pass: 1, record, findings, timeline, leaks };
-        let mut proven = 0;
-        for check in certify::catalogue() {
-            let certify::Proof::Leaks(kinds) = check.proof else { continue };
-            let proof = of_leaks(check.id, kinds, &good);
-            assert!(proof.holds(), "{proof:?}");
-            assert_eq!(proof.detail.lines().count(), kinds.len(), "{proof:?}");
-            proven += 1;
-        }
-        assert_eq!(proven, 3);
-        let greedy = of_leaks("RES-003", &[LeakKind::Process, LeakKind::SharedMemory], &good);
-        assert!(greedy.found && !greedy.holds(), "RES-004 is about shared memory: {greedy:?}");
-        let (left, _) = leaving(&good, LeakKind::Process);
-        assert!(!of_leaks("RES-003", &[LeakKind::Process], &left).found, "it had fallen before");
-    }
-
-    #[test]
-    fn every_check_here_is_in_the_catalogue_and_has_no_defect() {
-        for (id, ..) in CHECKS {
+    fn every_check_here_is_in_the_catalogue_and_a_library_that_is_no_plug_in_has_no_defect() {
+        for (id, _, way) in CHECKS {
             assert!(certify::catalogue().iter().any(|check| check.id == id), "{id}");
-            assert!(nbu_trace::defects::DEFECTS.iter().all(|defect| defect.check != id), "{id}");
+            let defect = nbu_trace::defects::DEFECTS.iter().any(|defect| defect.check == id);
+            assert_eq!(defect, matches!(way, Way::Record(..)), "{id}");
         }
     }
 }

@@ -12,6 +12,8 @@ pub const FAULTS: &str = "NBU_SHIM_FAULTS";
 pub const HITS: &str = "NBU_SHIM_HITS";
 /// The one thing that the plug-in shall do wrong: a name of the table [`crate::defects::DEFECTS`].
 pub const DEFECT: &str = "NBU_SHIM_DEFECT";
+/// The file of shared memory that a plug-in leaves whose defect is that; whoever orders the defect removes it.
+pub const SEGMENT: &str = "NBU_SHIM_SEGMENT";
 /// The older version that it shall pass for: an [`OlderVersion`] as JSON.
 pub const OLDER: &str = "NBU_SHIM_OLDER";
 

@@ -87,6 +87,10 @@ pub enum Own {
     LeavesDescriptors,
     /// Starts a thread at each server that never ends.
     LeavesThreads,
+    /// Starts a process at each image that it creates, which does not end.
+    LeavesProcesses,
+    /// Makes shared memory when it creates an image and does not remove it.
+    LeavesSharedMemory,
     /// Includes ranges that begin a block before those that it is told.
     IncludesElsewhere,
     /// Lists images of true image restore information under other names.

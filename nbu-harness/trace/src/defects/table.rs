@@ -27,6 +27,10 @@ const fn always(call: &'static str, effect: FaultEffect) -> Deed {
     Deed::Fault { call, effect, skip: 0, times: ALWAYS, process: None }
 }
 
+const fn of_bptm(call: &'static str, effect: FaultEffect) -> Deed {
+    Deed::Fault { call, effect, skip: 0, times: ALWAYS, process: Some("bptm") }
+}
+
 /// Says of every delete that it was done, and does nothing.
 const PRETENDS_TO_DELETE: Deed = always("stspi_delete_image", FaultEffect::Error(STS_EOK));
 
@@ -43,6 +47,9 @@ const fn once(call: &'static str, code: i32, skip: u64) -> Deed {
     Deed::Fault { call, effect: FaultEffect::Error(code), skip, times: 1, process: Some("bptm") }
 }
 
+/// Refuses everything that it shall write.
+const REFUSES_WRITES: Deed = of_bptm("stspi_write_image", FaultEffect::Error(STS_EACCESS));
+
 /// Reads with a wrong bit in all but the first two, which are those of the header and the first buffer.
 const READS_WRONG: Deed = Deed::Fault {
     call: "stspi_read_image",
@@ -52,9 +59,8 @@ const READS_WRONG: Deed = Deed::Fault {
     process: Some("bptm"),
 };
 
-/// One defect for each check that a plug-in can make fail. Checks whose cause lies in the harness have none, nor have those
-/// that hold a plug-in's claim of a capability by handle and by name against each other: for them `prove` alters what was
-/// seen. It has a test that no check of the catalogue is without the one or the other.
+/// One defect for each check of a plug-in. Those of a library that is none have no defect: `prove` puts a plug-in in its
+/// place. It has a test that no check of the catalogue is without the one or the other.
 pub const DEFECTS: &[Defect] = &[
     own("nameless", "LOD-001", "a name, version or type is missing", Own::Nameless),
     own("any-version", "LOD-002", "stspi_init with version 0: error 0", Own::AnyVersion),
@@ -107,6 +113,8 @@ pub const DEFECTS: &[Defect] = &[
     own("no-copy-flag", "CAP-006", "are not set", Own::NoCopyFlag),
     own("no-event-flags", "CAP-010", "are not set", Own::NoEventFlags),
     defect("sixth-write-fails", "BKP-001", "status 84", once("stspi_write_image", STS_EPLUGIN, 5)),
+    defect("writes-nothing", "BKP-002", "no warning says so", REFUSES_WRITES),
+    defect("moves-nothing", "BKP-004", "no job moved data", REFUSES_WRITES),
     defect("creates-nothing", "BKP-003", "expected == 6", once("stspi_create_image", STS_EACCESS, 0)),
     own("hoards", "BKP-005", "expected <= 1073741824", Own::Hoards),
     defect("one-vip", "BKP-006", ": 0", Deed::Configured(&[("vip_pool", "s3_endpoints = [\"127.0.0.11\"]")])),
@@ -129,6 +137,12 @@ pub const DEFECTS: &[Defect] = &[
     defect("no-tls", "BKP-012", "status 83", Deed::Configured(&[("s3", "s3 = \"http\"")])),
     own("loses-a-block-of-main", "RST-001", "differences", Own::LosesABlock),
     defect("reads-wrong-single", "RST-002", "differences", READS_WRONG),
+    defect(
+        "reads-nothing",
+        "RST-003",
+        "nothing to measure",
+        of_bptm("stspi_read_image", FaultEffect::Error(STS_EACCESS)),
+    ),
     defect("keeps-expired", "EXP-001", "are left", PRETENDS_TO_DELETE),
     defect("keeps-cancelled", "CAN-001", "storage.no_orphans", PRETENDS_TO_DELETE),
     defect(
@@ -306,4 +320,6 @@ pub const DEFECTS: &[Defect] = &[
     own("one-image-at-a-time", "MPX-001", "Backup jobs with status 0: ", Own::OneImageAtATime),
     own("leaves-descriptors", "RES-001", "job ", Own::LeavesDescriptors),
     own("leaves-threads", "RES-002", "job ", Own::LeavesThreads),
+    own("leaves-processes", "RES-003", "NBU-BKP-001: ", Own::LeavesProcesses),
+    own("leaves-shared-memory", "RES-004", "NBU-BKP-001: /dev/shm/", Own::LeavesSharedMemory),
 ];
