@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::packages::install;
-use crate::step::{self, FEATURES, Failure, cargo};
+use crate::step::{self, Failure, cargo};
 
 /// Oldest Python that the pinned clients run on.
 const PYTHON_MIN: &str = "3.10";
@@ -27,9 +27,7 @@ pub(crate) fn run(root: &Path, only: Option<&str>, python: Option<&Path>) -> Res
     };
     let program = made.as_ref().map_or_else(|| python.map(Path::to_path_buf), |e| Some(e.python()));
     let program = program.unwrap_or_else(|| "python3".into());
-    // The features of the whole workspace, as the tests have them: their build is used again.
-    let build = ["build", "--workspace", "--features", FEATURES, "--locked", "--bin", "vast-sim"];
-    step::run(&mut cargo(root, &build))?;
+    step::build_as_tested(root, "vast-sim")?;
     // As the plug-in's own tests build it.
     step::run(&mut cargo(root, &["build", "-p", "stspi-vast-st", "-p", "stspi-vast-mt", "--locked"]))?;
     let mut checks = Command::new(program);
@@ -61,8 +59,7 @@ pub(crate) fn modules(
         Ok(environment) => environment,
         Err(missing) => return not_checked(packages, missing),
     };
-    let build = ["build", "--workspace", "--features", FEATURES, "--locked", "--bin", "vast-sim"];
-    step::run(&mut cargo(root, &build))?;
+    step::build_as_tested(root, "vast-sim")?;
     let mut checks = Command::new(environment.python());
     checks.current_dir(root).envs(surroundings.iter().map(|(name, path)| (name, path)));
     checks

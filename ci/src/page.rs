@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::clients;
 use crate::packages::{find, install};
-use crate::step::{self, FEATURES, Failure};
+use crate::step::{self, Failure};
 
 /// Names that the browser and its driver go by.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -39,9 +39,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
 
 /// Has the report of a few checks written, among them one that runs a scenario; returns its path.
 fn report(root: &Path, below: &Path) -> Result<PathBuf, Failure> {
-    // As the tests and the clients' checks build them: nothing is built a second time.
-    let build = ["build", "--workspace", "--features", FEATURES, "--locked", "--bin", "nbu-harness"];
-    step::run(&mut step::cargo(root, &build))?;
+    step::build_as_tested(root, "nbu-harness")?;
     step::run(&mut step::cargo(root, &["build", "-p", "stspi-vast-st", "-p", "stspi-vast-mt", "--locked"]))?;
     let (programs, folder) = (clients::target(root)?.join("debug"), below.join("report"));
     let mut certify = Command::new(programs.join("nbu-harness"));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::step::{self, FEATURES, Failure};
+use crate::step::{self, Failure};
 
 /// The two plug-ins, as they lie in a target folder.
 const PLUGINS: [&str; 2] = ["libstspiVastData.so", "libstspiVastDataMT.so"];
@@ -31,12 +31,12 @@ fn target_dir(root: &Path) -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::Other("cargo metadata names no target directory".to_owned()))
 }
 
-/// As the tests and the clients' checks build them: among those, nothing is built a second time.
+/// As the tests build them: among those, nothing is built a second time.
 fn build_tested(root: &Path) -> Result<PathBuf, Failure> {
-    let harness: &[&str] = &["--workspace", "--features", FEATURES, "--bin", "nbu-harness"];
+    step::build_as_tested(root, "nbu-harness")?;
     let plugins: &[&str] = &["-p", "stspi-vast-st", "-p", "stspi-vast-mt"];
     let wrapping: &[&str] = &["-p", "nbu-shim", "-p", "nbu-discard", "-p", "nbu-clock"];
-    for what in [harness, plugins, wrapping] {
+    for what in [plugins, wrapping] {
         step::run(step::cargo(root, &["build", "--locked"]).args(what))?;
     }
     Ok(target_dir(root)?.join("debug"))

@@ -1,8 +1,10 @@
 //! Running a command and saying what became of it.
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::thread::JoinHandle;
 
 /// The features that the workspace is checked with, separated by commas: all but `sdk`, which puts another header in place
 /// of ours. `cargo ci tidy` sees to it that none is missing.
@@ -66,6 +68,18 @@ fn shown(command: &Command) -> String {
     words.map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
+/// Builds a workspace program with the features that the tests build it with: by way of a test of its package, since what
+/// tests depend on beside it has a say in the features. Behind the tests nothing is built a second time.
+pub(crate) fn build_as_tested(root: &Path, program: &str) -> Result<(), Failure> {
+    let test = match program {
+        "vast-sim" => "world",
+        "nbu-harness" => "cli",
+        _ => return Err(Failure::Other(format!("no test is known that has {program} built"))),
+    };
+    let arguments = ["test", "--workspace", "--features", FEATURES, "--locked", "--no-run", "--test", test];
+    run(&mut cargo(root, &arguments))
+}
+
 /// Runs a command to its end, its output going where ours goes.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let text = shown(command);
@@ -86,5 +100,86 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, Failure> {
             Err(Failure::Other(format!("{text}: {}", said.trim())))
         }
         Err(error) => Err(Failure::Start { command: text, error }),
+    }
+}
+
+/// The same command with the lowest priority: what runs beside it hardly notices.
+pub(crate) fn politely(command: &Command) -> Command {
+    let mut polite = Command::new("nice");
+    polite.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
+    polite.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+        polite.env_remove(name);
+    }
+    if let Some(directory) = command.get_current_dir() {
+        polite.current_dir(directory);
+    }
+    polite
+}
+
+/// A command that runs while others do. What it writes to standard output is kept and shown when it ends; it is ended when
+/// nobody waits for it any more.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    text: String,
+    child: Child,
+    said: Option<JoinHandle<String>>,
+}
+
+impl Beside {
+    /// Starts it.
+    pub(crate) fn start(mut command: Command) -> Result<Self, Failure> {
+        let text = shown(&command);
+        let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut child = started.map_err(|error| Failure::Start { command: text.clone(), error })?;
+        println!("beside what follows: {text}");
+        let said = child.stdout.take().map(|output| std::thread::spawn(move || all(output)));
+        Ok(Self { text, child, said })
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        let status = self.child.wait();
+        let said = self.said.take().and_then(|reader| reader.join().ok()).unwrap_or_default();
+        println!("{}\nbeside what went before, done by now: {}", said.trim(), self.text);
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(Failure::Status { command: self.text.clone(), code: status.code() }),
+            Err(error) => Err(Failure::Start { command: self.text.clone(), error }),
+        }
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // One that was waited for has ended.
+        let _ = self.child.kill();
+    }
+}
+
+fn all(mut output: ChildStdout) -> String {
+    let mut bytes = Vec::new();
+    // What was read until an error is what there is to show.
+    let _ = output.read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_beside_has_its_own_verdict_surroundings_and_place() {
+        let shell = |script: &str| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script]).env("BESIDE", "7").env_remove("HOME").current_dir("/");
+            politely(&shell)
+        };
+        let right = "[ $BESIDE$HOME = 7 ] && [ $(pwd) = / ] && [ $(nice) = 19 ]";
+        assert!(Beside::start(shell(right)).and_then(Beside::finish).is_ok());
+        let failed = Beside::start(shell("exit 3")).and_then(Beside::finish);
+        assert!(matches!(failed, Err(Failure::Status { code: Some(3), .. })), "{failed:?}");
+        let missing = Beside::start(Command::new("/nonexistent/program"));
+        assert!(matches!(missing, Err(Failure::Start { .. })), "{missing:?}");
     }
 }
