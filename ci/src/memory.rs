@@ -9,7 +9,6 @@ use std::process::Command;
 
 use crate::clients;
 use crate::step::{self, FEATURES, Failure, cargo};
-use crate::test::test_threads;
 
 /// Also found: what is used after its function has returned.
 const OPTIONS: &str = "detect_stack_use_after_return=1:detect_leaks=1:strict_string_checks=1";
@@ -38,7 +37,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     let arguments = ["test", "--workspace", "--features", FEATURES, "--locked", "--test", "c_host"];
     let mut tests = cargo(root, &arguments);
     tests.env("OST_ASAN_PLUGINS", target.join(&machine).join("debug")).env("OST_ASAN_RUNTIME", runtime);
-    tests.env("RUST_TEST_THREADS", test_threads());
+    tests.env("RUST_TEST_THREADS", step::test_threads());
     step::run(tests.env("ASAN_OPTIONS", OPTIONS).args(["--", "--skip", NOT_THESE]))
 }
 

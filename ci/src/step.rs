@@ -48,6 +48,11 @@ impl Failure {
     }
 }
 
+/// Tests at a time: twice the processors, since many wait for a lease or a time limit that is as long as it is.
+pub(crate) fn test_threads() -> String {
+    (2 * std::thread::available_parallelism().map_or(1, usize::from)).to_string()
+}
+
 /// A cargo command in the workspace, with the surroundings of one that was typed.
 pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -45,7 +45,7 @@ const LONG: &str = "a_million_objects_start_in_bounded_time_and_memory";
 fn tests(root: &Path) -> Result<(), Failure> {
     let tests = |more: &[&str]| {
         let mut tests = cargo(root, &["test", "--workspace", "--features", FEATURES, "--locked"]);
-        tests.env("RUST_TEST_THREADS", test_threads()).args(more);
+        tests.env("RUST_TEST_THREADS", step::test_threads()).args(more);
         tests
     };
     step::run(&mut tests(&["--no-run"]))?;
@@ -70,11 +70,6 @@ fn components(root: &Path) -> Result<(), Failure> {
         })?;
     }
     Ok(())
-}
-
-/// Tests at a time: twice the processors, since many wait for a lease or a time limit that is as long as it is.
-pub(crate) fn test_threads() -> String {
-    (2 * std::thread::available_parallelism().map_or(1, usize::from)).to_string()
 }
 
 fn seconds(time: Duration) -> String {

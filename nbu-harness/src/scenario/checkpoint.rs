@@ -3,7 +3,7 @@
 use super::file::RestoreFile;
 use super::flows::Domain;
 use super::resolve::{Problem, restore_selection};
-use super::spec::RestoreStep;
+use super::step::RestoreStep;
 use super::values::{ByteSize, Milliseconds};
 use crate::nbu::CheckpointEvery;
 use schemars::JsonSchema;

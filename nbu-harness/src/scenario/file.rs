@@ -14,7 +14,8 @@ use super::flows::{
 use super::lifecycle::{SlpFile, SlpParameters};
 use super::media_server;
 use super::plugin_fault::PluginFaultFile;
-use super::spec::{EmbeddedCluster, ExternalCluster, FillStep, StorageServer};
+use super::step::FillStep;
+use super::storage::{EmbeddedCluster, ExternalCluster, StorageServer};
 use super::target::TargetFile;
 use super::values::{ByteSize, Milliseconds};
 use crate::nbu::{ForkPoint, HeaderOrder, OnCopyFailure, ScheduleType};

@@ -2,7 +2,7 @@
 
 use super::diagnostic::nearest;
 use super::resolve::Problem;
-use super::spec::BackupStep;
+use super::step::BackupStep;
 use super::values::{ByteSize, Comparison};
 use super::{Lsu, Scenario, TargetCluster};
 use crate::nbu::{DuplicateMethod, DuplicateRequest, FallBack, ScheduleType};

@@ -2,7 +2,7 @@
 
 use super::file::Policy;
 use super::resolve::Problem;
-use super::spec::BackupStep;
+use super::step::BackupStep;
 use crate::nbu::{MAX_INLINE_COPIES, OnCopyFailure};
 use serde::Serialize;
 use serde_saphyr::{Location, Spanned};

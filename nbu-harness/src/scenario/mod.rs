@@ -1,7 +1,7 @@
 //! Scenario files: a flow in NetBackup's own vocabulary, what to do in it and what to expect of it.
 //!
 //! A file is YAML. `file` has its keys exactly as they may be written, `spec` is the same with every default filled
-//! in and every reference resolved, and `diagnostic` says what is wrong with one, where, and what would be right.
+//! in and every reference resolved (`storage` and `step` are its largest parts), and `diagnostic` says what is wrong with one, where, and what would be right.
 
 mod checkpoint;
 mod clients;
@@ -21,6 +21,8 @@ mod resolve;
 mod schema;
 mod selections;
 mod spec;
+mod step;
+mod storage;
 mod target;
 mod topology;
 mod values;
@@ -45,9 +47,10 @@ pub use lifecycle::{SlpParameters, SlpSpec};
 pub use media_server::{ClockOffset, PluginSpec, ThreadModel};
 pub(crate) use needs::not_claimed;
 pub use schema::schema;
-pub use spec::{
-    BackupStep, Cluster, EmbeddedCluster, Etag, ExternalCluster, FillStep, Lsu, RestoreSelection,
-    RestoreStep, S3Scheme, Scenario, Step, StorageServer, StorageUnitSpec, Stream, StreamSource,
+pub use spec::{Scenario, Stream, StreamSource};
+pub use step::{BackupStep, FillStep, RestoreSelection, RestoreStep, Step};
+pub use storage::{
+    Cluster, EmbeddedCluster, Etag, ExternalCluster, Lsu, S3Scheme, StorageServer, StorageUnitSpec,
 };
 pub use target::TargetCluster;
 pub use values::{ByteSize, Comparator, Comparison, Milliseconds, Secret, TimeOfDay};

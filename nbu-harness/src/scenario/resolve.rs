@@ -6,7 +6,9 @@ use super::file::{
     Buffers, ClusterFile, LsuFile, Nbu, OrderFile, RestoreFile, ScenarioFile, StepFile, TimeoutsFile,
 };
 use super::flows::ChangeStep;
-use super::spec::{Cluster, EmbeddedCluster, Lsu, RestoreSelection, Scenario, Step};
+use super::spec::Scenario;
+use super::step::{RestoreSelection, Step};
+use super::storage::{Cluster, EmbeddedCluster, Lsu};
 use super::topology::Domain;
 use super::values::Milliseconds;
 use super::{

@@ -4,7 +4,7 @@ use super::Step;
 use super::file::LsuFile;
 use super::lifecycle::backs_up_to;
 use super::resolve::{self, Problem};
-use super::spec::{Cluster, EmbeddedCluster, Lsu, StorageServer, StorageUnitSpec};
+use super::storage::{Cluster, EmbeddedCluster, Lsu, StorageServer, StorageUnitSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
