@@ -136,8 +136,7 @@ pub fn attempt(
     let set_up = ran.as_ref().map(|_| ()).map_err(ToString::to_string);
     let (timeline, processes) = timeline.into_parts();
     let leaks = before.leaks(&processes);
-    let removed = removed.map_err(|error| format!("{} cannot be removed: {error}", path.display()));
-    let cleaned = removed.and(before.left_here());
+    let cleaned = cleaned_up(&path, removed, before.left_here());
     let phases = vec![
         phase(PhaseKind::SetUp, set_up, recorded.saturating_sub(Duration::from_millis(steps))),
         phase(PhaseKind::CleanUp, cleaned, after.saturating_sub(recorded)),
@@ -149,7 +148,31 @@ pub fn attempt(
     Ok(Attempt { run, phases, dir: path })
 }
 
+/// A clean-up is done when the working directory is gone and the harness is as it was; what is not so is said.
+fn cleaned_up(dir: &Path, removed: std::io::Result<()>, left: Result<(), String>) -> Result<(), String> {
+    let removed = removed.map_err(|error| format!("{} cannot be removed: {error}", dir.display()));
+    let said: Vec<String> = [removed, left].into_iter().filter_map(Result::err).collect();
+    if said.is_empty() { Ok(()) } else { Err(said.join("; ")) }
+}
+
 /// A new working directory below `base`.
 pub(super) fn work_dir(base: &Path, keep: bool) -> std::io::Result<tempfile::TempDir> {
     tempfile::Builder::new().prefix("nbu-harness-").disable_cleanup(keep).tempdir_in(base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clean_up_says_all_that_is_left() {
+        let cleaned = |removed, left| cleaned_up(Path::new("/w"), removed, left);
+        let refused = || Err(std::io::ErrorKind::PermissionDenied.into());
+        let thread = || Err("the harness itself left thread 7".to_owned());
+        assert_eq!(cleaned(Ok(()), Ok(())), Ok(()));
+        assert_eq!(cleaned(refused(), Ok(())), Err("/w cannot be removed: permission denied".into()));
+        assert_eq!(cleaned(Ok(()), thread()), thread());
+        let both = "/w cannot be removed: permission denied; the harness itself left thread 7";
+        assert_eq!(cleaned(refused(), thread()), Err(both.into()));
+    }
 }
