@@ -54,8 +54,8 @@ pub enum Command {
     /// Measure backup and restore rates as ratios to plain HTTP in the same run.
     #[command(after_help = EXIT_CODES)]
     Bench(BenchArgs),
-    /// Show that every check of the certification can fail: on a plug-in with the defect that it is there to find, or, where
-    /// its cause lies in the harness, on what was seen with one thing altered.
+    /// Show that every check of the certification can fail: on a plug-in with the defect that it is there to find, and, where
+    /// it judges the harness too, on what was seen with one thing altered.
     #[command(after_help = EXIT_CODES)]
     Prove(super::prove::ProveArgs),
     /// Make the calls of a recorded run again, on any plug-in, and compare.
