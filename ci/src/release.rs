@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::clients;
 use crate::step::{self, Failure};
 
 /// The two plug-ins, as they lie in a target folder.
@@ -17,18 +18,7 @@ fn build(root: &Path) -> Result<PathBuf, Failure> {
         arguments.extend(["-p", package]);
     }
     step::run(&mut step::cargo(root, &arguments))?;
-    Ok(target_dir(root)?.join("release"))
-}
-
-/// The target folder, wherever the user's settings put it.
-fn target_dir(root: &Path) -> Result<PathBuf, Failure> {
-    let text = step::output(&mut step::cargo(root, &["metadata", "--format-version", "1", "--no-deps"]))?;
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&text).map_err(|e| Failure::Other(format!("cargo metadata: {e}")))?;
-    metadata["target_directory"]
-        .as_str()
-        .map(PathBuf::from)
-        .ok_or_else(|| Failure::Other("cargo metadata names no target directory".to_owned()))
+    Ok(clients::target(root)?.join("release"))
 }
 
 /// As the tests build them: among those, nothing is built a second time.
@@ -39,7 +29,7 @@ fn build_tested(root: &Path) -> Result<PathBuf, Failure> {
     for what in [plugins, wrapping] {
         step::run(step::cargo(root, &["build", "--locked"]).args(what))?;
     }
-    Ok(target_dir(root)?.join("debug"))
+    Ok(clients::target(root)?.join("debug"))
 }
 
 fn harness(root: &Path, folder: &Path, subcommand: &str, arguments: &[String]) -> Result<(), Failure> {

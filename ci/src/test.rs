@@ -31,7 +31,8 @@ const STEPS: [Step; 12] = [
     (THROUGHPUT, |root| step::run(throughput(root).args(["--", "--gate"]))),
 ];
 
-/// A step that waits more than it works, and the one behind it, which is mostly a build: that is done meanwhile.
+/// A step that leaves a processor idle time and again, and the one behind it, which is mostly a build: as much of that as
+/// there is room for is done meanwhile.
 const CERTIFICATION: &str = "certification";
 const THROUGHPUT: &str = "throughput";
 

@@ -1,6 +1,6 @@
 //! What a plug-in with such a defect leaves on the machine when its process has ended.
 
-use std::{env, fs};
+use std::{env, fs, io};
 
 use nbu_trace::orders;
 
@@ -13,8 +13,9 @@ const FORGOTTEN: libc::c_uint = 600;
 pub(crate) fn process() {
     // SAFETY: the child makes system calls only, all of them safe after a fork of a process with threads, and never
     // returns.
-    unsafe {
-        if libc::fork() == 0 {
+    let forked = unsafe {
+        let forked = libc::fork();
+        if forked == 0 {
             // What is open would keep peers of this process waiting for its end.
             libc::close_range(0, libc::c_uint::MAX, 0);
             libc::setsid();
@@ -23,6 +24,10 @@ pub(crate) fn process() {
                 libc::pause();
             }
         }
+        forked
+    };
+    if forked < 0 {
+        eprintln!("nbu-shim: no process is left: {}", io::Error::last_os_error());
     }
 }
 
