@@ -148,7 +148,7 @@ struct Server {
     send: Sender<Happened>,
     /// What the owner of an active job shall do.
     stops: BTreeMap<u64, Arc<AtomicU8>>,
-    /// Multiplexed groups, as long as one of their backups runs.
+    /// Multiplexed groups, until the images of all their backups are open or over.
     groups: BTreeMap<u64, Arc<Group>>,
     watchers: Vec<Sender<News>>,
     goal: Option<(Until, Sender<Reply>)>,

@@ -56,8 +56,8 @@ impl Server {
     /// The multiplexed group of a backup, if it is in one.
     fn group(&mut self, request: &JobRequest) -> Option<Arc<Group>> {
         let JobRequest::Backup(BackupRequest { multiplexed: Some(group), .. }) = request else { return None };
-        // One whose first backups have ended before its last is started still has to know of them.
-        self.groups.retain(|number, running| *number == group.number || Arc::strong_count(running) > 1);
+        // One that is not whole has backups that are still to be started: they have to find what the others did.
+        self.groups.retain(|_, other| other.whole().is_none());
         let group_of = self.groups.entry(group.number).or_insert_with(|| Arc::new(Group::of(*group)));
         Some(Arc::clone(group_of))
     }
