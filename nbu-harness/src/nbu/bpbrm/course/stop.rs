@@ -44,10 +44,16 @@ impl Course {
                 // Its death is no news then: the job has ended for the reason that it was to stop for.
                 self.mover_put_down =
                     self.movers.iter().chain([&self.reader]).any(|hand| hand.process.is_some());
+                let mut stuck = Vec::new();
                 for process in self.running() {
                     owner.info(process.name(), process.id(), "did not stop in time and is killed");
                     process.signal(Signal::KILL);
+                    stuck.push(process.name());
                 }
+                // Who hangs says nothing, and who waited for it only that the connection broke: of the two, this is
+                // what happened, whichever of them runs out of time first.
+                let what = format!("{} did not stop in time", stuck.join(" and "));
+                self.causes.push((Rank::Silence, Cause::new(code::TIMED_OUT, what)));
                 // Once is enough: a killed process closes its connection.
                 self.stopping = Some(Instant::now() + grace);
             }
@@ -95,4 +101,68 @@ impl Course {
 /// How bptm is to give up: without nbjm the job may be tried again elsewhere already, under the same names.
 pub(super) fn give_up(owner: &mut Owner) -> ToMover {
     if owner.wish() == Wish::Abandoned { ToMover::Leave } else { ToMover::Abort }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+    use crate::nbu::bpbrm::course::Conduct;
+    use crate::nbu::bpbrm::owner::tests::owner;
+    use crate::nbu::process::message::{ClientReport, FromClient, FromMover};
+
+    /// A job that has nothing to say to its processes.
+    struct Silent;
+
+    impl Conduct for Silent {
+        fn client_says(&mut self, _: &mut Owner, _: FromClient) -> Result<(), Cause> {
+            Ok(())
+        }
+
+        fn mover_says(&mut self, _: &mut Owner, _: FromMover) -> Result<Option<ToMover>, Cause> {
+            Ok(None)
+        }
+
+        fn client_ended(&mut self, _: usize, _: &ClientReport) -> Result<Option<ToMover>, Cause> {
+            Ok(None)
+        }
+
+        fn files(&self) -> u64 {
+            0
+        }
+    }
+
+    /// A program whose bptm takes orders and follows none, and whose bpbkar ends with this report. A shell writes it: a
+    /// descriptor of this process would be open in whatever other tests start meanwhile, and the program busy.
+    fn write_program(path: &Path, report: ClientReport) {
+        let said = serde_json::to_string(&FromClient::Done(report)).unwrap();
+        assert!(!said.contains('\''), "{said}");
+        let program =
+            format!("#!/bin/sh\ncase $1 in bptm) exec cat >/dev/null;; *) echo '{said}' >&0;; esac\n");
+        let written = Command::new("/bin/sh")
+            .args(["-c", "printf %s \"$1\" >\"$0\" && chmod +x \"$0\"", path.to_str().unwrap(), &program])
+            .status()
+            .unwrap();
+        assert!(written.success(), "{written}");
+    }
+
+    /// The status of a job whose bpbkar ends with `status`, and whose bptm never stops.
+    fn status_with_a_stuck_bptm(status: i32) -> i32 {
+        let (_dir, mut owner, _nbjm) = owner();
+        owner.installation.timeouts.stop_timeout_ms = 1;
+        write_program(&owner.installation.exe, ClientReport { status, ..ClientReport::default() });
+        let (bptm, bpbkar) = (owner.start("bptm", None).unwrap(), owner.start("bpbkar", None).unwrap());
+        let cause = Course::new(Some(bpbkar), bptm, None).run(&mut owner, &mut Silent).unwrap_err();
+        let log = owner.result.log.join("\n");
+        assert!(log.contains("did not stop in time and is killed"), "{log}");
+        cause.status
+    }
+
+    #[test]
+    fn a_stuck_bptm_explains_a_broken_connection_and_nothing_else() {
+        assert_eq!(status_with_a_stuck_bptm(code::SOCKET_WRITE), code::TIMED_OUT);
+        assert_eq!(status_with_a_stuck_bptm(code::INVALID_PARAMETER), code::INVALID_PARAMETER);
+    }
 }
