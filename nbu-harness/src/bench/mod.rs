@@ -251,6 +251,7 @@ impl Bench {
             multiplexed: None,
             collect_tir: false,
             earlier_tries: 0,
+            retention_seconds: None,
         }
     }
 

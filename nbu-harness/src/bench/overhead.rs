@@ -137,6 +137,7 @@ fn measure(
         multiplexed: None,
         collect_tir: false,
         earlier_tries: 0,
+        retention_seconds: None,
     };
     let started = Instant::now();
     let result = backup(installation, &request, &mut |_| {

@@ -25,8 +25,18 @@ pub(super) const VERBS: &[Verb] = &[Verb {
     run: list,
 }];
 
-/// No image expires by itself yet.
-const NEVER: u32 = 2_147_483_647;
+/// The time at which what is kept for ever expires.
+const NEVER: u64 = 2_147_483_647;
+
+/// When something expires, as a number.
+fn expiration(at: Option<u64>) -> String {
+    at.unwrap_or(NEVER).to_string()
+}
+
+/// When something expires, for people.
+fn expires(at: Option<u64>, format: &str) -> String {
+    at.map_or_else(|| "INFINITY".to_owned(), |at| time(at, format))
+}
 
 impl From<CatalogError> for CommandError {
     fn from(error: CatalogError) -> Self {
@@ -41,14 +51,15 @@ impl From<CatalogError> for CommandError {
 
 fn list(context: &Context, given: &Given) -> Result<String, CommandError> {
     let home = context.existing()?;
-    let (catalog, database) = (Catalog::open(home)?, context.emm()?.read()?);
+    let (catalog, emm) = (Catalog::open(home)?, context.emm()?);
+    let (database, settings) = (emm.read()?, emm.settings()?);
     let images = match given.value("-backupid") {
         Some(id) => catalog.image(id)?.into_iter().collect(),
         None => catalog.images()?,
     };
     let mut images: Vec<_> = images
         .iter()
-        .map(|image| facts(image, &database))
+        .map(|image| facts(image, &database, &settings))
         .filter(|image| given.value("-client").is_none_or(|name| name == image.client))
         .filter(|image| given.value("-policy").is_none_or(|name| name == image.policy))
         .collect();
@@ -84,10 +95,11 @@ const IMAGE: &[Field<ImageFacts>] = &[
     ("creator", |_| "root".into()),
     ("sched_label", |i| i.schedule.clone()),
     ("sched_type", |i| i.schedule_type.code().to_string()),
-    ("retention", |_| "0".into()),
+    ("retention", |i| i.retention_level.to_string()),
     ("backup_time", |i| i.backup_time.to_string()),
     ("elapsed", |_| "0".into()),
-    ("expiration", |_| NEVER.to_string()),
+    // That of the first copy to expire.
+    ("expiration", |i| expiration(i.expires)),
     ("compression", |_| "0".into()),
     ("encryption", |_| "0".into()),
     ("kbytes", |i| i.kbytes.to_string()),
@@ -150,9 +162,9 @@ const FRAGMENT: &[Field<Fragment>] = &[
     ("device_written_on", |_| "-1".into()),
     ("f_flags", |_| "0".into()),
     ("media_descriptor", |f| f.copy.volume.clone()),
-    ("expiration", |_| NEVER.to_string()),
+    ("expiration", |f| expiration(f.copy.expires)),
     ("mpx", |_| "0".into()),
-    ("retention", |_| "0".into()),
+    ("retention", |f| f.copy.retention_level.to_string()),
     ("checkpoint", |_| "0".into()),
     ("resume_nbr", |_| "0".into()),
     ("media_seq", |_| "0".into()),
@@ -186,6 +198,9 @@ fn lines(image: &ImageFacts) -> String {
     text
 }
 
+/// A time with its day of the week.
+const DATE: &str = "%a %b %e %Y %H:%M:%S";
+
 /// A time as NetBackup prints it, in the zone of the environment.
 fn time(seconds: u64, format: &str) -> String {
     let at = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
@@ -203,11 +218,9 @@ fn labels(image: &ImageFacts) -> String {
     line("Policy", image.policy.clone());
     line("Sched Label", image.schedule.clone());
     line("Schedule Type", format!("{} ({})", image.schedule_type, image.schedule_type.code()));
-    line(
-        "Backup Time",
-        format!("{} ({})", time(image.backup_time, "%a %b %e %Y %H:%M:%S"), image.backup_time),
-    );
-    line("Expiration Time", format!("INFINITY ({NEVER})"));
+    line("Backup Time", format!("{} ({})", time(image.backup_time, DATE), image.backup_time));
+    let expires = format!("{} ({})", expires(image.expires, DATE), expiration(image.expires));
+    line("Expiration Time", expires);
     line("Kilobytes", image.kbytes.to_string());
     line("Number of Files", image.files.to_string());
     line("Number of Copies", image.copies.len().to_string());
@@ -243,7 +256,7 @@ fn table(images: &[ImageFacts]) -> String {
             text,
             "{:<16}  {:<10} {:>8} {:>12}  N  {:<24}  {}",
             time(image.backup_time, "%m/%d/%Y %H:%M"),
-            "INFINITY",
+            expires(image.expires, "%m/%d/%Y"),
             image.files,
             image.kbytes,
             image.schedule_type,

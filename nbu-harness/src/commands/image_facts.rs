@@ -1,7 +1,7 @@
 //! An image as commands print it: the catalogue's record and where the database of the media manager has its storage.
 //! Of the commands, only this module knows where the record has what.
 
-use crate::emm::Database;
+use crate::emm::{Database, Settings};
 use crate::jobs_db::ScheduleType;
 use crate::nbu::{self, CopyRecord, ImageRecord};
 
@@ -26,6 +26,10 @@ pub(super) struct ImageFacts {
     pub(super) status: i32,
     /// The copy that is read when nobody names another.
     pub(super) primary_copy: u32,
+    /// When its first copy expires; none: never.
+    pub(super) expires: Option<u64>,
+    /// Retention level of that copy.
+    pub(super) retention_level: usize,
     pub(super) copies: Vec<CopyFacts>,
 }
 
@@ -42,12 +46,18 @@ pub(super) struct CopyFacts {
     pub(super) block_size: u32,
     /// When the storage lets it go again, in seconds since the epoch; 0 when it is not locked.
     pub(super) unlock_time: u64,
+    /// When it expires, in seconds since the epoch; none: never.
+    pub(super) expires: Option<u64>,
+    pub(super) retention_level: usize,
     /// Number and KiB of each fragment.
     pub(super) fragments: Vec<(u32, u64)>,
 }
 
 /// What there is to print of an image.
-pub(super) fn facts(image: &ImageRecord, database: &Database) -> ImageFacts {
+pub(super) fn facts(image: &ImageRecord, database: &Database, settings: &Settings) -> ImageFacts {
+    let copies: Vec<CopyFacts> =
+        image.copies.iter().map(|one| copy(one, image.backup_time, database, settings)).collect();
+    let first = copies.iter().min_by_key(|copy| copy.expires.unwrap_or(u64::MAX));
     ImageFacts {
         backup_id: image.backup_id.clone(),
         client: image.client.clone(),
@@ -66,11 +76,13 @@ pub(super) fn facts(image: &ImageRecord, database: &Database) -> ImageFacts {
         files: image.files,
         status: image.status,
         primary_copy: image.primary_copy,
-        copies: image.copies.iter().map(|one| copy(one, database)).collect(),
+        expires: first.and_then(|copy| copy.expires),
+        retention_level: first.map_or(0, |copy| copy.retention_level),
+        copies,
     }
 }
 
-fn copy(one: &CopyRecord, database: &Database) -> CopyFacts {
+fn copy(one: &CopyRecord, backup_time: u64, database: &Database, settings: &Settings) -> CopyFacts {
     let (storage_server, lsu) = (one.storage_server.as_str(), one.lsu.as_str());
     let mut pools = database.disk_pools().iter().filter(|pool| pool.storage_server == storage_server);
     let (pool, media_id) = pools
@@ -85,6 +97,10 @@ fn copy(one: &CopyRecord, database: &Database) -> CopyFacts {
         host: server.map_or("*NULL*", |server| server.media_server.as_str()).to_owned(),
         block_size: one.buffer_size,
         unlock_time: one.unlock_time.unwrap_or(0),
+        expires: one.expires,
+        retention_level: settings
+            .level_of(one.expires.map(|at| at.saturating_sub(backup_time)))
+            .unwrap_or_default(),
         fragments: one.fragments.iter().map(|fragment| (fragment.number, fragment.kbytes())).collect(),
     }
 }

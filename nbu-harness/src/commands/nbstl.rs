@@ -126,7 +126,7 @@ fn list(context: &Context, given: &Given) -> Result<String, CommandError> {
 
 /// The level with a retention, and how long that is.
 fn retention(seconds: Option<u64>, settings: &Settings) -> String {
-    let level = settings.retention_levels.iter().position(|known| *known == seconds);
+    let level = settings.level_of(seconds);
     let level = level.map_or("*".to_owned(), |level| level.to_string());
     let span = seconds.map_or("infinity".to_owned(), |seconds| format!("{} days", seconds / 86_400));
     format!("{level} ({span})")

@@ -95,6 +95,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The retention level that keeps a backup for so many seconds, or for ever; none if no level does.
+    pub fn level_of(&self, seconds: Option<u64>) -> Option<usize> {
+        self.retention_levels.iter().position(|known| *known == seconds)
+    }
+
     /// The flags of a storage server with these capabilities.
     pub fn flags_for(&self, capabilities: &[u32]) -> Vec<String> {
         self.flags

@@ -336,6 +336,8 @@ const fn globals(of: &GlobalAttributes) -> Globals {
             None => None,
             Some(interval) => Some(interval.0 / 1000),
         },
+        image_cleanup_interval: of.image_cleanup_interval.0 / 1000,
+        image_expiry_dependency_check: of.image_expiry_dependency_check,
     }
 }
 
@@ -358,6 +360,7 @@ pub(super) fn schedules(of: &[ScheduleSpec]) -> Vec<Schedule> {
             })
             .collect(),
         media_multiplexing: one.media_multiplexing,
+        retention: one.retention.map(|time| time.0 / 1000),
     };
     of.iter().map(schedule).collect()
 }

@@ -7,7 +7,7 @@ use super::sources::Prepared;
 use crate::nbu::order::JobRequest;
 use crate::nbu::{
     Catalog, CleanupRequest, DuplicateRequest, ImportPhase, ImportRequest, ReplicaImportRequest,
-    ReplicateRequest, SyntheticRequest,
+    ReplicateRequest, ScheduleType, SyntheticRequest,
 };
 use crate::primary::Submission;
 use crate::scenario::{Domain as Side, DuplicateStep, ImportReplicasStep, ImportStep, SyntheticStep};
@@ -27,6 +27,7 @@ impl Jobs<'_> {
         step: SyntheticStep,
         prepared: &[Prepared],
     ) -> Result<Made, SetupError> {
+        let retention = self.schedule(ScheduleType::Full).retention;
         let streams = prepared.iter().zip(&self.scenario.streams);
         let jobs = streams.map(|(stream, of)| {
             let request = JobRequest::Synthetic(SyntheticRequest {
@@ -38,6 +39,7 @@ impl Jobs<'_> {
                 storage_unit: nowhere(),
                 optimized: step.optimized,
                 fall_back: step.fall_back,
+                retention_seconds: retention,
             });
             let name = format!("synthetic full, {}", stream.facts.source);
             self.asked(self.scenario.policy_storage.clone(), stream.facts.number, name, request)
@@ -165,7 +167,13 @@ impl Jobs<'_> {
         step: ImportReplicasStep,
     ) -> Result<(), SetupError> {
         let unit = &self.scenario.units[step.unit];
-        let request = ReplicaImportRequest { job_id: 0, storage_unit: nowhere(), events: None, slp: None };
+        let request = ReplicaImportRequest {
+            job_id: 0,
+            storage_unit: nowhere(),
+            events: None,
+            slp: None,
+            retention_seconds: None,
+        };
         let name = format!("events of LSU {}", unit.lsu);
         let job = self.asked(unit.label.clone(), 0, name, JobRequest::ImportReplicas(request));
         let results = self.run_in(Side::Target, step_index, vec![job])?;
@@ -190,7 +198,7 @@ impl Jobs<'_> {
                 method: step.method,
                 fall_back: step.fall_back,
                 extent_bytes: step.extent.0,
-                lifecycle_operation: None,
+                lifecycle: None,
                 again: false,
             });
             // It reads and writes: two I/O streams.

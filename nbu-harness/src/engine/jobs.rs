@@ -43,6 +43,8 @@ pub(super) struct BackupOutcome {
     pub(super) changed: Vec<ChangedFile>,
     /// What resumed restores gave.
     pub(super) restored: RestoreOutcome,
+    /// Ids of backups that were deleted, since their retention was over.
+    pub(super) gone: BTreeSet<String>,
 }
 
 /// All jobs of a run.
@@ -136,7 +138,7 @@ impl<'a> Jobs<'a> {
     }
 
     /// The schedule that a backup by hand belongs to: the policy's own for that, or one of the type.
-    fn schedule(&self, kind: ScheduleType) -> Schedule {
+    pub(super) fn schedule(&self, kind: ScheduleType) -> Schedule {
         let own = self.policy.schedules.iter().find(|one| one.name == self.scenario.schedule);
         let of_type = || self.policy.schedules.iter().find(|one| one.kind == kind);
         let found = own.filter(|one| one.kind == kind).or_else(of_type).cloned();
@@ -146,6 +148,7 @@ impl<'a> Jobs<'a> {
             frequency: 0,
             windows: Vec::new(),
             media_multiplexing: 1,
+            retention: None,
         })
     }
 
@@ -257,8 +260,9 @@ impl<'a> Jobs<'a> {
                 images.push(ImageFacts { stream: job.stream, image, made: job.result.images.clone() });
             }
         }
+        let gone = gone(&results);
         self.records.extend(results);
-        Ok(BackupOutcome { made, images, changed, restored })
+        Ok(BackupOutcome { made, images, changed, restored, gone })
     }
 
     /// A job about a backup, for nbjm.
@@ -325,13 +329,7 @@ impl<'a> Jobs<'a> {
             self.about(backup, backup.backup_id.clone(), request)
         });
         let results = self.run_in(step.domain, step_index, jobs.collect())?;
-        let catalog = self.catalog(step.domain)?;
-        let mut gone = BTreeSet::new();
-        for job in results.iter().filter(|job| job.result.kind == JobKind::ImageCleanup) {
-            if catalog.image(&job.result.backup_id)?.is_none() {
-                gone.insert(job.result.backup_id.clone());
-            }
-        }
+        let gone = gone(&results);
         self.records.extend(results);
         Ok(gone)
     }
@@ -351,6 +349,12 @@ pub(super) fn chosen(backups: &[Backup], images: ImageChoice) -> impl Iterator<I
             }
         })
         .map(|(_, backup)| backup)
+}
+
+/// The backups that image cleanup has taken out of the catalogue, with their last copies.
+fn gone(results: &[JobRecord]) -> BTreeSet<String> {
+    let cleanups = results.iter().filter(|job| job.result.kind == JobKind::ImageCleanup);
+    cleanups.flat_map(|job| job.result.processed.iter().cloned()).collect()
 }
 
 /// The storage of a job that has not been given any yet.

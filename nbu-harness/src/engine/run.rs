@@ -273,6 +273,7 @@ impl Runner<'_> {
 
     fn backed_up(&mut self, outcome: BackupOutcome, record: &mut StepRecord) {
         self.backups.extend(outcome.made);
+        self.backups.retain(|backup| !outcome.gone.contains(&backup.backup_id));
         (record.full, record.single) = (outcome.restored.full, outcome.restored.single);
         if !self.scenario.copies.is_one() {
             let count = |facts: &ImageFacts| (facts.image.backup_id.clone(), facts.image.copies.len() as u64);

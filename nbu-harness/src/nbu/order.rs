@@ -91,6 +91,24 @@ impl JobRequest {
         }
     }
 
+    /// How long what it makes is kept, in seconds; none for ever, or when it makes no backup.
+    pub(crate) const fn retention(&self) -> Option<u64> {
+        match self {
+            Self::Backup(request) => request.retention_seconds,
+            Self::Synthetic(request) => request.retention_seconds,
+            _ => None,
+        }
+    }
+
+    /// Tells a backup how long it is kept; other jobs have nothing to keep, or know.
+    pub(crate) const fn set_retention(&mut self, seconds: Option<u64>) {
+        match self {
+            Self::Backup(request) => request.retention_seconds = seconds,
+            Self::Synthetic(request) => request.retention_seconds = seconds,
+            _ => {}
+        }
+    }
+
     /// Tells a backup where the copies go that it makes beside its first one.
     pub(crate) fn assign_copies(&mut self, further: Vec<StorageUnit>) {
         if let Self::Backup(BackupRequest { inline: Some(inline), .. }) = self {

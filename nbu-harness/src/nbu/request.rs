@@ -73,6 +73,9 @@ pub struct BackupRequest {
     /// How many tries of this job came before. What they left is deleted before anything is written.
     #[serde(default)]
     pub earlier_tries: u32,
+    /// How long its copies are kept after the backup, in seconds; none: until somebody expires them.
+    #[serde(default)]
+    pub retention_seconds: Option<u64>,
 }
 
 impl BackupRequest {
@@ -259,10 +262,9 @@ pub struct DuplicateRequest {
     /// Bytes that an extent copy asks for at a time (default 262 144, as NetBackup); a multiple of 512.
     #[serde(default = "DuplicateRequest::default_extent")]
     pub extent_bytes: u64,
-    /// Number of the operation of a storage lifecycle policy that asks for the copy, from 1: an image has one copy of
-    /// each.
+    /// What a storage lifecycle policy asks for with the copy; none: it is made by hand, and kept as long as its source.
     #[serde(default)]
-    pub lifecycle_operation: Option<u32>,
+    pub lifecycle: Option<LifecycleCopy>,
     /// Another job of that operation may have left something: it is deleted before anything is written.
     #[serde(default)]
     pub again: bool,
@@ -273,6 +275,15 @@ impl DuplicateRequest {
     pub const fn default_extent() -> u64 {
         256 << 10
     }
+}
+
+/// A copy of a storage lifecycle policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifecycleCopy {
+    /// Number of the operation that asks for it, from 1: an image has one copy of each.
+    pub operation: u32,
+    /// How long it is kept after the backup, in seconds; none: until somebody expires it.
+    pub retention_seconds: Option<u64>,
 }
 
 /// How a duplication moves data.
@@ -323,6 +334,9 @@ pub struct SyntheticRequest {
     /// When a normal synthetic backup takes the place of an optimized one.
     #[serde(default)]
     pub fall_back: FallBack,
+    /// How long it is kept after the backup, in seconds; none: until somebody expires it.
+    #[serde(default)]
+    pub retention_seconds: Option<u64>,
 }
 
 /// An import job: takes what is on the storage into the catalogue.
@@ -390,6 +404,9 @@ pub struct ReplicaImportRequest {
     /// The storage lifecycle policy that they name; none: nobody looks.
     #[serde(default)]
     pub slp: Option<String>,
+    /// How long they are kept after the backup, in seconds; none: until somebody expires them.
+    #[serde(default)]
+    pub retention_seconds: Option<u64>,
 }
 
 /// A job of nbstserv: one operation of a storage lifecycle policy, done for a batch of images, one after the other.
@@ -407,6 +424,9 @@ pub struct LifecycleRequest {
     pub replicates: bool,
     /// The images.
     pub backup_ids: Vec<String>,
+    /// How long the copies are kept after the backup, in seconds; none: until somebody expires them.
+    #[serde(default)]
+    pub retention_seconds: Option<u64>,
     /// Another job has tried it for some of them before: what is left of that is deleted first.
     pub again: bool,
     /// Where copies go; of a replication a unit of the storage server that the images are on.

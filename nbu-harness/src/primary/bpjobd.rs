@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::job::Job;
+use crate::emm::{Emm, Settings};
 use crate::jobs_db::{
     Change, Controls, Fields, Job as Known, JobState, JobType, JobUpdate, JobsDb, JobsDbError, NewJob,
     PolicyType, Progress, ScheduleType, Subtype,
@@ -16,13 +17,16 @@ use crate::nbu::{self, JobEvent, JobKind, status_text};
 #[derive(Debug)]
 pub(super) struct Bpjobd {
     db: JobsDb,
+    settings: Settings,
 }
 
 impl Bpjobd {
     /// Opens the jobs database of the home. What it is told survives the death of the primary; after a power failure it
     /// is told again.
     pub(super) fn open(home: &Path) -> Result<Self, JobsDbError> {
-        Ok(Self { db: JobsDb::open(home)?.unsynced() })
+        // A file of settings that cannot be read is what the commands complain about.
+        let settings = Emm::open(home).and_then(|emm| emm.settings()).unwrap_or_default();
+        Ok(Self { db: JobsDb::open(home)?.unsynced(), settings })
     }
 
     /// Makes what the database has of a job what the table says.
@@ -31,7 +35,7 @@ impl Bpjobd {
         let changes = if let Some(changes) = self.db.look(job.id, lacks)? {
             changes
         } else {
-            match self.db.submit_numbered(job.id, job.submitted, new_job(job, kbytes_last)) {
+            match self.db.submit_numbered(job.id, job.submitted, new_job(job, kbytes_last, &self.settings)) {
                 // It was there, and an administrator has cleaned it away.
                 Err(JobsDbError::TakenId(..)) if job.state == JobState::Done => return Ok(()),
                 submitted => submitted?,
@@ -83,7 +87,7 @@ impl Bpjobd {
 }
 
 /// What is known of a job when it is submitted.
-fn new_job(job: &Job, kbytes_last: u64) -> NewJob {
+fn new_job(job: &Job, kbytes_last: u64, settings: &Settings) -> NewJob {
     let common = NewJob {
         job_type: job_type(job.kind),
         primary: super::PRIMARY.to_owned(),
@@ -95,6 +99,8 @@ fn new_job(job: &Job, kbytes_last: u64) -> NewJob {
         ..NewJob::default()
     };
     let Some(asked) = &job.submission else { return common };
+    let retention = asked.request.retention();
+    let level = settings.level_of(retention).filter(|_| job.kind == JobKind::Backup).unwrap_or_default();
     NewJob {
         subtype: if asked.window_closes.is_some() { Subtype::Scheduled } else { Subtype::Immediate },
         policy: asked.policy.clone(),
@@ -108,6 +114,8 @@ fn new_job(job: &Job, kbytes_last: u64) -> NewJob {
         client: asked.client.clone(),
         storage_unit: asked.storage.clone(),
         priority: i32::try_from(asked.priority).unwrap_or(i32::MAX),
+        retention_level: u8::try_from(level).unwrap_or(u8::MAX),
+        retention_seconds: retention.unwrap_or_default(),
         kbytes_last,
         stream: u32::try_from(asked.stream).unwrap_or(u32::MAX),
         ..common

@@ -95,6 +95,11 @@ pub struct Globals {
     /// How old the known state of a disk volume may be before a job is given one; none = volumes are not polled and
     /// taken to be up.
     pub poll_interval: Option<u64>,
+    /// Time between two image cleanups (default 12 h, from memory of the product: not verified).
+    pub image_cleanup_interval: u64,
+    /// Whether image cleanup leaves a backup that later incremental ones need (`IMAGE_EXPIRY_DEPENDENCY_CHECK`; on by
+    /// default since NetBackup 10.3). Expiry by hand never looks.
+    pub image_expiry_dependency_check: bool,
 }
 
 impl Default for Globals {
@@ -107,6 +112,8 @@ impl Default for Globals {
             job_silence_ms: 2 * 3600 * 1000,
             max_jobs_per_client: 0,
             poll_interval: None,
+            image_cleanup_interval: 12 * 3600,
+            image_expiry_dependency_check: true,
         }
     }
 }
@@ -268,6 +275,10 @@ pub struct Schedule {
     /// `Media multiplexing`: how many of its backups are written as one multiplexed backup; 1 = none.
     #[serde(default = "not_multiplexed")]
     pub media_multiplexing: u32,
+    /// `Retention`: how long its backups are kept after they were made; none = until somebody expires them. A storage
+    /// lifecycle policy has its own.
+    #[serde(default)]
+    pub retention: Option<u64>,
 }
 
 pub(super) const fn not_multiplexed() -> u32 {

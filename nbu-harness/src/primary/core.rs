@@ -53,6 +53,8 @@ pub(crate) struct Core {
     pub(super) nbstserv: Nbstserv,
     /// When nbstserv looked at its images last, and nbrmms for events.
     pub(super) looked: (u64, u64),
+    /// When image cleanup looked for what has expired last.
+    pub(super) cleaned: u64,
     /// Disk volumes that are being asked for their events.
     pub(super) asked_events: BTreeSet<String>,
     pub(super) images_changed: bool,
@@ -65,6 +67,7 @@ impl Core {
             last_backup_time: BTreeMap::new(),
             next_id: config.first_job_id,
             looked: (config.clock_start, config.clock_start),
+            cleaned: config.clock_start,
             config,
             jobs: BTreeMap::new(),
             volumes: BTreeMap::new(),
@@ -143,6 +146,7 @@ impl Core {
                 }
             }
             Input::Volume { name, up } => self.volumes.entry(name).or_default().admin_up = up,
+            Input::Expired(copies) => self.expired(copies, &mut effects),
             Input::Restarted => self.restarted(&mut effects),
         }
         self.allocate(&mut effects);
@@ -152,7 +156,7 @@ impl Core {
         effects
     }
 
-    /// When something happens by itself next; none when nothing does.
+    /// When something happens by itself next, beside image cleanup; none when nothing does.
     pub(crate) fn next_timer(&self) -> Option<u64> {
         let jobs = self.jobs.values().filter_map(|job| job.timer);
         let windows = self.jobs.values().filter(|job| job.state == JobState::Queued);
@@ -190,6 +194,7 @@ impl Core {
             self.submit(submissions, effects);
         }
         self.look_after_images(effects);
+        self.clean_up_images(effects);
     }
 
     fn ended(&mut self, id: u64, ended: &Ended, effects: &mut Vec<Effect>) {

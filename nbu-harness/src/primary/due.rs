@@ -120,6 +120,7 @@ pub(crate) fn submissions(
                 multiplexed: None,
                 collect_tir: policy.collect_tir,
                 earlier_tries: 0,
+                retention_seconds: schedule.retention,
             }),
             policy: policy.name.clone(),
             client: of.client.clone(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
+use super::expiry::ExpiredCopy;
 use super::job::Submission;
 use super::nbstserv::ToldEvent;
 use crate::nbu::order::JobRequest;
@@ -87,6 +88,8 @@ pub(crate) enum Input {
     MediaServer { name: String, up: bool },
     /// The administrator changed the state of a disk volume.
     Volume { name: String, up: bool },
+    /// The catalogue has copies whose retention is over.
+    Expired(Vec<ExpiredCopy>),
     /// The primary was started again: what was active has lost its owner.
     Restarted,
 }
@@ -102,6 +105,8 @@ pub(crate) enum Effect {
     Poll { volume: String, media_server: String },
     /// Ask a disk volume for its events.
     AskEvents { volume: String, media_server: String },
+    /// Look through the catalogue for copies whose retention is over.
+    LookForExpired,
     /// A job changed.
     Changed(u64),
     /// The images of storage lifecycle policies changed, or what is to be imported.

@@ -5,7 +5,7 @@ use super::core::Core;
 use super::event::{Effect, Ended};
 use super::job::Submission;
 use super::nbstserv::{Batch, ImportBatch, LifecycleImages, ToldEvent};
-use crate::emm::UseFor;
+use crate::emm::{Operation, UseFor};
 use crate::nbu::order::JobRequest;
 use crate::nbu::{JobKind, JobState, LifecycleRequest, ReplicaImportRequest, StorageUnit};
 
@@ -31,7 +31,7 @@ impl Core {
     }
 
     /// The first moment of a rhythm, at `from` or later.
-    fn moment(&self, interval: u64, from: u64) -> u64 {
+    pub(super) fn moment(&self, interval: u64, from: u64) -> u64 {
         let (interval, start) = (interval.max(1), self.config().clock_start);
         start + from.saturating_sub(start).div_ceil(interval) * interval
     }
@@ -86,9 +86,18 @@ impl Core {
         for batch in self.nbstserv.imports.told(volume, &events, self.now()) {
             let id = self.next_id();
             self.nbstserv.imports.submitted(volume, &batch.numbers, id);
-            self.submit(vec![of_events(batch, unit.clone())], effects);
+            let kept = self
+                .operation_for(&batch.slp, UseFor::Import)
+                .and_then(|operation| operation.retention_seconds);
+            self.submit(vec![of_events(batch, unit.clone(), kept)], effects);
         }
         self.images_changed |= !events.is_empty();
+    }
+
+    /// The first operation of a storage lifecycle policy that is for this.
+    pub(super) fn operation_for(&self, slp: &str, use_for: UseFor) -> Option<&Operation> {
+        let operations = &self.config().lifecycle_policy(slp)?.operations;
+        operations.iter().find(|operation| operation.use_for == use_for)
     }
 
     /// A try is over: images may have got a copy, the first one or another.
@@ -103,7 +112,8 @@ impl Core {
                 let Some(slp) = &request.slp else { return };
                 self.enter_images(slp, UseFor::Import, &ended.processed, ended.kbytes);
             }
-            JobRequest::Expire(request) if ended.status == 0 && request.copy.is_none() => {
+            // With its last copy it has gone.
+            JobRequest::Expire(request) if ended.processed.contains(&request.backup_id) => {
                 self.nbstserv.forget(&request.backup_id);
             }
             // A synthetic backup gets its id from its owner.
@@ -167,7 +177,7 @@ impl Core {
 }
 
 fn of_batch(batch: Batch) -> Submission {
-    let Batch { policy, operation, source, use_for, storage, backup_ids, again } = batch;
+    let Batch { policy, operation, source, use_for, storage, retention_seconds, backup_ids, again } = batch;
     let name = format!("operation {operation} of {policy}: {}", backup_ids.join(", "));
     let request = JobRequest::Lifecycle(LifecycleRequest {
         job_id: 0,
@@ -176,6 +186,7 @@ fn of_batch(batch: Batch) -> Submission {
         source,
         replicates: use_for == UseFor::Replication,
         backup_ids,
+        retention_seconds,
         again,
         storage_unit: StorageUnit::new("", "", "", ""),
         master_server: PRIMARY.to_owned(),
@@ -184,7 +195,7 @@ fn of_batch(batch: Batch) -> Submission {
     Submission { io_streams: 2, ..of_nbstserv(&policy, storage, name, request) }
 }
 
-fn of_events(batch: ImportBatch, unit: String) -> Submission {
+fn of_events(batch: ImportBatch, unit: String, retention_seconds: Option<u64>) -> Submission {
     let ImportBatch { slp, numbers } = batch;
     let name = format!("{} events of {slp}", numbers.len());
     let request = JobRequest::ImportReplicas(ReplicaImportRequest {
@@ -192,6 +203,7 @@ fn of_events(batch: ImportBatch, unit: String) -> Submission {
         storage_unit: StorageUnit::new("", "", "", ""),
         events: Some(numbers),
         slp: Some(slp.clone()),
+        retention_seconds,
     });
     of_nbstserv(&slp, unit, name, request)
 }

@@ -28,6 +28,7 @@ mod copies;
 mod core;
 mod due;
 mod event;
+mod expiry;
 mod job;
 mod journal;
 mod lifecycle;

@@ -47,6 +47,7 @@ mod tests {
             frequency: DAY,
             windows: vec![window],
             media_multiplexing: 1,
+            retention: None,
         }
     }
 

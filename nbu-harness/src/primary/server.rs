@@ -2,6 +2,7 @@
 //! it what happens.
 
 mod events;
+mod expired;
 mod media;
 
 use std::collections::BTreeMap;
@@ -354,6 +355,7 @@ impl Server {
             Effect::Poll { volume, media_server } => self.poll(volume, media_server),
             Effect::AskEvents { volume, media_server } => self.ask_events(volume, media_server),
             Effect::ImagesChanged => self.keep_images()?,
+            Effect::LookForExpired => self.look_for_expired()?,
         }
         Ok(())
     }
@@ -407,11 +409,14 @@ impl Server {
                     None => Step::Reached(Reached::Stuck),
                 })
             }
-            Until::At(end) => Some(match timer.filter(|at| at <= end) {
-                Some(at) => Step::Clock(at),
-                None if core.now() < *end => Step::Clock(*end),
-                None => Step::Reached(Reached::Yes),
-            }),
+            // Nobody waits for image cleanup, so it does not make the clock go on where jobs are waited for.
+            Until::At(end) => {
+                Some(match timer.into_iter().chain([core.next_cleanup()]).min().filter(|at| at <= end) {
+                    Some(at) => Step::Clock(at),
+                    None if core.now() < *end => Step::Clock(*end),
+                    None => Step::Reached(Reached::Yes),
+                })
+            }
         }
     }
 }

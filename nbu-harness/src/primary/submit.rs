@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::core::{BACKUP_SECONDS, Core};
 use super::event::Effect;
 use super::job::{Job, Operation, Submission};
+use crate::emm::UseFor;
 use crate::nbu::{JobKind, JobState};
 
 impl Core {
@@ -34,6 +35,10 @@ impl Core {
             } else {
                 None
             };
+            // A storage lifecycle policy says itself how long it keeps what.
+            if let Some(operation) = self.operation_for(&submission.storage, UseFor::Backup) {
+                submission.request.set_retention(operation.retention_seconds);
+            }
             if submission.request.is_backup() {
                 // Two backups of one client in one second would have one backup id, and a synthetic backup is made one
                 // second after the newest of its components.

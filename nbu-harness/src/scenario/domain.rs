@@ -32,6 +32,10 @@ pub struct GlobalAttributes {
     /// How old the known state of a disk volume may be before a job is given one; without it volumes are not polled and
     /// taken to be up.
     pub disk_polling: Option<Milliseconds>,
+    /// Time between two image cleanups, which delete what was kept long enough.
+    pub image_cleanup_interval: Milliseconds,
+    /// Whether they leave a backup that later incremental ones need (`IMAGE_EXPIRY_DEPENDENCY_CHECK`).
+    pub image_expiry_dependency_check: bool,
     /// Parameters of storage lifecycle policies.
     pub slp: SlpParameters,
     /// How the primary gets to know its storage.
@@ -73,6 +77,8 @@ impl Default for GlobalAttributes {
             job_silence: Milliseconds(2 * 3_600_000),
             max_jobs_per_client: 0,
             disk_polling: None,
+            image_cleanup_interval: Milliseconds(12 * 3_600_000),
+            image_expiry_dependency_check: true,
             slp: SlpParameters::default(),
             set_up: SetUp::Direct,
             attributes: AttributeSource::Recorded,
@@ -163,6 +169,10 @@ pub struct ScheduleSpec {
     #[serde(default = "ScheduleSpec::default_multiplexing")]
     #[schemars(range(min = 1, max = 32))]
     pub media_multiplexing: u32,
+    /// `Retention`: how long after the backup image cleanup deletes it; without it, it is kept until a step expires it. A
+    /// storage lifecycle policy has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Milliseconds>,
 }
 
 impl ScheduleSpec {
@@ -182,7 +192,7 @@ impl ScheduleSpec {
     pub(super) const fn by_hand(name: String) -> Self {
         let (schedule_type, frequency) = (Self::default_type(), Self::default_frequency());
         let media_multiplexing = Self::default_multiplexing();
-        Self { name, schedule_type, frequency, windows: Vec::new(), media_multiplexing }
+        Self { name, schedule_type, frequency, windows: Vec::new(), media_multiplexing, retention: None }
     }
 }
 

@@ -98,6 +98,12 @@ fn set_up(scenario: &Scenario) -> Vec<String> {
         let every = duration(schedule.frequency);
         lines.push(format!("Schedule {} every {every}, in {}.", schedule.name, windows.join(", ")));
     }
+    let kept = scenario.schedules.iter().filter_map(|schedule| Some((&schedule.name, schedule.retention?)));
+    lines.extend(kept.map(|(name, retention)| {
+        let every = duration(scenario.globals.image_cleanup_interval);
+        let kept = duration(retention);
+        format!("What schedule {name} makes is kept for {kept}; image cleanup, every {every}, deletes it afterwards.")
+    }));
     let multiplexed = scenario.schedules.iter().filter(|schedule| schedule.media_multiplexing > 1);
     lines.extend(multiplexed.map(|schedule| {
         format!(

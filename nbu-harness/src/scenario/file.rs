@@ -76,6 +76,11 @@ pub(super) struct Nbu {
     pub(super) max_jobs_per_client: Option<u32>,
     #[schemars(with = "Option<Milliseconds>")]
     pub(super) disk_polling: Option<Spanned<Milliseconds>>,
+    /// Time between two image cleanups; default 12h.
+    #[schemars(with = "Option<Milliseconds>")]
+    pub(super) image_cleanup_interval: Option<Spanned<Milliseconds>>,
+    /// Whether image cleanup leaves a backup that later incremental ones need; default true.
+    pub(super) image_expiry_dependency_check: Option<bool>,
     /// Parameters of storage lifecycle policies.
     #[schemars(with = "Option<SlpParameters>")]
     pub(super) slp: Option<Spanned<SlpParameters>>,
@@ -103,6 +108,13 @@ impl Nbu {
             job_silence: self.job_silence.unwrap_or(default.job_silence),
             max_jobs_per_client: self.max_jobs_per_client.unwrap_or(default.max_jobs_per_client),
             disk_polling: self.disk_polling.as_ref().map(|interval| interval.value),
+            image_cleanup_interval: self
+                .image_cleanup_interval
+                .as_ref()
+                .map_or(default.image_cleanup_interval, |interval| interval.value),
+            image_expiry_dependency_check: self
+                .image_expiry_dependency_check
+                .unwrap_or(default.image_expiry_dependency_check),
             slp: self.slp.as_ref().map_or(default.slp, |given| given.value.clone()),
             set_up: self.set_up.as_ref().map_or(default.set_up, |set_up| set_up.value),
             attributes: self.attributes.as_ref().map_or(default.attributes, |given| given.value),

@@ -49,7 +49,7 @@ pub(super) struct OperationFile {
     duplicate: Option<String>,
     /// A copy goes to the replication targets of the LSU.
     replicate: Option<bool>,
-    /// How long its copy is kept; default: for ever. It is noted: images are expired by steps.
+    /// How long after the backup image cleanup deletes its copy; default: never.
     retention: Option<Milliseconds>,
     /// Number of the operation whose copy it works from, from 1; default: the first.
     source: Option<u32>,
@@ -312,6 +312,10 @@ mod tests {
         assert!(scenario(twice, "a").unwrap_err().contains("there is another"));
         let both = "[{name: a, operations: [{backup: stu1}]}, {name: a, domain: target, operations: [{import: stu2}]}]";
         assert_eq!(scenario(both, "a").unwrap().slps.len(), 2);
+        let kept =
+            scenario("[{name: a, operations: [{backup: stu1}]}]", "a, schedules: [{name: s, retention: 1d}]")
+                .unwrap_err();
+        assert!(kept.contains("`a` says how long its copies are kept"), "{kept}");
         let misspelt = scenario("[{name: gold, operations: [{backup: stu1}]}]", "gald").unwrap_err();
         assert!(misspelt.contains("gold"), "{misspelt}");
     }

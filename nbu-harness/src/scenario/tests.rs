@@ -135,6 +135,8 @@ fn every_mistake_is_named_with_its_place_and_what_would_be_right() {
         ("policy:", "  groups: [{label: g, units: [stu3]}]\npolicy:"),
         ("storage: stu1}", "storage: stu1, schedules: [{name: s, windows: [{opens: 22, duration: 6h}]}]}"),
         ("storage: stu1}", "storage: stu1, schedules: [{name: s, media_multiplexing: 33}]}"),
+        ("storage: stu1}", "storage: stu1, schedules: [{name: s, retention: 5ms}]}"),
+        ("run:\n", "nbu: {image_cleanup_interval: 5s}\nrun:\n"),
         ("storage: stu1}", "storage: stu1, client: a, clients: [b]}"),
         ("storage: stu1}", "storage: stu1, clients: [a, b, a]}"),
         ("storage: stu1}", "storage: stu1, clients: [a/b]}"),

@@ -12,7 +12,7 @@ use super::media_server::{self, ClockOffset, MediaServers, PluginSpec};
 use super::resolve::{Problem, twice};
 use super::step::BackupStep;
 use super::storage::StorageUnitSpec;
-use super::values::ByteSize;
+use super::values::{ByteSize, Milliseconds};
 use crate::nbu::CheckpointEvery;
 use crate::primary::PRIMARY;
 use serde_saphyr::{Location, Spanned};
@@ -57,6 +57,13 @@ pub(super) fn resolve(
             interval.referenced,
             "volumes cannot be polled so often",
             "expected at least 1s",
+        ));
+    }
+    if let Some(interval) = nbu.image_cleanup_interval.as_ref().filter(|interval| interval.value.0 < 60_000) {
+        return Err(Problem::new(
+            interval.referenced,
+            "images cannot be cleaned up so often",
+            "expected at least 1m",
         ));
     }
     if let Some(attempts) =
@@ -229,6 +236,10 @@ impl Domain {
                 let help = format!("expected 1 (none) to {MAX_MULTIPLEXING}");
                 return Err(Problem::new(schedule.referenced, message, help));
             }
+            if let Some(retention) = schedule.value.retention {
+                self.check_retention(policy, retention)
+                    .map_err(|(message, help)| Problem::new(schedule.referenced, message, help))?;
+            }
             self.schedules.push(schedule.value.clone());
         }
         let first = self.schedules.first().map_or_else(|| SCHEDULE.to_owned(), |first| first.name.clone());
@@ -240,6 +251,24 @@ impl Domain {
             Some(name) => self.schedule_name(name).map(drop),
             None => Ok(()),
         }
+    }
+
+    /// What is wrong with the retention of a schedule, and what to do instead.
+    fn check_retention(
+        &self,
+        policy: &Policy,
+        retention: Milliseconds,
+    ) -> Result<(), (String, &'static str)> {
+        if retention.0 < 1000 {
+            return Err(("not a retention".to_owned(), "expected at least 1s, such as 14d"));
+        }
+        let storage = policy.storage.as_ref().map(|storage| storage.value.as_str()).unwrap_or_default();
+        let is_slp = self.slps.iter().any(|slp| slp.policy.name == storage);
+        if is_slp {
+            let message = format!("storage lifecycle policy `{storage}` says how long its copies are kept");
+            return Err((message, "give its operations the `retention`"));
+        }
+        Ok(())
     }
 
     fn schedule_name(&self, name: &Spanned<String>) -> Result<String, Problem> {

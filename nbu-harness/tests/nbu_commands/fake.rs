@@ -321,7 +321,7 @@ fn a_backup_is_listed_with_its_copies_fragments_and_files() {
     let place = set_up();
     let scenario = "scenario: NBU-BKP-900\ntitle: small\nseed: 7\nstorage:\n  server: {type: Fake, name: s1, user: user, \
                     password: secret}\n  lsus: [{name: lsu0}]\n  units: [{label: stu1, lsu: lsu0, max_fragment: 1m}]\n\
-                    policy: {name: p1, storage: stu1}\nselections: [GEN_DATA, GEN_KBSIZE=40, GEN_MAXFILES=60]\n\
+                    policy: {name: p1, storage: stu1, schedules: [{name: full, retention: 14d}]}\nselections: [GEN_DATA, GEN_KBSIZE=40, GEN_MAXFILES=60]\n\
                     run: [backup: {}]\n";
     std::fs::write(place.path("a.yaml"), scenario).unwrap();
     let run = format!("{PROGRAM} run --keep --work-dir . --plugin {} a.yaml", c_plugin().display());
@@ -334,6 +334,8 @@ fn a_backup_is_listed_with_its_copies_fragments_and_files() {
     let mut lines = short.lines();
     let image: Vec<_> = lines.next().unwrap().split(' ').collect();
     assert_eq!((image[0], image[5], image[6], image[13]), ("IMAGE", id.as_str(), "p1", time), "{short}");
+    let expires = (time.parse::<u64>().unwrap() + 14 * 86_400).to_string();
+    assert_eq!((image[12], image[15]), ("1", expires.as_str()), "level 1 is two weeks: {short}");
     let kbytes: u64 = image[18].parse().unwrap();
     assert!(kbytes >= 60 * 40, "{short}");
     assert_eq!(lines.next(), Some("HISTO -1 -1 -1 -1 -1 -1 -1 -1 -1 -1"));
@@ -345,13 +347,19 @@ fn a_backup_is_listed_with_its_copies_fragments_and_files() {
         assert_eq!((fragment[0], fragment[2]), ("FRAG", number.to_string().as_str()), "{short}");
         assert_eq!((fragment[8], fragment[9]), ("@aaaab", "ms1"), "{short}");
         assert_eq!(fragment[15], "1;Fake;s1;dp1;lsu0;0", "{short}");
+        assert_eq!((fragment[16], fragment[18]), (expires.as_str(), "1"), "{short}");
         sum += fragment[3].parse::<u64>().unwrap();
     }
     assert_eq!(sum, kbytes, "the fragments are the image");
 
     let table = place.ok("bpimagelist -U");
     assert!(table.lines().nth(2).unwrap().ends_with("Full Backup               p1"), "{table}");
+    assert!(!table.contains("INFINITY"), "{table}");
     let labels = place.ok(&format!("bpimagelist -L -backupid {id}"));
+    assert!(
+        labels.lines().any(|line| line.starts_with("Expiration Time:") && line.contains(&expires)),
+        "{labels}"
+    );
     assert!(labels.contains(&format!("Backup ID:          {id}\n")), "{labels}");
     assert_eq!(place.shell("bpimagelist -policy p2").code, 227);
 

@@ -3,8 +3,8 @@
 use std::fs;
 
 use nbu_harness::nbu::{
-    DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack, ImageRecord, JobControl, JobEvent, JobResult,
-    Selection, StorageUnit, duplicate, expire,
+    BackupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack, ImageRecord, JobControl,
+    JobEvent, JobResult, Selection, StorageUnit, duplicate, expire,
 };
 
 use crate::rig::{Rig, assert_status, go_on, synthetic};
@@ -26,7 +26,7 @@ fn request(backup_id: &str, target: &StorageUnit) -> DuplicateRequest {
         method: DuplicateMethod::Normal,
         fall_back: FallBack::NotOffered,
         extent_bytes: DuplicateRequest::default_extent(),
-        lifecycle_operation: None,
+        lifecycle: None,
         again: false,
     }
 }
@@ -60,13 +60,16 @@ fn image(rig: &Rig, backup_id: &str) -> ImageRecord {
 #[test]
 fn a_second_copy_is_cut_as_its_unit_says_and_is_what_is_left_when_the_first_expires() {
     let (rig, target) = rig();
-    let made = rig.backup(&rig.request(1, synthetic(3)));
+    let request_of_copy_1 = BackupRequest { retention_seconds: Some(60), ..rig.request(1, synthetic(3)) };
+    let made = rig.backup(&request_of_copy_1);
     assert_status(&made, 0);
     let id = &made.backup_id;
     let result = run(&rig, &request(id, &target));
     assert_status(&result, 0);
     let record = image(&rig, id);
     assert_eq!(record.primary_copy, 1);
+    let kept: Vec<_> = record.copies.iter().map(|copy| copy.expires).collect();
+    assert_eq!(kept, [Some(record.backup_time + 60); 2], "a copy by hand is kept as long as its source");
     let copy = record.copy(Some(2)).unwrap();
     assert_eq!((copy.lsu.as_str(), copy.fragments.len()), ("lsu1", 5));
     assert!(copy.fragments[..4].iter().all(|fragment| fragment.bytes == 768 << 10));
@@ -75,7 +78,9 @@ fn a_second_copy_is_cut_as_its_unit_says_and_is_what_is_left_when_the_first_expi
     assert_eq!(started[0], "bpduplicate");
     assert_eq!(started.iter().filter(|name| **name == "bptm").count(), 2, "{started:?}");
 
-    assert_status(&expire_copy(&rig, id, 1), 0);
+    let first_gone = expire_copy(&rig, id, 1);
+    assert_status(&first_gone, 0);
+    assert!(first_gone.processed.is_empty(), "there is a copy left");
     assert_eq!(rig.stored(), Vec::<String>::new());
     assert_eq!(image(&rig, id).primary_copy, 2);
     let restored = rig.restore(id, &rig.path("out"), Selection::All);
@@ -83,7 +88,9 @@ fn a_second_copy_is_cut_as_its_unit_says_and_is_what_is_left_when_the_first_expi
     assert!(restored.bad_ranges.is_empty());
     assert_status(&rig.verify(id), 0);
     assert_status(&expire_copy(&rig, id, 1), 165);
-    assert_status(&expire_copy(&rig, id, 2), 0);
+    let all_gone = expire_copy(&rig, id, 2);
+    assert_status(&all_gone, 0);
+    assert_eq!(all_gone.processed, [id.as_str()]);
     assert!(names(&rig, "lsu1").is_empty());
     rig.assert_nothing_left();
 }

@@ -21,6 +21,7 @@ fn request(target: &StorageUnit, backup_ids: &[&str]) -> LifecycleRequest {
         source: 1,
         replicates: false,
         backup_ids: backup_ids.iter().map(|id| (*id).to_owned()).collect(),
+        retention_seconds: Some(60),
         again: false,
         storage_unit: target.clone(),
         master_server: "primary".into(),
@@ -51,6 +52,10 @@ fn what_went_well_of_a_batch_stays_and_is_not_done_again() {
     for id in &made {
         assert_eq!(copies(&rig, id), [(1, None), (2, Some(2))]);
     }
+    // The operation says how long its copy is kept, from the time of the backup on; copy 1 is as it was.
+    let image = rig.catalog().image(&made[0]).unwrap().unwrap();
+    let kept: Vec<_> = image.copies.iter().map(|copy| copy.expires).collect();
+    assert_eq!(kept, [None, Some(image.backup_time + 60)]);
     // Another operation is another copy, with the number of its own.
     let third = LifecycleRequest { operation: 4, ..request(&target, &[&made[0]]) };
     let elsewhere = StorageUnit { lsu: "lsu2".into(), ..target };

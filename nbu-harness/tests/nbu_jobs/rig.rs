@@ -62,6 +62,7 @@ impl Rig {
             multiplexed: None,
             collect_tir: false,
             earlier_tries: 0,
+            retention_seconds: None,
         }
     }
 

@@ -40,6 +40,7 @@ fn request(rig: &Rig, optimized: bool, fall_back: FallBack) -> SyntheticRequest 
         storage_unit: rig.unit.clone(),
         optimized,
         fall_back,
+        retention_seconds: Some(3600),
     }
 }
 
@@ -83,6 +84,7 @@ fn optimized_and_normal_synthetic_backups_are_the_same_bytes_and_the_clients_sta
     assert!(optimized.bytes_written < 4096, "{} bytes were written", optimized.bytes_written);
     let image = rig.catalog().image(&optimized.backup_id).unwrap().unwrap();
     assert_eq!((image.schedule_type, image.copies.len()), (ScheduleType::Full, 1));
+    assert_eq!(image.copies[0].expires, Some(image.backup_time + 3600));
     let composed = stream_of(&rig, &image);
     assert!(composed.len() > 3);
     let before = Snapshot::take(&root, 2).unwrap();

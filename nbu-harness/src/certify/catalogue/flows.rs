@@ -101,6 +101,14 @@ pub(super) const CHECKS: &[Check] = &[
         &["storage.empty"],
     ),
     whole(
+        "EXP-002",
+        "expire",
+        "NBU-EXP-001",
+        true,
+        "Backups are deleted when their retention is over",
+        "image cleanup finds them by the clock, and leaves what another backup builds on",
+    ),
+    whole(
         "CAN-001",
         "cancel",
         "NBU-CAN-001",

@@ -50,4 +50,13 @@ pub(super) const CHECKS: &[Check] = &[
         "the import ends with 1532, and the event stays until the domain can use it",
     )
     .claimed("async_copy"),
+    whole(
+        "EXP-003",
+        "expire",
+        "NBU-EXP-002",
+        false,
+        "Copies of a storage lifecycle policy expire one by one",
+        "each as its operation says, and what is left of the backup restores byte-identical",
+    )
+    .claimed("copy_image"),
 ];

@@ -35,6 +35,8 @@ embedded!(
     "NBU-BKP-004",
     "NBU-BKP-005",
     "NBU-BKP-006",
+    "NBU-EXP-001",
+    "NBU-EXP-002",
     "NBU-CAN-001",
     "NBU-CAN-002",
     "NBU-FUL-001",

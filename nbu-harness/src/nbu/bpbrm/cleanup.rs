@@ -35,8 +35,15 @@ pub(super) fn run(owner: &mut Owner, request: &ExpireRequest) -> Result<(), Caus
         owner.result.left_behind.extend(report.left_behind);
         match deleted {
             Ok(()) => {
-                let taken_out = catalog.update(&request.backup_id, |image| image.take_out(number));
+                let mut stays = true;
+                let taken_out = catalog.update(&request.backup_id, |image| {
+                    stays = image.take_out(number);
+                    stays
+                });
                 taken_out.map_err(catalogue_cause)?;
+                if !stays {
+                    owner.result.processed.push(request.backup_id.clone());
+                }
                 owner.result.kbytes += image.stream_bytes.div_ceil(1024);
                 let what = format!("expired copy {number} of {}", request.backup_id);
                 owner.info("nbdelete", std::process::id(), what);

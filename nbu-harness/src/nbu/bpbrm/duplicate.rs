@@ -27,7 +27,8 @@ pub(super) fn run(owner: &mut Owner, request: &DuplicateRequest) -> Result<(), C
         let what = format!("extents of {} bytes: a multiple of 512 is needed", request.extent_bytes);
         return Err(Cause::new(code::INVALID_PARAMETER, what));
     }
-    if let Some(operation) = request.lifecycle_operation
+    let operation = request.lifecycle.map(|lifecycle| lifecycle.operation);
+    if let Some(operation) = operation
         && let Some(copy) = found.image.copy_of_operation(operation)
     {
         // A job whose end nobody heard of made it.
@@ -35,7 +36,7 @@ pub(super) fn run(owner: &mut Owner, request: &DuplicateRequest) -> Result<(), C
         owner.info("bpduplicate", std::process::id(), what);
         return Ok(());
     }
-    let number = copy_number(&found.image, request.lifecycle_operation);
+    let number = copy_number(&found.image, operation);
     let target_work = Work { storage_unit: request.storage_unit.clone(), ..source_work.clone() };
     if request.again {
         let task = MoverTask::Discard { keep: Vec::new(), copy: Some(number) };
@@ -56,8 +57,12 @@ pub(super) fn run(owner: &mut Owner, request: &DuplicateRequest) -> Result<(), C
         }
     }
     let outcome = outcome.unwrap_or_else(|| normal(owner, &found, &source_work, &target_work, number));
-    let mut copy = outcome.map_err(|cause| wrapped(owner, cause))?;
-    copy.lifecycle_operation = request.lifecycle_operation;
+    let copy = outcome.map_err(|cause| wrapped(owner, cause))?;
+    let copy = match request.lifecycle {
+        Some(lifecycle) => CopyRecord { lifecycle_operation: operation, ..copy }
+            .kept_for(found.image.backup_time, lifecycle.retention_seconds),
+        None => CopyRecord { expires: found.copy.expires, ..copy },
+    };
     let images = copy.image_names();
     let entered = enter(owner, &found, copy);
     if entered.is_err() {

@@ -101,7 +101,8 @@ pub(super) fn enter(
     let units: Vec<_> = request.copy_units().collect();
     let record = |copy: &Written| {
         let unit = units.get(copy.number as usize - 1).copied().unwrap_or(&request.storage_unit);
-        copy.report.copy_record(copy.number, unit, request.header_order)
+        let record = copy.report.copy_record(copy.number, unit, request.header_order);
+        record.kept_for(request.backup_time, request.retention_seconds)
     };
     owner.operation(Operation::Catalog);
     let files = new_image.files();

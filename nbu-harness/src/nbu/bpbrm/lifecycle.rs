@@ -4,7 +4,9 @@
 use super::owner::{Cause, Owner, Wish};
 use super::{Found, duplicate, replicate};
 use crate::nbu::order::JobRequest;
-use crate::nbu::request::{DuplicateMethod, DuplicateRequest, FallBack, LifecycleRequest, ReplicateRequest};
+use crate::nbu::request::{
+    DuplicateMethod, DuplicateRequest, FallBack, LifecycleCopy, LifecycleRequest, ReplicateRequest,
+};
 use crate::nbu::status::code;
 
 /// Runs the batch: 0 when all of it went well, 1 when some of it did, else what happened to the first one, which is 191.
@@ -67,7 +69,10 @@ fn one(owner: &mut Owner, request: &LifecycleRequest, backup_id: &str) -> Result
         method: DuplicateMethod::default(),
         fall_back: FallBack::default(),
         extent_bytes: DuplicateRequest::default_extent(),
-        lifecycle_operation: Some(request.operation),
+        lifecycle: Some(LifecycleCopy {
+            operation: request.operation,
+            retention_seconds: request.retention_seconds,
+        }),
         again: request.again,
     };
     duplicate::run(owner, &duplication)

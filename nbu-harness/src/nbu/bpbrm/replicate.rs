@@ -80,6 +80,7 @@ pub(super) fn import(owner: &mut Owner, request: &ReplicaImportRequest) -> Resul
     let mut replicas = Replicas {
         catalog,
         job_id: request.job_id,
+        retention_seconds: request.retention_seconds,
         work: &work,
         current: None,
         entered: 0,
@@ -141,6 +142,7 @@ impl Conduct for Told {
 struct Replicas<'w> {
     catalog: Catalog,
     job_id: u64,
+    retention_seconds: Option<u64>,
     work: &'w Work,
     /// The backup whose files are coming; none for one that is left out.
     current: Option<(ImageRecord, NewImage)>,
@@ -164,7 +166,8 @@ impl Replicas<'_> {
             lock_wanted: None,
             lifecycle_operation: None,
             ..copy.clone()
-        };
+        }
+        .kept_for(source.backup_time, self.retention_seconds);
         if let Some(known) = self.catalog.image(&id).map_err(catalogue_cause)? {
             let same = known.stream_bytes == source.stream_bytes && known.backup_time == source.backup_time;
             if !same {
@@ -290,6 +293,7 @@ mod tests {
             unlock_time: None,
             lock_wanted: None,
             lifecycle_operation: None,
+            expires: None,
         };
         ImageRecord {
             format: ImageRecord::current_format(),
@@ -322,6 +326,7 @@ mod tests {
         let mut replicas = Replicas {
             catalog: catalog.clone(),
             job_id: 1,
+            retention_seconds: None,
             work: &work,
             current: None,
             entered: 0,

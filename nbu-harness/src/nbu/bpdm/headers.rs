@@ -154,6 +154,7 @@ impl Reading<'_> {
                 unlock_time: None,
                 lock_wanted: None,
                 lifecycle_operation: None,
+                expires: None,
             },
         })
     }

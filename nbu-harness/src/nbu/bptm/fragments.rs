@@ -173,6 +173,7 @@ mod tests {
             unlock_time: None,
             lock_wanted: None,
             lifecycle_operation: None,
+            expires: None,
         };
         let at = |position| locate(&copy, position).map(|l| (l.index, l.offset, l.left));
         assert_eq!(at(0), Some((0, 0, 1024)));

@@ -128,9 +128,17 @@ pub struct CopyRecord {
     /// Number of the operation of a storage lifecycle policy that made it, from 1; none: a backup, or somebody by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle_operation: Option<u32>,
+    /// From when on image cleanup deletes it, in seconds since the epoch; none: it is kept until somebody expires it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
 }
 
 impl CopyRecord {
+    /// Kept for so long; none: for ever. NetBackup counts from the time of the backup, also for copies that are made later.
+    pub(crate) fn kept_for(self, backup_time: u64, retention_seconds: Option<u64>) -> Self {
+        Self { expires: retention_seconds.map(|kept| backup_time.saturating_add(kept)), ..self }
+    }
+
     /// Names of all images of the copy: the fragments, the header, and those of the true image restore information and the
     /// catalogue entry, where there are any.
     pub fn image_names(&self) -> Vec<String> {

@@ -302,6 +302,7 @@ impl MoverReport {
             unlock_time: self.unlock_time,
             lock_wanted: self.lock_wanted,
             lifecycle_operation: None,
+            expires: None,
         }
     }
 }

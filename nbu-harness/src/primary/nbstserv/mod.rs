@@ -134,6 +134,8 @@ pub(crate) struct Batch {
     pub(crate) use_for: UseFor,
     /// The storage that the job needs: where a duplication writes, where a replication reads.
     pub(crate) storage: String,
+    /// How long the copies are kept, in seconds; none: for ever.
+    pub(crate) retention_seconds: Option<u64>,
     /// Images, those that came first in front.
     pub(crate) backup_ids: Vec<String>,
     /// Whether another job has tried it for some of them before.
@@ -275,6 +277,7 @@ impl<'a> Waiting<'a> {
             source: number(self.source),
             use_for: self.operation.use_for,
             storage: storage.to_owned(),
+            retention_seconds: self.operation.retention_seconds,
             backup_ids: together.iter().map(|one| one.image.backup_id.clone()).collect(),
             again: together.iter().any(|one| one.work.failures > 0),
         }

@@ -34,6 +34,7 @@ enum Action {
     Backup(usize, usize, u32),
     Verify(usize),
     Expire(usize),
+    Expired(usize),
     Restore(usize, bool),
     End(usize, i32, bool),
     Step,
@@ -59,6 +60,7 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (0..3usize, 1..4usize, 1..4u32).prop_map(|(policy, streams, tries)| Action::Backup(policy, streams, tries)),
         1 => (0..3usize).prop_map(Action::Verify),
         1 => (0..4usize).prop_map(Action::Expire),
+        1 => (0..4usize).prop_map(Action::Expired),
         2 => (0..2usize, proptest::bool::weighted(0.2)).prop_map(|(which, refused)| Action::Restore(which, refused)),
         6 => (0..8usize, status, any::<bool>()).prop_map(|(which, status, point)| Action::End(which, status, point)),
         4 => Just(Action::Step),
@@ -165,6 +167,11 @@ proptest! {
                     if let Some(image) = image {
                         world.apply(Input::Submit(vec![lifecycle::expiry(&image.backup_id, "stu2")]));
                     }
+                }
+                Action::Expired(which) => {
+                    let images = world.core.lifecycle_images().images.into_iter().take(which);
+                    let copies = images.map(|image| expiry::copy(&image.backup_id, 1, "v2"));
+                    world.apply(Input::Expired(copies.collect()));
                 }
                 Action::End(which, status, checkpoint) => {
                     if let Some(id) = world.running.keys().copied().nth(which % 4) {

@@ -49,7 +49,9 @@ fn a_job_is_found_in_the_jobs_database_as_it_went() {
     let home = tempfile::tempdir().unwrap();
     let bpjobd = Bpjobd::open(home.path()).unwrap();
     let mut world = World::new(config());
-    let id = world.submit(&policy("a", "stu1", 1), 2)[0];
+    let mut kept = policy("a", "stu1", 1);
+    kept.schedules[0].retention = Some(14 * DAY);
+    let id = world.submit(&kept, 2)[0];
     tell_changed(&bpjobd, &mut world);
     let started = JobEvent::ProcessStarted { name: "bpbrm".into(), pid: 4711 };
     let other = JobEvent::ProcessStarted { name: "bptm".into(), pid: 4712 };
@@ -69,6 +71,7 @@ fn a_job_is_found_in_the_jobs_database_as_it_went() {
     assert_eq!(seen.last_try().map(|last| (last.pid, last.server.as_str())), Some((4711, "ms1")));
     assert_eq!((seen.request.job_type, seen.request.subtype), (JobType::Backup, Subtype::Immediate));
     assert_eq!((seen.request.schedule.as_str(), seen.request.schedule_type), ("full", Kind::Full));
+    assert_eq!((seen.request.retention_level, seen.request.retention_seconds), (1, 14 * DAY));
     assert!(seen.request.controls.killable && !seen.request.controls.restartable);
 
     world.end(id, 84);

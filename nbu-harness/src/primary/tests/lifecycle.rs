@@ -157,6 +157,8 @@ pub(super) fn processed(job: &Job, status: i32) -> Vec<String> {
         Some(JobRequest::ImportReplicas(request)) => {
             request.events.iter().flatten().map(|number| format!("imported_{number}")).collect()
         }
+        // Here every copy is the last one.
+        Some(JobRequest::Expire(request)) => vec![request.backup_id.clone()],
         _ => Vec::new(),
     };
     let count = match status {

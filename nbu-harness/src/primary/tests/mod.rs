@@ -4,6 +4,7 @@ mod any_order;
 mod bpjobd;
 mod bprd;
 mod copies;
+mod expiry;
 mod lifecycle;
 mod multiplex;
 
@@ -32,6 +33,7 @@ fn policy(name: &str, storage: &str, streams: usize) -> Policy {
         frequency,
         windows: vec![every_night.clone()],
         media_multiplexing: 1,
+        retention: None,
     };
     let stream = |number: u32| PolicyStream {
         client: format!("client-of-{name}"),
@@ -106,6 +108,8 @@ struct World {
     stopping: BTreeSet<u64>,
     polls: BTreeSet<String>,
     event_polls: BTreeSet<String>,
+    /// When the catalogue was looked through for what has expired.
+    looks: Vec<u64>,
     starts: Vec<(u64, u64, String)>,
     changed: BTreeSet<u64>,
     lifecycle: lifecycle::Copies,
@@ -120,6 +124,7 @@ impl World {
             stopping: BTreeSet::new(),
             polls: BTreeSet::new(),
             event_polls: BTreeSet::new(),
+            looks: Vec::new(),
             starts: Vec::new(),
             changed: BTreeSet::new(),
             lifecycle: lifecycle::Copies::default(),
@@ -149,6 +154,7 @@ impl World {
                 Effect::Poll { volume, .. } => assert!(self.polls.insert(volume)),
                 Effect::AskEvents { volume, .. } => assert!(self.event_polls.insert(volume)),
                 Effect::ImagesChanged => {}
+                Effect::LookForExpired => self.looks.push(self.core.now()),
                 Effect::Changed(id) => {
                     assert!(self.core.job(id).is_some());
                     self.changed.insert(id);

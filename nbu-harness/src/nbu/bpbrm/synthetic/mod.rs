@@ -206,7 +206,9 @@ impl Job<'_> {
     ) -> Result<(), Cause> {
         owner.operation(Operation::Catalog);
         let newest = self.newest().ok_or_else(|| nothing(self.request))?;
-        let copy = report.copy_record(FIRST_COPY, &self.request.storage_unit, self.header_order());
+        let copy = report
+            .copy_record(FIRST_COPY, &self.request.storage_unit, self.header_order())
+            .kept_for(self.backup_time, self.request.retention_seconds);
         let image = ImageRecord {
             format: ImageRecord::current_format(),
             backup_id: id.to_owned(),

@@ -1,0 +1,156 @@
+//! Image cleanup by the clock.
+
+use super::lifecycle::gold;
+use super::*;
+use crate::emm::LifecyclePolicy;
+use crate::nbu::order::JobRequest;
+use crate::nbu::{CopyRecord, ImageRecord, JobKind};
+use crate::primary::expiry::{ExpiredCopy, over};
+
+/// A copy of a backup on an LSU whose retention is over.
+pub(super) fn copy(backup_id: &str, copy: u32, lsu: &str) -> ExpiredCopy {
+    ExpiredCopy {
+        backup_id: backup_id.into(),
+        copy,
+        policy: "a".into(),
+        client: "client-of-a".into(),
+        storage_server: "VastData:vast1".into(),
+        lsu: lsu.into(),
+    }
+}
+
+/// What image cleanup has jobs for: backup, copy and storage unit of each.
+fn cleanups(world: &World) -> Vec<(String, Option<u32>, String)> {
+    let of = |job: &Job| {
+        let asked = job.submission.as_ref()?;
+        let JobRequest::Expire(request) = &asked.request else { return None };
+        Some((request.backup_id.clone(), request.copy, asked.storage.clone()))
+    };
+    world.core.jobs().filter_map(of).collect()
+}
+
+#[test]
+fn the_catalogue_is_looked_through_at_each_interval_and_once_after_a_long_leap() {
+    let mut config = config();
+    config.globals.image_cleanup_interval = 6 * HOUR;
+    let mut world = World::new(config);
+    for hours in [5, 6, 7, 11, 12, 40, 41, 42] {
+        world.apply(Input::Clock(START + hours * HOUR));
+    }
+    let hours: Vec<u64> = world.looks.iter().map(|at| (at - START) / HOUR).collect();
+    assert_eq!(hours, [6, 12, 40, 42]);
+    assert_eq!(world.core.next_cleanup(), START + 48 * HOUR);
+}
+
+#[test]
+fn each_copy_has_one_job_on_its_storage_and_another_when_that_failed() {
+    let mut world = World::new(config());
+    let found = || vec![copy("c_1", 1, "v1"), copy("c_1", 2, "v2"), copy("c_2", 1, "gone")];
+    world.apply(Input::Expired(found()));
+    let both =
+        [("c_1", 1, "stu1"), ("c_1", 2, "stu2")].map(|(id, copy, unit)| (id.into(), Some(copy), unit.into()));
+    assert_eq!(cleanups(&world), both, "what is on no storage of the domain stays");
+    let ids: Vec<u64> = world.running.keys().copied().collect();
+    assert!(ids.iter().all(|id| world.core.job(*id).unwrap().kind == JobKind::ImageCleanup));
+    world.apply(Input::Expired(found()));
+    assert_eq!(cleanups(&world), both, "they are at it");
+    world.end(ids[0], 1);
+    world.apply(Input::Expired(found()));
+    assert_eq!(cleanups(&world), [both.as_slice(), &both[..1]].concat());
+}
+
+#[test]
+fn what_a_storage_lifecycle_policy_still_needs_stays_and_its_retention_is_the_policys() {
+    let mut config = config();
+    let mut policy_of_two = LifecyclePolicy { operations: gold().operations[..2].to_vec(), ..gold() };
+    policy_of_two.operations[0].retention_seconds = Some(DAY);
+    policy_of_two.operations[1].retention_seconds = Some(9 * DAY);
+    config.lifecycle_policies = vec![policy_of_two];
+    let mut world = World::new(config);
+    let mut nightly = policy("a", "gold", 1);
+    nightly.schedules[0].retention = Some(HOUR);
+    let id = world.submit(&nightly, 1)[0];
+    let asked = |world: &World, id: u64| world.core.job(id).unwrap().submission.clone().unwrap().request;
+    assert_eq!(asked(&world, id).retention(), Some(DAY));
+    let backup_id = world.core.job(id).unwrap().backup_id.clone();
+    world.end(id, 0);
+    world.apply(Input::Expired(vec![copy(&backup_id, 1, "v2")]));
+    assert!(cleanups(&world).is_empty());
+    assert!(world.step());
+    let copying = *world.running.keys().next().unwrap();
+    let JobRequest::Lifecycle(request) = asked(&world, copying) else { panic!("no copy is made") };
+    assert_eq!(request.retention_seconds, Some(9 * DAY));
+    world.end(copying, 0);
+    world.apply(Input::Expired(vec![copy(&backup_id, 1, "v2")]));
+    assert_eq!(cleanups(&world).len(), 1);
+}
+
+/// An image of one copy that expires a day after it was made.
+fn image(day: u64, schedule_type: ScheduleType, stream: u32) -> ImageRecord {
+    let backup_time = START + day * DAY;
+    let copy = CopyRecord {
+        number: 1,
+        storage_server: "VastData:vast1".into(),
+        lsu: "v1".into(),
+        buffer_size: 1024,
+        header: String::new(),
+        header_order: HeaderOrder::Last,
+        fragments: Vec::new(),
+        tir: None,
+        catalog_image: None,
+        unlock_time: None,
+        lock_wanted: None,
+        lifecycle_operation: None,
+        expires: None,
+    };
+    ImageRecord {
+        format: ImageRecord::current_format(),
+        backup_id: format!("{stream}_day{day}"),
+        client: "c".into(),
+        policy: "a".into(),
+        schedule: "s".into(),
+        schedule_type,
+        stream,
+        backup_time,
+        job_id: 1,
+        not_imported: false,
+        tir_pruned: false,
+        stream_bytes: 0,
+        files: 0,
+        status: 0,
+        primary_copy: 1,
+        copies: vec![copy.kept_for(backup_time, Some(DAY))],
+        source: Source::Synthetic(GenData::with_seed(1)),
+        file_list: String::new(),
+    }
+}
+
+fn over_on(day: u64, images: &[ImageRecord], check: bool) -> Vec<String> {
+    over(images, START + day * DAY, check).into_iter().map(|copy| copy.backup_id).collect()
+}
+
+#[test]
+fn a_backup_expires_when_its_retention_is_over_and_nothing_builds_on_it() {
+    use ScheduleType::{Cumulative, Differential, Full};
+    let full = [image(0, Full, 1), image(2, Full, 1)];
+    assert!(over(&full, START + DAY - 1, true).is_empty());
+    assert_eq!(over_on(1, &full, true), ["1_day0"]);
+    assert_eq!(over_on(3, &full, true), ["1_day0", "1_day2"]);
+
+    // Of a chain the last one goes first; nobody looks at the chain when that is off.
+    let mut chain =
+        vec![image(0, Full, 1), image(1, Differential, 1), image(2, Differential, 1), image(0, Full, 2)];
+    assert_eq!(over_on(9, &chain, false).len(), 4);
+    for left in ["1_day2", "1_day1", "1_day0"] {
+        assert_eq!(over_on(9, &chain, true), [left, "2_day0"]);
+        chain.retain(|image| image.backup_id != left);
+    }
+
+    // A cumulative one needs the full one, and not the differential one in between.
+    let images = [image(0, Full, 1), image(1, Differential, 1), image(2, Cumulative, 1)];
+    assert_eq!(over_on(9, &images, true), ["1_day1", "1_day2"]);
+
+    let forever = image(0, Full, 1);
+    let copies = vec![forever.copies[0].clone().kept_for(START, None)];
+    assert!(over_on(1 << 20, &[ImageRecord { copies, ..forever }], true).is_empty());
+}
