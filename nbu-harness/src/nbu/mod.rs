@@ -59,9 +59,9 @@ pub(crate) use process::link::{Link, LinkError};
 pub(crate) use process::os::{die_with_starter, take_stdio, termination_signals, wait_readable};
 pub use request::{
     Accelerator, BackupRequest, CleanupRequest, DuplicateMethod, DuplicateRequest, ExpireRequest, FallBack,
-    HeaderOrder, ImportPhase, ImportRequest, LifecycleRequest, MultiplexGroup, ReplicaImportRequest,
-    ReplicateRequest, RestoreRequest, ScheduleType, Selection, Source, SyntheticRequest, VerifyRequest,
-    backup_id,
+    HeaderOrder, ImportPhase, ImportRequest, LifecycleCopy, LifecycleRequest, MultiplexGroup,
+    ReplicaImportRequest, ReplicateRequest, RestoreRequest, ScheduleType, Selection, Source,
+    SyntheticRequest, VerifyRequest, backup_id,
 };
 pub use result::{
     BadRange, BufferWaits, JobControl, JobEvent, JobKind, JobResult, JobState, Operation, ProcessRecord,

@@ -262,16 +262,14 @@ fn space(
     let Some((capacity, used)) = state.space.filter(|_| demand.writes != Writes::Nothing) else {
         return Ok(0);
     };
-    let percent =
-        |part: u64, bytes: u64| u64::try_from(u128::from(bytes) * u128::from(part) / 100).unwrap_or(bytes);
-    let high_water = u64::from(pool.high_water.min(100));
+    let (high_water, at_most) = (pool.high_water, pool.high_bytes(capacity));
     let need = match demand.writes {
-        Writes::LikeLast(bytes) => percent(120, bytes),
-        _ => percent(100 - high_water, capacity),
+        Writes::LikeLast(bytes) => bytes.saturating_add(bytes / 5),
+        _ => capacity - at_most,
     };
     let committed = view.usage.committed.get(volume).copied().unwrap_or_default();
     let full = |what: String| Err((statuses.full, format!("disk volume {volume}: {what}")));
-    if used >= percent(high_water, capacity) {
+    if used >= at_most {
         return full(format!("{used} of {capacity} bytes are used, the high water mark is {high_water} %"));
     }
     if used.saturating_add(committed).saturating_add(need) > capacity {

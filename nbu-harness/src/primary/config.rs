@@ -218,10 +218,27 @@ pub struct Pool {
     pub volumes: Vec<String>,
     /// High water mark in percent of a volume's capacity: above it a volume gets no new job (default 98).
     pub high_water: u8,
-    /// Low water mark in percent (default 80).
+    /// Low water mark in percent: image cleanup that follows the high one stops there (default 80).
     pub low_water: u8,
     /// `Maximum I/O streams` per volume; none = no limit.
     pub max_io_streams: Option<u32>,
+}
+
+impl Pool {
+    /// Used bytes at which a volume of this capacity is at the high water mark.
+    pub(super) fn high_bytes(&self, capacity: u64) -> u64 {
+        percent(self.high_water, capacity)
+    }
+
+    /// The same of the low water mark.
+    pub(super) fn low_bytes(&self, capacity: u64) -> u64 {
+        percent(self.low_water, capacity)
+    }
+}
+
+/// So many percent, at most all, of a number of bytes.
+fn percent(part: u8, bytes: u64) -> u64 {
+    u64::try_from(u128::from(bytes) * u128::from(part.min(100)) / 100).unwrap_or(bytes)
 }
 
 /// A disk storage unit.

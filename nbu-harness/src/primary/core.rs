@@ -133,7 +133,7 @@ impl Core {
             Input::Asked(received) => self.asked(received, &mut effects),
             Input::Order(id, order) => self.order(id, order, &mut effects),
             Input::Ended(id, ended) => self.ended(id, &ended, &mut effects),
-            Input::Polled(polled) => self.polled(polled),
+            Input::Polled(polled) => self.polled(polled, &mut effects),
             Input::NotPolled(volume) => {
                 self.polling.remove(&volume);
             }
@@ -146,7 +146,7 @@ impl Core {
                 }
             }
             Input::Volume { name, up } => self.volumes.entry(name).or_default().admin_up = up,
-            Input::Expired(copies) => self.expired(copies, &mut effects),
+            Input::Expired { copies, pressure } => self.expired(copies, pressure, &mut effects),
             Input::Restarted => self.restarted(&mut effects),
         }
         self.allocate(&mut effects);
@@ -297,8 +297,9 @@ impl Core {
         Some(lost.places().map(cleanup).collect())
     }
 
-    fn polled(&mut self, polled: Polled) {
+    fn polled(&mut self, polled: Polled, effects: &mut Vec<Effect>) {
         self.polling.remove(&polled.volume);
+        effects.extend(self.pressure(&polled).map(|pressure| Effect::LookForExpired(Some(pressure))));
         let state = self.volumes.entry(polled.volume).or_default();
         (state.server_up, state.lsu_up, state.space) = (polled.server_up, polled.lsu_up, polled.space);
         state.polled = Some(self.now);

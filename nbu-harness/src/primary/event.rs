@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
-use super::expiry::ExpiredCopy;
+use super::expiry::{ExpiredCopy, Pressure};
 use super::job::Submission;
 use super::nbstserv::ToldEvent;
 use crate::nbu::order::JobRequest;
@@ -88,8 +88,8 @@ pub(crate) enum Input {
     MediaServer { name: String, up: bool },
     /// The administrator changed the state of a disk volume.
     Volume { name: String, up: bool },
-    /// The catalogue has copies whose retention is over.
-    Expired(Vec<ExpiredCopy>),
+    /// The catalogue has copies whose retention is over. With a pressure, only what relieves it is to be deleted.
+    Expired { copies: Vec<ExpiredCopy>, pressure: Option<Pressure> },
     /// The primary was started again: what was active has lost its owner.
     Restarted,
 }
@@ -106,7 +106,7 @@ pub(crate) enum Effect {
     /// Ask a disk volume for its events.
     AskEvents { volume: String, media_server: String },
     /// Look through the catalogue for copies whose retention is over.
-    LookForExpired,
+    LookForExpired(Option<Pressure>),
     /// A job changed.
     Changed(u64),
     /// The images of storage lifecycle policies changed, or what is to be imported.

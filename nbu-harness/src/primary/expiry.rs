@@ -1,13 +1,15 @@
-//! Image cleanup by the clock: at an interval the catalogue is looked through for copies whose retention is over, and each
-//! of them gets a job that deletes it. A part of the [`Core`] in a file of its own, and what the process around it reads.
+//! Image cleanup by itself: at an interval the catalogue is looked through for copies whose retention is over, and each of
+//! them gets a job that deletes it. When a disk volume is found to be at its high water mark, the same is done at once for
+//! what it holds, the oldest first, until it should be at the low one. A part of the [`Core`] in a file of its own, and what
+//! the process around it reads.
 //!
 //! A copy whose deletion fails is due again at the next cleanup, since it is in the catalogue still.
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Config;
+use super::config::{Pool, Unit};
 use super::core::Core;
-use super::event::Effect;
+use super::event::{Effect, Polled};
 use super::job::Submission;
 use crate::nbu::order::JobRequest;
 use crate::nbu::{Catalog, CatalogError, CopyRecord, ExpireRequest, ImageRecord, ScheduleType, StorageUnit};
@@ -21,6 +23,17 @@ pub(crate) struct ExpiredCopy {
     pub(super) client: String,
     pub(super) storage_server: String,
     pub(super) lsu: String,
+    pub(super) backup_time: u64,
+    /// Length of the backup's stream, which is about what it takes.
+    pub(super) bytes: u64,
+}
+
+/// A disk volume at its high water mark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pressure {
+    pub(super) volume: String,
+    /// Bytes above the low water mark.
+    pub(super) bytes: u64,
 }
 
 /// The copies in the catalogue whose retention is over at `now`. With `dependency_check`, those of a backup that later
@@ -47,6 +60,8 @@ pub(super) fn over(images: &[ImageRecord], now: u64, dependency_check: bool) -> 
             client: image.client.clone(),
             storage_server: copy.storage_server.clone(),
             lsu: copy.lsu.clone(),
+            backup_time: image.backup_time,
+            bytes: image.stream_bytes,
         }));
     }
     expired
@@ -81,12 +96,38 @@ impl Core {
     pub(super) fn clean_up_images(&mut self, effects: &mut Vec<Effect>) {
         if self.next_cleanup() <= self.now() {
             self.cleaned = self.now();
-            effects.push(Effect::LookForExpired);
+            effects.push(Effect::LookForExpired(None));
         }
     }
 
-    /// A job for each copy that is not being deleted yet, and that its storage lifecycle policy needs no more.
-    pub(super) fn expired(&mut self, copies: Vec<ExpiredCopy>, effects: &mut Vec<Effect>) {
+    /// What a look at a volume says of its pressure, by the marks of its pool.
+    pub(super) fn pressure(&self, polled: &Polled) -> Option<Pressure> {
+        let (capacity, used) = polled.space?;
+        let has_it = |pool: &&Pool| pool.volumes.contains(&polled.volume);
+        let pool = self.config().pools.values().find(has_it)?;
+        let bytes = used.saturating_sub(pool.low_bytes(capacity));
+        (used >= pool.high_bytes(capacity)).then(|| Pressure { volume: polled.volume.clone(), bytes })
+    }
+
+    /// A job for each copy that is not being deleted yet, and that its storage lifecycle policy needs no more; with a
+    /// pressure for as many as relieve it.
+    pub(super) fn expired(
+        &mut self,
+        mut copies: Vec<ExpiredCopy>,
+        pressure: Option<Pressure>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(pressure) = pressure {
+            copies.retain(|copy| self.is_on(copy, &pressure.volume));
+            copies.sort_by_key(|copy| copy.backup_time);
+            let mut freed = 0u64;
+            let mut enough = |copy: &ExpiredCopy| {
+                let wanted = freed < pressure.bytes;
+                freed = freed.saturating_add(copy.bytes);
+                wanted
+            };
+            copies = copies.into_iter().take_while(|copy| enough(copy)).collect();
+        }
         for copy in copies {
             let open = self.jobs().filter(|job| !job.is_done()).filter_map(|job| job.submission.as_ref());
             let is_same = |asked: &Submission| match &asked.request {
@@ -98,22 +139,25 @@ impl Core {
             if open.into_iter().any(is_same) || self.nbstserv.needs(&copy.backup_id) {
                 continue;
             }
-            if let Some(unit) = unit_of(self.config(), &copy) {
+            if let Some(unit) = self.unit_of(&copy) {
                 let submission = cleanup(copy, unit.to_owned());
                 self.submit(vec![submission], effects);
             }
         }
     }
-}
 
-/// A storage unit that has the LSU of a copy; none when its storage has gone from the domain, which then keeps it.
-fn unit_of<'a>(config: &'a Config, copy: &ExpiredCopy) -> Option<&'a str> {
-    let has_it = |volume: &String| {
-        let volume = config.volumes.get(volume);
+    fn is_on(&self, copy: &ExpiredCopy, volume: &str) -> bool {
+        let volume = self.config().volumes.get(volume);
         volume.is_some_and(|volume| volume.server == copy.storage_server && volume.lsu == copy.lsu)
-    };
-    let of_pool = |pool: &String| config.pools.get(pool).is_some_and(|pool| pool.volumes.iter().any(has_it));
-    config.units.iter().find(|unit| of_pool(&unit.pool)).map(|unit| unit.label.as_str())
+    }
+
+    /// A storage unit that has the LSU of a copy; none when its storage has gone from the domain, which then keeps it.
+    fn unit_of(&self, copy: &ExpiredCopy) -> Option<&str> {
+        let config = self.config();
+        let of_pool = |pool: &Pool| pool.volumes.iter().any(|volume| self.is_on(copy, volume));
+        let has_it = |unit: &&Unit| config.pools.get(&unit.pool).is_some_and(of_pool);
+        config.units.iter().find(has_it).map(|unit| unit.label.as_str())
+    }
 }
 
 fn cleanup(copy: ExpiredCopy, unit: String) -> Submission {

@@ -4,6 +4,7 @@
 mod events;
 mod expired;
 mod media;
+mod time;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,12 +19,11 @@ use super::bpjobd::Bpjobd;
 use super::bprd;
 use super::core::Core;
 use super::event::{Effect, Ended, Input, Polled};
-use super::job::Job;
 use super::journal::{Journal, JournalError};
 use super::multiplex::Group;
 use super::nbstserv::{self, ToldEvent};
 use super::results;
-use super::wire::{News, Reached, Reply, Request, Until};
+use super::wire::{News, Reply, Request, Until};
 use crate::jobs_db::JobsDbError;
 use crate::nbu::media_server::{listen, quiesce};
 use crate::nbu::{Installation, JobEvent, JobKind, JobResult, JobState, Link};
@@ -355,7 +355,7 @@ impl Server {
             Effect::Poll { volume, media_server } => self.poll(volume, media_server),
             Effect::AskEvents { volume, media_server } => self.ask_events(volume, media_server),
             Effect::ImagesChanged => self.keep_images()?,
-            Effect::LookForExpired => self.look_for_expired()?,
+            Effect::LookForExpired(pressure) => self.look_for_expired(pressure)?,
         }
         Ok(())
     }
@@ -378,52 +378,6 @@ impl Server {
     fn tell(&mut self, news: &News) {
         self.watchers.retain(|watcher| watcher.send(news.clone()).is_ok());
     }
-
-    /// Lets time pass as far as the goal allows and no data process runs.
-    fn go_on(&mut self) -> Result<(), ServerError> {
-        while let Some(step) = self.next_step() {
-            match step {
-                Step::Clock(at) => self.apply(Input::Clock(at))?,
-                Step::Reached(reached) => {
-                    if let Some((_, reply)) = self.goal.take() {
-                        let _ = reply.send(Reply::Reached(reached));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn next_step(&self) -> Option<Step> {
-        let (core, (goal, _)) = (self.core.as_ref()?, self.goal.as_ref()?);
-        if core.is_active() || !self.unquiet.is_empty() {
-            return None;
-        }
-        let timer = core.next_timer();
-        match goal {
-            Until::Settled(jobs) => {
-                let settled = |id: &u64| core.job(*id).is_none_or(Job::is_settled);
-                Some(match timer {
-                    _ if jobs.iter().all(settled) => Step::Reached(Reached::Yes),
-                    Some(at) => Step::Clock(at),
-                    None => Step::Reached(Reached::Stuck),
-                })
-            }
-            // Nobody waits for image cleanup, so it does not make the clock go on where jobs are waited for.
-            Until::At(end) => {
-                Some(match timer.into_iter().chain([core.next_cleanup()]).min().filter(|at| at <= end) {
-                    Some(at) => Step::Clock(at),
-                    None if core.now() < *end => Step::Clock(*end),
-                    None => Step::Reached(Reached::Yes),
-                })
-            }
-        }
-    }
-}
-
-enum Step {
-    Clock(u64),
-    Reached(Reached),
 }
 
 /// Where the primary of the domain in `home` listens.

@@ -3,8 +3,9 @@
 use super::Scenario;
 use super::diagnostic::nearest;
 use super::expect::AttributeExpectation;
-use super::file::{Nbu, StartFile};
+use super::file::StartFile;
 use super::resolve::{Problem, twice};
+use super::settings::Nbu;
 use super::topology::Domain;
 use super::values::Milliseconds;
 use crate::primary::PRIMARY;

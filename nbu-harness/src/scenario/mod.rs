@@ -20,6 +20,7 @@ mod plugin_fault;
 mod resolve;
 mod schema;
 mod selections;
+mod settings;
 mod spec;
 mod step;
 mod storage;

@@ -2,10 +2,9 @@
 
 use super::diagnostic::{Diagnostic, nearest};
 use super::domain::{OrderStep, SetUp};
-use super::file::{
-    Buffers, ClusterFile, LsuFile, Nbu, OrderFile, RestoreFile, ScenarioFile, StepFile, TimeoutsFile,
-};
+use super::file::{ClusterFile, LsuFile, OrderFile, RestoreFile, ScenarioFile, StepFile};
 use super::flows::ChangeStep;
+use super::settings::{Buffers, Nbu, TimeoutsFile};
 use super::spec::Scenario;
 use super::step::{RestoreSelection, Step};
 use super::storage::{Cluster, EmbeddedCluster, Lsu};

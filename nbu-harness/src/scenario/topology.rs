@@ -5,11 +5,12 @@ use super::diagnostic::nearest;
 use super::domain::{
     GlobalAttributes, GroupSpec, KillStep, PauseStep, PoolSpec, ScheduleSpec, Victim, VolumeStep,
 };
-use super::file::{BackupFile, KillFile, Nbu, PauseFile, Policy, Unit};
+use super::file::{BackupFile, KillFile, PauseFile, Policy, Unit};
 use super::inline::{self, Copies};
 use super::lifecycle::{self, SlpFile, SlpSpec};
 use super::media_server::{self, ClockOffset, MediaServers, PluginSpec};
 use super::resolve::{Problem, twice};
+use super::settings::Nbu;
 use super::step::BackupStep;
 use super::storage::StorageUnitSpec;
 use super::values::{ByteSize, Milliseconds};

@@ -109,6 +109,14 @@ pub(super) const CHECKS: &[Check] = &[
         "image cleanup finds them by the clock, and leaves what another backup builds on",
     ),
     whole(
+        "EXP-004",
+        "expire",
+        "NBU-EXP-003",
+        false,
+        "A disk volume at its high water mark is relieved of what has expired",
+        "the plug-in's used space is believed, goes down with what is deleted, and a backup that had no storage gets it",
+    ),
+    whole(
         "CAN-001",
         "cancel",
         "NBU-CAN-001",

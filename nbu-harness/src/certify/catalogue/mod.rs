@@ -37,6 +37,7 @@ embedded!(
     "NBU-BKP-006",
     "NBU-EXP-001",
     "NBU-EXP-002",
+    "NBU-EXP-003",
     "NBU-CAN-001",
     "NBU-CAN-002",
     "NBU-FUL-001",

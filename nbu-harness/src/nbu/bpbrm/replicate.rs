@@ -326,7 +326,7 @@ mod tests {
         let mut replicas = Replicas {
             catalog: catalog.clone(),
             job_id: 1,
-            retention_seconds: None,
+            retention_seconds: Some(60),
             work: &work,
             current: None,
             entered: 0,
@@ -341,7 +341,9 @@ mod tests {
         replicas.settle(&mut owner);
         assert_eq!((replicas.entered, replicas.failed.len()), (1, 1));
         assert!(replicas.failed[0].text.contains("cut_1"), "{}", replicas.failed[0].text);
-        assert_eq!(catalog.images().unwrap().len(), 1);
+        let entered = catalog.images().unwrap();
+        assert_eq!(entered.len(), 1);
+        assert_eq!(entered[0].copies[0].expires, Some(61), "kept as the target's policy says");
         assert_eq!(owner.result.files, 2);
     }
 }

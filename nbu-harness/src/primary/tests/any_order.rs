@@ -171,7 +171,7 @@ proptest! {
                 Action::Expired(which) => {
                     let images = world.core.lifecycle_images().images.into_iter().take(which);
                     let copies = images.map(|image| expiry::copy(&image.backup_id, 1, "v2"));
-                    world.apply(Input::Expired(copies.collect()));
+                    world.apply(Input::Expired { copies: copies.collect(), pressure: None });
                 }
                 Action::End(which, status, checkpoint) => {
                     if let Some(id) = world.running.keys().copied().nth(which % 4) {

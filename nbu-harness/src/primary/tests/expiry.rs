@@ -5,7 +5,7 @@ use super::*;
 use crate::emm::LifecyclePolicy;
 use crate::nbu::order::JobRequest;
 use crate::nbu::{CopyRecord, ImageRecord, JobKind};
-use crate::primary::expiry::{ExpiredCopy, over};
+use crate::primary::expiry::{ExpiredCopy, Pressure, over};
 
 /// A copy of a backup on an LSU whose retention is over.
 pub(super) fn copy(backup_id: &str, copy: u32, lsu: &str) -> ExpiredCopy {
@@ -16,7 +16,14 @@ pub(super) fn copy(backup_id: &str, copy: u32, lsu: &str) -> ExpiredCopy {
         client: "client-of-a".into(),
         storage_server: "VastData:vast1".into(),
         lsu: lsu.into(),
+        backup_time: START,
+        bytes: 1000,
     }
+}
+
+/// The catalogue has these.
+fn expired(world: &mut World, copies: Vec<ExpiredCopy>) {
+    world.apply(Input::Expired { copies, pressure: None });
 }
 
 /// What image cleanup has jobs for: backup, copy and storage unit of each.
@@ -46,16 +53,16 @@ fn the_catalogue_is_looked_through_at_each_interval_and_once_after_a_long_leap()
 fn each_copy_has_one_job_on_its_storage_and_another_when_that_failed() {
     let mut world = World::new(config());
     let found = || vec![copy("c_1", 1, "v1"), copy("c_1", 2, "v2"), copy("c_2", 1, "gone")];
-    world.apply(Input::Expired(found()));
+    expired(&mut world, found());
     let both =
         [("c_1", 1, "stu1"), ("c_1", 2, "stu2")].map(|(id, copy, unit)| (id.into(), Some(copy), unit.into()));
     assert_eq!(cleanups(&world), both, "what is on no storage of the domain stays");
     let ids: Vec<u64> = world.running.keys().copied().collect();
     assert!(ids.iter().all(|id| world.core.job(*id).unwrap().kind == JobKind::ImageCleanup));
-    world.apply(Input::Expired(found()));
+    expired(&mut world, found());
     assert_eq!(cleanups(&world), both, "they are at it");
     world.end(ids[0], 1);
-    world.apply(Input::Expired(found()));
+    expired(&mut world, found());
     assert_eq!(cleanups(&world), [both.as_slice(), &both[..1]].concat());
 }
 
@@ -74,15 +81,44 @@ fn what_a_storage_lifecycle_policy_still_needs_stays_and_its_retention_is_the_po
     assert_eq!(asked(&world, id).retention(), Some(DAY));
     let backup_id = world.core.job(id).unwrap().backup_id.clone();
     world.end(id, 0);
-    world.apply(Input::Expired(vec![copy(&backup_id, 1, "v2")]));
+    expired(&mut world, vec![copy(&backup_id, 1, "v2")]);
     assert!(cleanups(&world).is_empty());
     assert!(world.step());
     let copying = *world.running.keys().next().unwrap();
     let JobRequest::Lifecycle(request) = asked(&world, copying) else { panic!("no copy is made") };
     assert_eq!(request.retention_seconds, Some(9 * DAY));
     world.end(copying, 0);
-    world.apply(Input::Expired(vec![copy(&backup_id, 1, "v2")]));
+    expired(&mut world, vec![copy(&backup_id, 1, "v2")]);
     assert_eq!(cleanups(&world).len(), 1);
+}
+
+#[test]
+fn a_volume_at_its_high_water_mark_is_relieved_of_the_oldest_that_has_expired() {
+    let mut config = config();
+    config.globals.poll_interval = Some(300);
+    let mut world = World::new(config);
+    let id = world.submit(&policy("a", "stu1", 1), 2)[0];
+    world.polls.remove("v1");
+    world.apply(polled("v1", 9_799));
+    assert!(world.pressures.is_empty() && world.running.contains_key(&id), "98 % is the mark");
+    world.apply(polled("v1", 9_800));
+    let pressure = Pressure { volume: "v1".into(), bytes: 1_800 };
+    assert_eq!(world.pressures, std::slice::from_ref(&pressure), "80 % is the low one");
+    let aged = |id: &str, lsu, age| ExpiredCopy { backup_time: START - age, ..copy(id, 1, lsu) };
+    let copies =
+        vec![aged("c_1", "v1", 1), aged("c_2", "v1", 9), aged("c_3", "v2", 20), aged("c_4", "v1", 5)];
+    let input = Input::Expired { copies, pressure: Some(pressure) };
+    world.apply(input.clone());
+    let oldest = ["c_2", "c_4"].map(|id| (id.to_owned(), Some(1), "stu1".to_owned()));
+    assert_eq!(cleanups(&world), oldest, "two of 1000 bytes are enough");
+    world.apply(input);
+    assert_eq!(cleanups(&world), oldest, "they are at it");
+}
+
+/// What a look at a volume of 10 000 bytes says.
+fn polled(volume: &str, used: u64) -> Input {
+    let space = Some((10_000, used));
+    Input::Polled(Polled { volume: volume.into(), server_up: true, lsu_up: true, space })
 }
 
 /// An image of one copy that expires a day after it was made.

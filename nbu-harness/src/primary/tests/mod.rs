@@ -18,6 +18,7 @@ use crate::primary::config::{
 use crate::primary::core::Core;
 use crate::primary::due::submissions;
 use crate::primary::event::{Effect, Ended, Input, JobOrder, Polled};
+use crate::primary::expiry::Pressure;
 use crate::primary::job::Job;
 
 const HOUR: u64 = 3600;
@@ -110,6 +111,8 @@ struct World {
     event_polls: BTreeSet<String>,
     /// When the catalogue was looked through for what has expired.
     looks: Vec<u64>,
+    /// Disk volumes that were looked through for it, since they were at their high water mark.
+    pressures: Vec<Pressure>,
     starts: Vec<(u64, u64, String)>,
     changed: BTreeSet<u64>,
     lifecycle: lifecycle::Copies,
@@ -125,6 +128,7 @@ impl World {
             polls: BTreeSet::new(),
             event_polls: BTreeSet::new(),
             looks: Vec::new(),
+            pressures: Vec::new(),
             starts: Vec::new(),
             changed: BTreeSet::new(),
             lifecycle: lifecycle::Copies::default(),
@@ -154,7 +158,8 @@ impl World {
                 Effect::Poll { volume, .. } => assert!(self.polls.insert(volume)),
                 Effect::AskEvents { volume, .. } => assert!(self.event_polls.insert(volume)),
                 Effect::ImagesChanged => {}
-                Effect::LookForExpired => self.looks.push(self.core.now()),
+                Effect::LookForExpired(None) => self.looks.push(self.core.now()),
+                Effect::LookForExpired(Some(pressure)) => self.pressures.push(pressure),
                 Effect::Changed(id) => {
                     assert!(self.core.job(id).is_some());
                     self.changed.insert(id);

@@ -146,6 +146,7 @@ pub const DEFECTS: &[Defect] = &[
     defect("keeps-expired", "EXP-001", "are left", PRETENDS_TO_DELETE),
     defect("keeps-what-retention-is-over", "EXP-002", "storage.empty", PRETENDS_TO_DELETE),
     defect("keeps-first-copies", "EXP-003", "storage.empty", PRETENDS_TO_DELETE),
+    defect("relieves-nothing", "EXP-004", "jobs:", PRETENDS_TO_DELETE),
     defect("keeps-cancelled", "CAN-001", "storage.no_orphans", PRETENDS_TO_DELETE),
     defect(
         "cannot-delete-cancelled",
