@@ -104,3 +104,23 @@ fn copy(one: &CopyRecord, backup_time: u64, database: &Database, settings: &Sett
         fragments: one.fragments.iter().map(|fragment| (fragment.number, fragment.kbytes())).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nbu::sample;
+
+    #[test]
+    fn an_image_expires_with_its_first_copy() {
+        let of = |retentions: &[Option<u64>]| {
+            let copies = retentions.iter().map(|kept| sample::copy("b_1").kept_for(1, *kept)).collect();
+            let image = ImageRecord { copies, ..sample::image("b_1", 0) };
+            let facts = facts(&image, &Database::default(), &Settings::default());
+            (facts.expires, facts.retention_level)
+        };
+        let (week, two_weeks) = (7 * 86_400, 14 * 86_400);
+        assert_eq!(of(&[None, Some(two_weeks), Some(week)]), (Some(week + 1), 0));
+        assert_eq!(of(&[Some(two_weeks), None]), (Some(two_weeks + 1), 1));
+        assert_eq!(of(&[None]), (None, 9));
+    }
+}

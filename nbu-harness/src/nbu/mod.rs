@@ -39,6 +39,8 @@ mod tar;
 mod tar_stream;
 
 pub(crate) use catalog::MissingCopy;
+#[cfg(test)]
+pub(crate) use catalog::sample;
 pub use catalog::{Catalog, CatalogError, CopyRecord, FileKind, FileRecord, FragmentRecord, ImageRecord};
 pub(crate) use data_socket::widen;
 pub use held::Footprint;

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
-use super::expiry::{ExpiredCopy, Pressure};
 use super::job::Submission;
 use super::nbstserv::ToldEvent;
 use crate::nbu::order::JobRequest;
@@ -61,6 +60,28 @@ pub(crate) struct Received {
     pub(super) said: Vec<String>,
     /// Status and reason, when nothing comes of it.
     pub(super) refused: Option<(i32, String)>,
+}
+
+/// A copy whose retention is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExpiredCopy {
+    pub(super) backup_id: String,
+    pub(super) copy: u32,
+    pub(super) policy: String,
+    pub(super) client: String,
+    pub(super) storage_server: String,
+    pub(super) lsu: String,
+    pub(super) backup_time: u64,
+    /// Length of the backup's stream, which is about what it takes.
+    pub(super) bytes: u64,
+}
+
+/// A disk volume at its high water mark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pressure {
+    pub(super) volume: String,
+    /// Bytes above the low water mark.
+    pub(super) bytes: u64,
 }
 
 /// Something that happens.

@@ -5,36 +5,12 @@
 //!
 //! A copy whose deletion fails is due again at the next cleanup, since it is in the catalogue still.
 
-use serde::{Deserialize, Serialize};
-
 use super::config::{Pool, Unit};
 use super::core::Core;
-use super::event::{Effect, Polled};
+use super::event::{Effect, ExpiredCopy, Polled, Pressure};
 use super::job::Submission;
 use crate::nbu::order::JobRequest;
 use crate::nbu::{Catalog, CatalogError, CopyRecord, ExpireRequest, ImageRecord, ScheduleType, StorageUnit};
-
-/// A copy whose retention is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ExpiredCopy {
-    pub(super) backup_id: String,
-    pub(super) copy: u32,
-    pub(super) policy: String,
-    pub(super) client: String,
-    pub(super) storage_server: String,
-    pub(super) lsu: String,
-    pub(super) backup_time: u64,
-    /// Length of the backup's stream, which is about what it takes.
-    pub(super) bytes: u64,
-}
-
-/// A disk volume at its high water mark.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Pressure {
-    pub(super) volume: String,
-    /// Bytes above the low water mark.
-    pub(super) bytes: u64,
-}
 
 /// The copies in the catalogue whose retention is over at `now`. With `dependency_check`, those of a backup that later
 /// incremental ones need stay.

@@ -1,6 +1,7 @@
-//! What the data path costs, against a bare hyper server that keeps the same bytes: same client, same run, in pairs.
+//! What the data path costs, against a bare hyper server that keeps the same bytes: same client, same run, by turns. Of a PUT
+//! the limit is against one that takes the CRC32C besides, which costs much on one processor and nothing on another.
 //!
-//! `cargo bench -p vast-sim` prints, for large and small objects, rates and the server's CPU time of both. Both servers are
+//! `cargo bench -p vast-sim` prints, for large and small objects, rates and the CPU time of each server. All of them are
 //! processes of their own, so that the client's cost dilutes nothing. `-- --only NAME` measures the parts whose name
 //! contains that (`put`, `get`, `small`, `counts`, `memory`, `discard`). With `--gate` the run fails when a figure is above
 //! its limit three times in a row: for CI. Rates and CPU times are printed as medians of the rounds; the gate compares the

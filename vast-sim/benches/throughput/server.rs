@@ -16,8 +16,8 @@ pub(crate) const KIND: &str = "VAST_SIM_BENCH_SERVER";
 pub(crate) fn serve(kind: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let _guard = runtime.enter();
-    let cluster = if kind == "control" {
-        println!("{}", runtime.block_on(control::start()));
+    let cluster = if kind == "control" || kind == "checked" {
+        println!("{}", runtime.block_on(control::start(kind == "checked")));
         None
     } else {
         let retention = if kind == "discard" { Retention::Discard } else { Retention::Keep };

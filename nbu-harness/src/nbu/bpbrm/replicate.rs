@@ -256,9 +256,8 @@ impl Conduct for Replicas<'_> {
 mod tests {
     use super::super::owner::tests::owner;
     use super::*;
-    use crate::nbu::catalog::{FileKind, FileRecord};
+    use crate::nbu::catalog::{FileKind, FileRecord, sample};
     use crate::nbu::install::StorageUnit;
-    use crate::nbu::request::{HeaderOrder, ScheduleType, Source};
 
     fn file(path: &str) -> FileRecord {
         FileRecord {
@@ -275,45 +274,6 @@ mod tests {
             mtime_nsec: 0,
             link: None,
             tir_only: false,
-        }
-    }
-
-    /// A backup of two files.
-    fn backup(id: &str) -> ImageRecord {
-        let copy = CopyRecord {
-            number: 1,
-            storage_server: "Fake:source".into(),
-            lsu: "lsu9".into(),
-            buffer_size: 1024,
-            header: format!("{id}_C1_HDR"),
-            header_order: HeaderOrder::Last,
-            fragments: Vec::new(),
-            tir: None,
-            catalog_image: None,
-            unlock_time: None,
-            lock_wanted: None,
-            lifecycle_operation: None,
-            expires: None,
-        };
-        ImageRecord {
-            format: ImageRecord::current_format(),
-            backup_id: id.into(),
-            client: "client1".into(),
-            policy: "policy1".into(),
-            schedule: "full".into(),
-            schedule_type: ScheduleType::Full,
-            stream: 1,
-            backup_time: 1,
-            job_id: 1,
-            not_imported: false,
-            tir_pruned: false,
-            stream_bytes: 1024,
-            files: 2,
-            status: code::OK,
-            primary_copy: 1,
-            copies: vec![copy],
-            source: Source::Directory("/".into()),
-            file_list: String::new(),
         }
     }
 
@@ -334,7 +294,7 @@ mod tests {
             failed: Vec::new(),
         };
         for (id, files) in [("whole_1", vec![file("."), file("a")]), ("cut_1", vec![file(".")])] {
-            for message in [FromMover::Replica(Box::new(backup(id))), FromMover::Files(files)] {
+            for message in [FromMover::Replica(Box::new(sample::image(id, 2))), FromMover::Files(files)] {
                 assert!(replicas.mover_says(&mut owner, message).is_ok());
             }
         }

@@ -153,28 +153,14 @@ impl Read for StreamReader<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nbu::catalog::FragmentRecord;
-    use crate::nbu::request::HeaderOrder;
+    use crate::nbu::catalog::{FragmentRecord, sample};
 
     #[test]
     fn a_position_is_in_exactly_one_fragment() {
         let fragment =
             |number, offset, bytes| FragmentRecord { number, name: format!("F{number}"), offset, bytes };
-        let copy = CopyRecord {
-            number: 1,
-            storage_server: "t:s".into(),
-            lsu: "l".into(),
-            buffer_size: 1024,
-            header: "H".into(),
-            header_order: HeaderOrder::Last,
-            fragments: vec![fragment(1, 0, 1024), fragment(2, 1024, 1024), fragment(3, 2048, 452)],
-            tir: None,
-            catalog_image: None,
-            unlock_time: None,
-            lock_wanted: None,
-            lifecycle_operation: None,
-            expires: None,
-        };
+        let fragments = vec![fragment(1, 0, 1024), fragment(2, 1024, 1024), fragment(3, 2048, 452)];
+        let copy = CopyRecord { fragments, ..sample::copy("b_1") };
         let at = |position| locate(&copy, position).map(|l| (l.index, l.offset, l.left));
         assert_eq!(at(0), Some((0, 0, 1024)));
         assert_eq!(at(1023), Some((0, 1023, 1)));

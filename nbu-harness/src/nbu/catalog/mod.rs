@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 mod lookup;
 mod record;
+#[cfg(test)]
+pub(crate) mod sample;
 
 pub(crate) use lookup::MissingCopy;
 pub(crate) use record::StoredCopy;

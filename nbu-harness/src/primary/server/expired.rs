@@ -2,8 +2,8 @@
 
 use super::{Server, ServerError};
 use crate::nbu::Catalog;
-use crate::primary::event::Input;
-use crate::primary::expiry::{self, Pressure};
+use crate::primary::event::{Input, Pressure};
+use crate::primary::expiry;
 
 impl Server {
     /// Lets the core know of copies whose retention is over. A catalogue that cannot be read is looked at again at the next

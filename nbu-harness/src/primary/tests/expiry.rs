@@ -4,8 +4,10 @@ use super::lifecycle::gold;
 use super::*;
 use crate::emm::LifecyclePolicy;
 use crate::nbu::order::JobRequest;
-use crate::nbu::{CopyRecord, ImageRecord, JobKind};
-use crate::primary::expiry::{ExpiredCopy, Pressure, over};
+use crate::nbu::sample;
+use crate::nbu::{ImageRecord, JobKind};
+use crate::primary::event::{ExpiredCopy, Pressure};
+use crate::primary::expiry::over;
 
 /// A copy of a backup on an LSU whose retention is over.
 pub(super) fn copy(backup_id: &str, copy: u32, lsu: &str) -> ExpiredCopy {
@@ -123,42 +125,9 @@ fn polled(volume: &str, used: u64) -> Input {
 
 /// An image of one copy that expires a day after it was made.
 fn image(day: u64, schedule_type: ScheduleType, stream: u32) -> ImageRecord {
-    let backup_time = START + day * DAY;
-    let copy = CopyRecord {
-        number: 1,
-        storage_server: "VastData:vast1".into(),
-        lsu: "v1".into(),
-        buffer_size: 1024,
-        header: String::new(),
-        header_order: HeaderOrder::Last,
-        fragments: Vec::new(),
-        tir: None,
-        catalog_image: None,
-        unlock_time: None,
-        lock_wanted: None,
-        lifecycle_operation: None,
-        expires: None,
-    };
-    ImageRecord {
-        format: ImageRecord::current_format(),
-        backup_id: format!("{stream}_day{day}"),
-        client: "c".into(),
-        policy: "a".into(),
-        schedule: "s".into(),
-        schedule_type,
-        stream,
-        backup_time,
-        job_id: 1,
-        not_imported: false,
-        tir_pruned: false,
-        stream_bytes: 0,
-        files: 0,
-        status: 0,
-        primary_copy: 1,
-        copies: vec![copy.kept_for(backup_time, Some(DAY))],
-        source: Source::Synthetic(GenData::with_seed(1)),
-        file_list: String::new(),
-    }
+    let (backup_id, backup_time) = (format!("{stream}_day{day}"), START + day * DAY);
+    let copies = vec![sample::copy(&backup_id).kept_for(backup_time, Some(DAY))];
+    ImageRecord { schedule_type, stream, backup_time, copies, ..sample::image(&backup_id, 0) }
 }
 
 fn over_on(day: u64, images: &[ImageRecord], check: bool) -> Vec<String> {

@@ -326,7 +326,8 @@ fn told(world: &mut World, events: &[(u64, &str)]) {
 
 #[test]
 fn events_are_imported_by_policy_once_and_what_they_brought_is_copied_on() {
-    let imports = LifecyclePolicy { name: "gold".into(), ..silver() };
+    let mut imports = LifecyclePolicy { name: "gold".into(), ..silver() };
+    imports.operations[0].retention_seconds = Some(60);
     let mut world = target(vec![imports]);
     assert!(world.step());
     assert_eq!(minutes(&world), 5);
@@ -334,6 +335,9 @@ fn events_are_imported_by_policy_once_and_what_they_brought_is_copied_on() {
     told(&mut world, &[(1, "gold"), (2, "gold")]);
     let [(import, 5)] = jobs_of_nbstserv(&world)[..] else { panic!("{:?}", jobs_of_nbstserv(&world)) };
     assert_eq!(world.core.job(import).unwrap().kind, JobKind::ReplicationImport);
+    let asked = world.core.job(import).unwrap().submission.clone().unwrap().request;
+    let JobRequest::ImportReplicas(asked) = asked else { panic!("job {import} is no import") };
+    assert_eq!(asked.retention_seconds, Some(60));
     let processed = vec!["c_1".to_owned(), "c_2".to_owned()];
     let ended = Ended { status: 0, kbytes: 2, files: 2, checkpoint: false, reported: true, processed };
     world.apply(Input::Ended(import, ended));

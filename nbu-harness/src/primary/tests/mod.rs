@@ -17,8 +17,7 @@ use crate::primary::config::{
 };
 use crate::primary::core::Core;
 use crate::primary::due::submissions;
-use crate::primary::event::{Effect, Ended, Input, JobOrder, Polled};
-use crate::primary::expiry::Pressure;
+use crate::primary::event::{Effect, Ended, Input, JobOrder, Polled, Pressure};
 use crate::primary::job::Job;
 
 const HOUR: u64 = 3600;
