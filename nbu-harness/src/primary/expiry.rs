@@ -26,7 +26,8 @@ pub(super) fn over(images: &[ImageRecord], now: u64, dependency_check: bool) -> 
     let over = |copy: &&CopyRecord| copy.expires.is_some_and(|at| at <= now);
     let mut expired = Vec::new();
     for image in images {
-        if dependency_check && is_needed(image, images) {
+        // In this order: few have expired, and what builds on one takes a search.
+        if !image.copies.iter().any(|copy| over(&copy)) || dependency_check && is_needed(image, images) {
             continue;
         }
         expired.extend(image.copies.iter().filter(over).map(|copy| ExpiredCopy {
@@ -93,6 +94,7 @@ impl Core {
         pressure: Option<Pressure>,
         effects: &mut Vec<Effect>,
     ) {
+        copies.retain(|copy| !self.nbstserv.needs(&copy.backup_id));
         if let Some(pressure) = pressure {
             copies.retain(|copy| self.is_on(copy, &pressure.volume));
             copies.sort_by_key(|copy| copy.backup_time);
@@ -112,7 +114,7 @@ impl Core {
                 }
                 _ => false,
             };
-            if open.into_iter().any(is_same) || self.nbstserv.needs(&copy.backup_id) {
+            if open.into_iter().any(is_same) {
                 continue;
             }
             if let Some(unit) = self.unit_of(&copy) {

@@ -85,13 +85,20 @@ fn what_a_storage_lifecycle_policy_still_needs_stays_and_its_retention_is_the_po
     world.end(id, 0);
     expired(&mut world, vec![copy(&backup_id, 1, "v2")]);
     assert!(cleanups(&world).is_empty());
+    // What stays relieves nothing: the next one has to.
+    let copies =
+        vec![copy(&backup_id, 1, "v2"), ExpiredCopy { backup_time: START + 1, ..copy("c_9", 1, "v2") }];
+    world.apply(Input::Expired { copies, pressure: Some(Pressure { volume: "v2".into(), bytes: 1 }) });
+    assert_eq!(cleanups(&world), [("c_9".to_owned(), Some(1), "stu2".to_owned())]);
+    let relieved = *world.running.keys().next().unwrap();
+    world.end(relieved, 0);
     assert!(world.step());
     let copying = *world.running.keys().next().unwrap();
     let JobRequest::Lifecycle(request) = asked(&world, copying) else { panic!("no copy is made") };
     assert_eq!(request.retention_seconds, Some(9 * DAY));
     world.end(copying, 0);
     expired(&mut world, vec![copy(&backup_id, 1, "v2")]);
-    assert_eq!(cleanups(&world).len(), 1);
+    assert_eq!(cleanups(&world).len(), 2);
 }
 
 #[test]

@@ -52,8 +52,11 @@ impl Course {
                 }
                 // Who hangs says nothing, and who waited for it only that the connection broke: of the two, this is
                 // what happened, whichever of them runs out of time first.
-                let what = format!("{} did not stop in time", stuck.join(" and "));
-                self.causes.push((Rank::Silence, Cause::new(code::TIMED_OUT, what)));
+                // All may have ended just now: then nobody hung.
+                if !stuck.is_empty() {
+                    let what = format!("{} did not stop in time", stuck.join(" and "));
+                    self.causes.push((Rank::Silence, Cause::new(code::TIMED_OUT, what)));
+                }
                 // Once is enough: a killed process closes its connection.
                 self.stopping = Some(Instant::now() + grace);
             }
